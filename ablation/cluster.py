@@ -1,0 +1,56 @@
+"""The Ray cluster that trials run on."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+
+from ablation.space import Resources
+from t1t2core.errors import InputError
+
+
+@contextmanager
+def connect(address: str) -> Iterator[None]:
+    """Starts Ray on this machine (`local`) or joins a cluster, and leaves it again at the end.
+
+    Raises:
+        InputError: there is no cluster at the address.
+    """
+    # The driver reports on trials itself; Ray's and Tune's own tables would drown that.
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
+    # Ctrl-C is handled where trials are recorded.
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=True,
+            include_dashboard=False if address == "local" else None,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        cause = str(error).strip().splitlines()[0]
+        raise InputError(f"no Ray cluster answers at {address}: {cause}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def request_of(resources: Resources) -> dict[str, float]:
+    """What Ray is asked for a trial; a GPU each where there are any, unless the space says otherwise.
+
+    Raises:
+        InputError: the cluster does not have it, so that trials would wait for ever.
+    """
+    there = ray.cluster_resources()
+    gpus = resources.gpus if resources.gpus != "auto" else float("GPU" in there)
+    wanted = {"cpu": float(resources.cpus), "gpu": float(gpus)}
+    for name, amount in wanted.items():
+        has = there.get(name.upper(), 0.0)
+        if amount > has:
+            raise InputError(f"resources.{name}s: a trial asks for {amount:g}, the cluster has {has:g}")
+    return wanted

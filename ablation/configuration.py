@@ -1,0 +1,128 @@
+"""The settings of a run: a preset, the space's own over it, the command line's over both."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from difflib import get_close_matches
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from t1t2core.errors import InputError
+from t1t2core.presets import PRESETS, PresetName
+from t1t2core.settings import Settings
+
+Groups = Mapping[str, Mapping[str, Any]]
+
+
+def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: Iterable[str]) -> Settings:
+    """The preset's settings with those of the space and then `overrides` (`group.name=value`) put over them.
+
+    Raises:
+        InputError: every name that does not exist and every value that is not allowed, with its place.
+    """
+    groups: dict[str, dict[str, Any]] = asdict(PRESETS[preset])
+    places: dict[tuple[str, str], str] = {}
+    findings: list[str] = []
+    given = [
+        (f"{source}: {group}.{name}", group, name, value)
+        for group in space
+        for name, value in space[group].items()
+    ]
+    given += [_parse(override, findings) for override in overrides if _well_formed(override, findings)]
+    for place, group, name, value in given:
+        if finding := _unknown(groups, group, name):
+            findings.append(f"{place}: {finding}")
+        else:
+            groups[group][name] = value
+            places[group, name] = place
+    settings = _validate(groups, places, findings)
+    if findings or settings is None:
+        raise InputError.collect("these settings cannot be used:", findings)
+    return settings
+
+
+def describe_settings() -> list[dict[str, str]]:
+    """A row for every setting: its dotted name, type, value in each preset, and what it means."""
+    rows = []
+    for group in fields(Settings):
+        for setting in fields(type(getattr(PRESETS["demo"], group.name))):
+            values = {
+                name: _show(getattr(getattr(PRESETS[name], group.name), setting.name)) for name in PRESETS
+            }
+            described: Any = setting.default
+            rows.append(
+                {
+                    "setting": f"{group.name}.{setting.name}",
+                    "type": _type_name(setting.type),
+                    **values,
+                    "meaning": described.description,
+                }
+            )
+    return rows
+
+
+def _well_formed(override: str, findings: list[str]) -> bool:
+    key, equals, _ = override.partition("=")
+    if equals and key.count(".") == 1:
+        return True
+    findings.append(f"--set {override}: expected GROUP.NAME=VALUE, such as training.max_epochs=3")
+    return False
+
+
+def _parse(override: str, findings: list[str]) -> tuple[str, str, str, Any]:
+    key, _, text = override.partition("=")
+    group, name = key.split(".")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    return f"--set {override}", group, name, _number(value)
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 1e-4 as text; people mean a number."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _unknown(groups: Groups, group: str, name: str) -> str | None:
+    if group not in groups:
+        return f"no such group of settings; there are {', '.join(groups)}{_nearest(group, groups)}"
+    if name not in groups[group]:
+        return f"no such setting; {group} has {', '.join(groups[group])}{_nearest(name, groups[group])}"
+    return None
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    close = get_close_matches(word, list(words), n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _validate(groups: Groups, places: dict[tuple[str, str], str], findings: list[str]) -> Settings | None:
+    try:
+        return TypeAdapter(Settings).validate_python(groups)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            group, name = (str(part) for part in (*item["loc"], "", "")[:2])
+            place = places.get((group, name), f"{group}.{name}" if name else group)
+            message = item["msg"].removeprefix("Value error, ")
+            findings.append(
+                f"{place}: {message} (found {item['input']!r})" if name else f"{place}: {message}"
+            )
+    return None
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_show(part) for part in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _type_name(annotation: Any) -> str:
+    text = str(annotation) if not isinstance(annotation, type) else annotation.__name__
+    return text.replace("typing.", "").replace("NoneType", "null")

@@ -1,0 +1,155 @@
+"""Pretrained T1 networks in object storage, named by their content.
+
+`encoders/<sha256>.safetensors` holds the weights and `encoders/<sha256>.json` says what they are. The
+JSON is written last, so an encoder that can be found is whole.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ablation.fingerprint import digest_of
+from ablation.storage import Storage
+from t1t2core.errors import InputError
+from t1t2core.network.weights import check_weights, pack_weights, unpack_weights
+from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings
+
+FOLDER = "encoders"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderRecipe:
+    """All that decides what a pretrained network's weights are.
+
+    Args:
+        training: T1 patients it is trained on, sorted.
+        validation: T1 patients that choose its best weights, sorted.
+        science: version of the code that trains it.
+    """
+
+    cohort_fingerprint: str
+    training: tuple[str, ...]
+    validation: tuple[str, ...]
+    preparation: PreparationSettings
+    network: NetworkSettings
+    pretraining: TrainingSettings
+    precision: Precision
+    science: int
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the recipe."""
+        return digest_of(asdict(self))
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A pretrained network.
+
+    Args:
+        digest: SHA-256 of its safetensors file.
+        weights: all tensors of the T1 network, by name.
+        card: what its JSON says: recipe, scores, epochs and seconds of its training.
+    """
+
+    digest: str
+    weights: dict[str, Tensor]
+    card: dict[str, Any]
+
+    @property
+    def seen(self) -> frozenset[str]:
+        """Patients that it was trained on or chosen by."""
+        return frozenset(self.card["recipe"]["training"]) | frozenset(self.card["recipe"]["validation"])
+
+
+class EncoderStore:
+    """Publishes and finds pretrained networks."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def publish(
+        self, weights: Mapping[str, Tensor], recipe: EncoderRecipe, results: Mapping[str, Any]
+    ) -> str:
+        """Uploads weights, reads them back, then makes them findable. Gives their digest."""
+        content = pack_weights(weights)
+        digest = hashlib.sha256(content).hexdigest()
+        self.storage.write(f"{FOLDER}/{digest}.safetensors", content)
+        self._content(digest)
+        card = {"format": FORMAT, "recipe": asdict(recipe), "recipe_digest": recipe.digest, **results}
+        self.storage.write(f"{FOLDER}/{digest}.json", json.dumps(card, indent=2).encode())
+        return digest
+
+    def find(self, recipe: EncoderRecipe) -> str | None:
+        """Digest of the newest encoder of this recipe, or None."""
+        cards = [name for name in self.storage.names(FOLDER) if name.endswith(".json")]
+        fitting = [name for name in cards if self._card(name)["recipe_digest"] == recipe.digest]
+        newest = max(fitting, key=self.storage.modified, default=None)
+        return None if newest is None else newest.removeprefix(f"{FOLDER}/").removesuffix(".json")
+
+    def fetch(self, digest: str, network: NetworkSettings) -> Encoder:
+        """The encoder of this digest.
+
+        Raises:
+            InputError: it is not there, its content has another digest, or it does not fit `network`.
+        """
+        name = f"{FOLDER}/{digest}.json"
+        if not self.storage.has(name):
+            raise InputError(f"no encoder {digest} in {self.storage.address}/{FOLDER}")
+        card = self._card(name)
+        found, wanted = card["recipe"]["network"], asdict(network)
+        differing = [
+            f"network.{k}: the encoder has {found.get(k)}, the space {v}"
+            for k, v in wanted.items()
+            if found.get(k) != v
+        ]
+        if differing:
+            raise InputError.collect(f"encoder {digest} has another architecture:", differing)
+        weights = unpack_weights(self._content(digest), source=f"encoder {digest}")
+        check_weights(weights, network, source=f"encoder {digest}")
+        return Encoder(digest, weights, card)
+
+    def adopt(self, source: str) -> str:
+        """Digest of the encoder that `source` names: a digest in this store, or the address of a file.
+
+        A file `FOLDER/NAME.safetensors` needs its card `FOLDER/NAME.json` beside it; both are copied here.
+
+        Raises:
+            InputError: nothing whole is there.
+        """
+        if not source.endswith(".safetensors"):
+            if not self.storage.has(f"{FOLDER}/{source}.json"):
+                raise InputError(
+                    f"--encoder {source}: neither a digest in {self.storage.address}/{FOLDER} nor a file"
+                )
+            return source
+        folder, _, name = source.rpartition("/")
+        elsewhere = Storage(folder or ".")
+        try:
+            content, card = elsewhere.read(name), elsewhere.read(name.removesuffix("safetensors") + "json")
+            json.loads(card)["recipe"]["network"]
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(
+                f"--encoder {source}: it and its .json must be there and whole ({error})"
+            ) from error
+        digest = hashlib.sha256(content).hexdigest()
+        self.storage.write(f"{FOLDER}/{digest}.safetensors", content)
+        self.storage.write(f"{FOLDER}/{digest}.json", card)
+        return digest
+
+    def _card(self, name: str) -> dict[str, Any]:
+        return json.loads(self.storage.read(name))
+
+    def _content(self, digest: str) -> bytes:
+        content = self.storage.read(f"{FOLDER}/{digest}.safetensors")
+        found = hashlib.sha256(content).hexdigest()
+        if found != digest:
+            raise InputError(
+                f"encoder {digest} in {self.storage.address} is damaged: its content has digest {found}"
+            )
+        return content

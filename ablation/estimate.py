@@ -1,0 +1,94 @@
+"""How long trials will take."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import median
+
+import torch
+from mlflow.entities import Run
+
+from ablation.plan import Trial
+from t1t2core.preparation.patches import patch_starts
+from t1t2core.settings import Precision, Settings
+from t1t2core.training.precision import autocast
+from t1t2core.transfer import TRAINS, build_network
+
+MEASURED = 3
+"""Steps of which the fastest counts, after one to warm up."""
+SCORED_PATIENTS = 6
+"""Validation and test patients of the study's T2 split; the estimate need not know better."""
+SAME_COST = ("strategy", "tuned_layers", "fusion")
+GROUPS = ("preparation.", "network.", "training.", "evaluation.")
+
+
+class Estimator:
+    """Seconds a trial: from recorded trials of the same arm and settings, else from a measured step."""
+
+    def __init__(self, settings: Settings, precision: Precision, recorded: Sequence[Run]) -> None:
+        self._settings = settings
+        self._precision = precision
+        self._recorded = recorded
+        self._measured: dict[tuple[object, ...], float] = {}
+
+    def seconds(self, trial: Trial, patients: int) -> float:
+        """Of one trial that trains on `patients` T2 scans."""
+        alike = [r.data.metrics["time/total_seconds"] for r in self._recorded if self._is_alike(r, trial)]
+        if alike:
+            return median(alike)
+        kind = (trial.point.strategy, trial.point.tuned_layers)
+        if kind not in self._measured:
+            self._measured[kind] = self._measure(trial, patients)
+        return self._measured[kind]
+
+    def _is_alike(self, run: Run, trial: Trial) -> bool:
+        params = run.data.params
+        factors = {name: trial.factors[name] for name in SAME_COST}
+        same_arm = all(params.get(name) == (None if v is None else str(v)) for name, v in factors.items())
+        return same_arm and _cost_settings(params) == _cost_settings(as_params(self._settings))
+
+    def _measure(self, trial: Trial, patients: int) -> float:
+        training, grid = self._settings.training, self._settings.preparation.grid
+        per_volume = len(patch_starts(grid, training.patch, training.stride))
+        network = build_network(
+            trial.point.strategy,
+            trial.point.tuned_layers,
+            self._settings.network,
+            pretrained=build_network(
+                "scratch", None, self._settings.network, pretrained=None, seed=0
+            ).state_dict(),
+            seed=0,
+        )
+        image = torch.zeros((1, 1, *training.patch))
+
+        def forward() -> torch.Tensor:
+            with autocast(self._precision, "cpu"):
+                return network(image)
+
+        label = _fastest(lambda: forward().detach())
+        rounds = 3  # validation now and then, and the scores of two sets of weights
+        scoring = rounds * SCORED_PATIENTS * per_volume * label
+        if trial.point.strategy not in TRAINS:
+            return scoring
+        step = training.batch_size * _fastest(lambda: forward().float().mean().backward())
+        steps_per_epoch = training.steps_per_epoch or -(-patients * per_volume // training.batch_size)
+        steps = training.max_steps or steps_per_epoch * (training.max_epochs or 1)
+        return steps * step + scoring
+
+
+def as_params(settings: Settings) -> dict[str, str]:
+    """Settings as the record keeps them: dotted names and text."""
+    return {f"{g}.{n}": str(v) for g, values in asdict(settings).items() for n, v in values.items()}
+
+
+def _cost_settings(params: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in params.items() if name.startswith(GROUPS)}
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(MEASURED + 1):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times[1:])

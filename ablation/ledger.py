@@ -1,0 +1,194 @@
+"""The record of what was done and what it scored: MLflow, and nothing beside it.
+
+An experiment a space, a parent run a plan, a nested run a trial. Only the driver writes.
+"""
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from t1t2core.errors import InputError
+
+PAGE = 1000
+"""Runs asked for at once."""
+KIND = "kind"
+"""Tag that tells trials from plans."""
+SCORES = "scores.json"
+LONGEST_CAUSE = 500
+"""Characters of an error that a tag keeps."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished trial as the record has it; `scores` is the content of its `scores.json`."""
+
+    run_id: str
+    experiment_id: str
+    name: str
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    scores: list[dict[str, Any]]
+
+
+class Ledger:
+    """Writes and reads the record.
+
+    Args:
+        tracking_uri: MLflow's address.
+        artifacts: folder for files where the record is a database of this machine.
+
+    Raises:
+        InputError: the address does not answer or is no MLflow.
+    """
+
+    def __init__(self, tracking_uri: str, artifacts: Path) -> None:
+        self.tracking_uri = tracking_uri
+        self._artifacts = artifacts
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        try:
+            _create_database(tracking_uri)
+            self.client = MlflowClient(tracking_uri)
+            self.client.search_experiments(max_results=1)
+        except (MlflowException, SQLAlchemyError, OSError) as error:
+            cause = str(error).strip().splitlines()[0]
+            raise InputError(f"tracking address {tracking_uri} does not answer as MLflow: {cause}") from error
+
+    def experiment(self, name: str) -> str:
+        """Identifier of the experiment of this name, made if need be."""
+        found = self.client.get_experiment_by_name(name)
+        if found is not None:
+            return found.experiment_id
+        local = self.tracking_uri.startswith("sqlite:")
+        location = (self._artifacts / name).resolve().as_uri() if local else None
+        return self.client.create_experiment(name, artifact_location=location)
+
+    def open_plan(self, experiment_id: str, plan_key: str, name: str, tags: Mapping[str, str]) -> str:
+        """The parent run of a plan: the one it had, running again, or a new one."""
+        query = f"tags.{KIND} = 'plan' and tags.plan_key = '{plan_key}'"
+        found = self.client.search_runs([experiment_id], query, max_results=1)
+        if found:
+            run_id = found[0].info.run_id
+            self.client.set_terminated(run_id, "RUNNING")
+            self.client.log_batch(run_id, tags=_tags(tags))
+            return run_id
+        all_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **tags}
+        return self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
+
+    def close_plan(self, run_id: str, status: str, note: str) -> None:
+        """Ends the parent run; `note` (Markdown) is what MLflow shows as its description."""
+        self.client.set_tag(run_id, "mlflow.note.content", note)
+        self.client.set_terminated(run_id, status)
+
+    def finished(self) -> dict[str, Run]:
+        """All trials recorded as finished, in any experiment, by key."""
+        return {run.data.tags["trial_key"]: run for run in self._trials("attributes.status = 'FINISHED'")}
+
+    def clear_unfinished(self, keys: Iterable[str]) -> None:
+        """Removes the runs of these trials that never finished: broken off, failed or left RUNNING."""
+        wanted = set(keys)
+        for run in self._trials("attributes.status != 'FINISHED'"):
+            if run.data.tags["trial_key"] in wanted:
+                self.client.delete_run(run.info.run_id)
+
+    def start_trial(
+        self,
+        experiment_id: str,
+        parent: str,
+        name: str,
+        *,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+    ) -> str:
+        """A nested run, RUNNING."""
+        all_tags = {KIND: "trial", "mlflow.parentRunId": parent, **_origin(), **tags}
+        run_id = self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
+        self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
+        return run_id
+
+    def log(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
+        """Values at an epoch; what is not finite is left out, since MLflow would store it as 1.8e308."""
+        now = int(time.time() * 1000)
+        finite = [Metric(k, v, now, step) for k, v in metrics.items() if v == v and abs(v) != float("inf")]
+        self.client.log_batch(run_id, metrics=finite)
+
+    def finish_trial(
+        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Path, step: int
+    ) -> None:
+        """Files first, then the numbers, the status last: a FINISHED run is whole."""
+        self.client.log_artifacts(run_id, str(files))
+        self.log(run_id, metrics, step)
+        self.client.log_batch(run_id, tags=_tags(tags))
+        self.client.set_terminated(run_id, "FINISHED")
+
+    def fail_trial(self, run_id: str, cause: str) -> None:
+        """Ends a run as FAILED with the last line of its error."""
+        self.client.set_tag(run_id, "error", cause[:LONGEST_CAUSE])
+        self.client.set_terminated(run_id, "FAILED")
+
+    def stop_trial(self, run_id: str) -> None:
+        """Ends a run that was interrupted; it is replaced when the command is given again."""
+        self.client.set_terminated(run_id, "KILLED")
+
+    def records(self, runs: Iterable[Run]) -> list[Record]:
+        """The records of these finished runs."""
+        return [self._record(run) for run in runs]
+
+    def _record(self, run: Run) -> Record:
+        scores = Path(self.client.download_artifacts(run.info.run_id, SCORES)).read_text()
+        return Record(
+            run_id=run.info.run_id,
+            experiment_id=run.info.experiment_id,
+            name=run.info.run_name,
+            tags=dict(run.data.tags),
+            params=dict(run.data.params),
+            metrics=dict(run.data.metrics),
+            scores=json.loads(scores),
+        )
+
+    def _trials(self, condition: str) -> Iterator[Run]:
+        everywhere = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        query, token = f"tags.{KIND} = 'trial' and {condition}", None
+        while True:
+            page = self.client.search_runs(everywhere, query, max_results=PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+
+def _tags(tags: Mapping[str, str]) -> list[RunTag]:
+    return [RunTag(key, value) for key, value in tags.items()]
+
+
+def _origin() -> dict[str, str]:
+    return {"mlflow.source.name": "ablation", "mlflow.source.type": "LOCAL"}
+
+
+def _create_database(tracking_uri: str) -> None:
+    """Makes a new SQLite database under another name and renames it once it is whole.
+
+    MLflow takes seconds to make its tables, and a database whose making was broken off is of no use.
+    """
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    if not tracking_uri.startswith("sqlite:///") or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

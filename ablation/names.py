@@ -1,0 +1,24 @@
+"""Names of trials that show only what differs between them."""
+
+from collections.abc import Sequence
+
+from ablation.space import Point
+
+LABELS = {"t2_train_size": "size", "learning_rate": "lr", "fold": "fold", "seed": "seed"}
+
+
+def arm_name(strategy: str, tuned_layers: object, fusion: object) -> str:
+    """`conservative 9`, `hybrid average`, `open`."""
+    return " ".join(str(part) for part in (strategy, tuned_layers, fusion) if part is not None)
+
+
+def trial_names(points: Sequence[Point]) -> list[str]:
+    """A name for each point: its arm, and the other factors that have several values among them."""
+    varying = [name for name in LABELS if len({getattr(p, name) for p in points} - {None}) > 1]
+    return [_name(point, varying) for point in points]
+
+
+def _name(point: Point, varying: list[str]) -> str:
+    factors = [(LABELS[name], getattr(point, name)) for name in varying]
+    shown = [f"{label}={value:g}" for label, value in factors if value is not None]
+    return " ".join([arm_name(point.strategy, point.tuned_layers, point.fusion), *shown])

@@ -1,0 +1,441 @@
+"""The search space: which points of the study's factors to try, as a YAML file says it."""
+
+import re
+import reprlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    TypeAdapter,
+    ValidationError,
+)
+
+from ablation.yaml_loader import PlainLoader
+from t1t2core.errors import InputError
+from t1t2core.settings import Settings
+
+Strategy = Literal[
+    "no_fine_tuning", "open", "conservative", "hybrid", "augmented", "scratch", "norm_adaptation"
+]
+TunedLayers = Literal["fc", 3, 6, 9, 12, 15, 18]
+Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
+
+ALL_LAYERS = 21
+"""Convolutions of the network (Sec. 3.3): tuning that many is the strategy `open`."""
+
+_TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
+
+FACTORS_OF: dict[str, frozenset[str]] = {
+    "no_fine_tuning": frozenset({"fold"}),
+    "open": _TRAINED,
+    "conservative": _TRAINED | {"tuned_layers"},
+    "hybrid": _TRAINED | {"fusion"},
+    "augmented": _TRAINED,
+    "scratch": _TRAINED,
+    "norm_adaptation": frozenset({"t2_train_size", "fold"}),
+}
+"""The fields of a `Point` that change what each strategy computes; the others are None there."""
+
+DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "t2_train_size": (8,),
+    "learning_rate": (),
+    "folds": (1, 2, 3),
+    "seeds": (0,),
+}
+"""Values of a factor that a search space leaves out, by its key in the file (Sec. 3.5; seed ours).
+
+No `learning_rate` is that of the settings.
+"""
+
+_FACTOR_OF_KEY = {"folds": "fold", "seeds": "seed"}
+_GROUPS = tuple(Settings.__annotations__)
+_TAKEN_NAMES = ("store", "artifacts", "mlflow.db")
+
+
+def _as_list(value: Any) -> tuple[Any, ...]:
+    """One value stands for a list of it."""
+    return tuple(value) if isinstance(value, list) else (value,)
+
+
+def _not_taken(name: str) -> str:
+    if name.lower() in _TAKEN_NAMES:
+        raise ValueError("stands beside the space's folder already")
+    return name
+
+
+Item = TypeVar("Item")
+_Values = Annotated[tuple[Item, ...], BeforeValidator(_as_list), Field(min_length=1)]
+_Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=1)]
+_Seed = Annotated[int, Field(ge=0, lt=2**32)]
+_Processors = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Accelerators = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_FolderName = Annotated[
+    str, Field(pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]*\z", max_length=100), AfterValidator(_not_taken)
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Resources(_Strict):
+    """What one trial may use: processor cores, and GPUs (a share of one is allowed; `auto`: as found)."""
+
+    cpus: _Processors = 1
+    gpus: Literal["auto"] | _Accelerators = "auto"
+
+
+class Search(_Strict):
+    """How points are chosen from the space: `grid` takes them all."""
+
+    method: Literal["grid"] = "grid"
+
+
+class _Factors(_Strict):
+    """Factors as the file has them, in an arm or at the top; empty where not given."""
+
+    strategy: Strategy | None = None
+    tuned_layers: _Values[Literal[TunedLayers, 21]] = ()
+    fusion: _Values[Fusion] = ()
+    t2_train_size: _Values[_Count] = ()
+    learning_rate: _Values[_Rate] = ()
+    folds: _Values[_Count] = ()
+    seeds: _Values[_Seed] = ()
+
+
+class _File(_Factors):
+    """The file without its groups of settings."""
+
+    name: _FolderName
+    arms: Annotated[list[_Factors], Field(min_length=1)]
+    resources: Resources = Resources()
+    search: Search = Search()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One strategy and the values of its factors; None for those that it never has."""
+
+    strategy: Strategy
+    tuned_layers: tuple[Literal[TunedLayers, 21], ...] | None
+    fusion: tuple[Fusion, ...] | None
+    t2_train_size: tuple[int, ...]
+    learning_rate: tuple[float, ...]
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """A search space.
+
+    Args:
+        name: experiment in the record, and folder of the results.
+        arms: in the order of the file.
+        settings: groups of `t1t2core.settings.Settings` as the file has them, values not yet checked.
+        resources: of each trial.
+        search: how points are chosen.
+        source: the file.
+    """
+
+    name: str
+    arms: tuple[Arm, ...]
+    settings: dict[str, dict[str, Any]]
+    resources: Resources
+    search: Search
+    source: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One combination of factors. Points that compute the same thing are equal if made by `canonical`.
+
+    Args:
+        strategy: how the T1 network is brought to T2.
+        tuned_layers: the last so many convolutions, or "fc", the last layer alone.
+        fusion: operator that joins the two encoders.
+        t2_train_size: T2 training patients.
+        learning_rate: initial rate.
+        fold: of the cohort's split, from 1.
+        seed: of the training's random numbers.
+    """
+
+    strategy: Strategy
+    tuned_layers: TunedLayers | None
+    fusion: Fusion | None
+    t2_train_size: int | None
+    learning_rate: float | None
+    fold: int
+    seed: int | None
+
+    @classmethod
+    def canonical(
+        cls,
+        *,
+        strategy: str,
+        fold: int,
+        tuned_layers: TunedLayers | Literal[21] | None = None,
+        fusion: Fusion | None = None,
+        t2_train_size: int | None = None,
+        learning_rate: float | None = None,
+        seed: int | None = None,
+    ) -> "Point":
+        """The point with None for each factor that means nothing to its strategy; 21 layers are `open`."""
+        if strategy == "conservative" and tuned_layers == ALL_LAYERS:
+            strategy = "open"
+        given: dict[str, Any] = {
+            "tuned_layers": tuned_layers,
+            "fusion": fusion,
+            "t2_train_size": t2_train_size,
+            "learning_rate": learning_rate,
+            "fold": fold,
+            "seed": seed,
+        }
+        used: dict[str, Any] = {
+            name: value if name in FACTORS_OF[strategy] else None for name, value in given.items()
+        }
+        return cls(strategy=cast(Strategy, strategy), **used)
+
+
+def expand(space: Space, *, learning_rate: float) -> tuple[Point, ...]:
+    """Every canonical point of the space once, in the order of the arms and of their values.
+
+    Args:
+        learning_rate: that of the settings, for arms that name none.
+    """
+    return tuple(dict.fromkeys(point for arm in space.arms for point in _points(arm, learning_rate)))
+
+
+def _points(arm: Arm, learning_rate: float) -> Iterator[Point]:
+    values = {
+        "tuned_layers": arm.tuned_layers or (None,),
+        "fusion": arm.fusion or (None,),
+        "t2_train_size": arm.t2_train_size,
+        "learning_rate": arm.learning_rate or (learning_rate,),
+        "fold": arm.folds,
+        "seed": arm.seeds,
+    }
+    for combination in product(*values.values()):
+        factors: dict[str, Any] = dict(zip(values, combination, strict=True))
+        yield Point.canonical(strategy=arm.strategy, **factors)
+
+
+def read_space(path: Path) -> Space:
+    """The search space in a YAML file.
+
+    Raises:
+        InputError: it is not there or is not YAML; or it has an unknown key, a value that is not allowed,
+            or a factor that its strategy lacks or has no use for. All findings are in one message.
+    """
+    document, findings = _document(path)
+    if "name" not in document:
+        document = {"name": path.stem, **document}
+    groups = {key: value for key, value in document.items() if key in _GROUPS}
+    rest = {key: value for key, value in document.items() if key not in _GROUPS}
+    findings += [*_misfits(_FILE, rest), *_misfits(_SETTINGS, groups), *_misplaced(rest)]
+    if findings:
+        raise InputError.collect(f"search space {path} cannot be used:", list(dict.fromkeys(findings)))
+    file = _File.model_validate(rest)
+    return Space(
+        name=file.name,
+        arms=tuple(_merge(file, arm) for arm in file.arms),
+        settings=groups,
+        resources=file.resources,
+        search=file.search,
+        source=path,
+    )
+
+
+def _merge(top: _Factors, arm: _Factors) -> Arm:
+    """The arm's own values over those at the top over the defaults."""
+
+    def given(key: str) -> Any:
+        return getattr(arm, key) or getattr(top, key) or DEFAULTS.get(key)
+
+    strategy = given("strategy")
+    used: dict[str, Any] = {
+        key: given(key) if _uses(strategy, key) else DEFAULTS.get(key) for key in _FACTOR_KEYS
+    }
+    return Arm(strategy=strategy, **used)
+
+
+def _uses(strategy: str, key: str) -> bool:
+    return _FACTOR_OF_KEY.get(key, key) in FACTORS_OF[strategy]
+
+
+_ARM_KEYS = tuple(_Factors.model_fields)
+_FACTOR_KEYS = tuple(key for key in _ARM_KEYS if key != "strategy")
+_TOP_KEYS = ("name", "arms", *_ARM_KEYS, *_GROUPS, "resources", "search")
+_KEYS_IN: dict[str, tuple[str, ...]] = {
+    "": _TOP_KEYS,
+    "arms": _ARM_KEYS,
+    "resources": tuple(Resources.model_fields),
+    "search": tuple(Search.model_fields),
+}
+
+_STRATEGIES, _FUSIONS = get_args(Strategy), get_args(Fusion)
+_NAMES_FOR: dict[str, tuple[str, ...]] = {
+    "strategy": _STRATEGIES,
+    "fusion": _FUSIONS,
+    "tuned_layers": ("fc",),
+    "method": ("grid",),
+    "gpus": ("auto",),
+}
+_ALLOWED = {
+    "name": "up to 100 of letters, digits, '.', '_' and '-', beginning with a letter, a digit or '_', "
+    f"and none of {', '.join(_TAKEN_NAMES)}",
+    "arms": "a list of one or more arms, each with keys and values, such as `- strategy: open`",
+    "strategy": "one of " + ", ".join(_STRATEGIES),
+    "tuned_layers": f"one or more of fc, 3, 6, 9, 12, 15, 18, and {ALL_LAYERS}, which is the strategy open",
+    "fusion": "one or more of " + ", ".join(_FUSIONS),
+    "t2_train_size": "one or more whole numbers of patients, 1 or more",
+    "learning_rate": "one or more numbers above 0 and at most 1",
+    "folds": "one or more whole numbers, from 1",
+    "seeds": f"one or more whole numbers from 0 to {2**32 - 1}",
+    "resources": "a mapping with the keys cpus and gpus",
+    "cpus": "a number above 0",
+    "gpus": "auto, or a number, 0 or more",
+    "search": "a mapping with the key method",
+    "method": "grid, which tries every point; there is no other method",
+} | dict.fromkeys(_GROUPS, "settings with their values, such as `training: {max_epochs: 3}`")
+
+_FILE: TypeAdapter[Any] = TypeAdapter(_File)
+_SETTINGS: TypeAdapter[Any] = TypeAdapter(dict[str, dict[str, JsonValue]])
+
+
+def _misfits(schema: TypeAdapter[Any], document: dict[str, Any]) -> list[str]:
+    """A line for each key and value that the schema refuses."""
+    try:
+        schema.validate_python(document)
+    except ValidationError as error:
+        found = [(item["loc"], item["type"], item["input"]) for item in error.errors(include_url=False)]
+    else:
+        return []
+    if any(loc == ("search", "method") for loc, _, _ in found):
+        # The other keys of the search belong to the method that does not exist.
+        found = [item for item in found if item[0][0] != "search" or item[0] == ("search", "method")]
+    return [_describe(loc, kind, value, document) for loc, kind, value in found]
+
+
+def _describe(loc: tuple[int | str, ...], kind: str, value: Any, document: dict[str, Any]) -> str:
+    if loc[-1] == "[key]":
+        return f"{_place(loc[:-1], document)}: a key that is not text; allowed: text, in quotes if need be"
+    place = _place(loc, document)
+    if kind in ("extra_forbidden", "invalid_key"):
+        keys = _KEYS_IN[str(loc[0]) if len(loc) > 1 else ""]
+        return f"{place}: unknown key; allowed: {', '.join(keys)}{_nearest(loc[-1], keys)}"
+    if kind == "missing":
+        return f"{place}: missing; allowed: {_ALLOWED[str(loc[-1])]}"
+    names = [part for part in loc if isinstance(part, str)]
+    if names[0] in _GROUPS and len(loc) > 1:
+        allowed = "names with texts, numbers, true, false, null, lists or mappings of them"
+    else:
+        allowed = next(_ALLOWED[name] for name in reversed(names) if name in _ALLOWED)
+    return f"{place}: found {reprlib.repr(value)}; allowed: {allowed}{_nearest(value, _names_for(names))}"
+
+
+def _names_for(names: list[str]) -> tuple[str, ...]:
+    return next((_NAMES_FOR[name] for name in reversed(names) if name in _NAMES_FOR), ())
+
+
+def _nearest(word: Any, names: Iterable[str]) -> str:
+    """A question that offers the name most like the word, or nothing."""
+    if not isinstance(word, str):
+        return ""
+    matches = get_close_matches(re.sub(r"[\s-]", "_", word.lower()), names, n=1)
+    return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def _place(loc: tuple[int | str, ...], document: Any) -> str:
+    """The keys and indices that lead to a value, as the file has them: without those that pydantic adds."""
+    place = ""
+    absent = loc[-1] if isinstance(loc[-1], str) else None
+    for part in loc:
+        if isinstance(document, list) and isinstance(part, int):
+            place += f"[{part}]"
+            document = document[part]
+        elif isinstance(document, dict) and (part in document or part == absent):
+            place += f".{part}" if place else str(part)
+            document = document.get(part)
+    return place
+
+
+def _misplaced(document: dict[str, Any]) -> list[str]:
+    """A line for each factor that a strategy lacks or has no use for; what is not readable is passed over."""
+    arms = document.get("arms")
+    arms = arms if isinstance(arms, list) else []
+    findings: list[str] = []
+    strategies: list[Any] = []
+    for index, arm in enumerate(arms):
+        place = f"arms[{index}]"
+        strategy = arm.get("strategy", document.get("strategy")) if isinstance(arm, dict) else "unknown"
+        strategies.append(strategy)
+        if strategy is None:
+            findings.append(f"{place}.strategy: missing; allowed: {_ALLOWED['strategy']}")
+        elif strategy in _STRATEGIES:
+            findings += _misused(strategy, place, arm, document)
+    if arms and all(strategy in _STRATEGIES for strategy in strategies):
+        used = [key for key in _FACTOR_KEYS if any(_uses(strategy, key) for strategy in strategies)]
+        unused = [key for key in _FACTOR_KEYS if key in document and key not in used]
+        findings += [f"{key}: no arm has a use for it; it is for {_users(key)}" for key in unused]
+    return findings
+
+
+def _misused(strategy: str, place: str, arm: dict[str, Any], top: dict[str, Any]) -> list[str]:
+    useless = [key for key in _FACTOR_KEYS if key in arm and not _uses(strategy, key)]
+    lacking = [key for key in _FACTOR_KEYS if _uses(strategy, key) and key not in {**DEFAULTS, **arm, **top}]
+    return [
+        *(f"{place}.{key}: {strategy} has no use for it; it is for {_users(key)}" for key in useless),
+        *(f"{place}.{key}: missing, {strategy} needs it; allowed: {_ALLOWED[key]}" for key in lacking),
+    ]
+
+
+def _users(key: str) -> str:
+    return ", ".join(strategy for strategy in _STRATEGIES if _uses(strategy, key))
+
+
+def _document(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """What is in the file, as plain values; and a line for each key that is there twice."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"search space {path} is not there{_nearest_files(path)}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"search space {path} cannot be read: {error}") from None
+    try:
+        loader = PlainLoader(text)
+        document = loader.get_single_data()
+    except yaml.YAMLError as error:
+        raise InputError(f"search space {path} is not YAML: {error}") from None
+    except RecursionError:
+        raise InputError(f"search space {path} is nested too deeply") from None
+    if not isinstance(document, dict):
+        found = "nothing" if document is None else reprlib.repr(document)
+        raise InputError(f"search space {path}: found {found}; allowed: keys and values, at least `arms`")
+    return document, loader.repeated
+
+
+def _nearest_files(path: Path) -> str:
+    """A question that offers files with a name like that of `path`, or else the files that are there."""
+    folders = dict.fromkeys([path.parent, Path("search_spaces"), _OWN_SPACES])
+    files = {file.resolve(): file for folder in reversed(folders) for file in folder.glob("*.y*ml")}
+    by_name = {file.stem: file for file in files.values()}
+    near = get_close_matches(path.stem, by_name, n=3)
+    if near:
+        return f"; did you mean {' or '.join(str(by_name[stem]) for stem in near)}?"
+    return f"; there are {', '.join(map(str, sorted(files.values())))}" if files else ""
+
+
+_OWN_SPACES = Path(__file__).parents[1] / "search_spaces"

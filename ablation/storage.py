@@ -1,0 +1,92 @@
+"""Object storage: a folder, or a bucket that `pyarrow.fs` can reach."""
+
+import uuid
+from pathlib import Path, PurePosixPath
+
+from pyarrow import ArrowException
+from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
+
+from t1t2core.errors import InputError
+from t1t2core.files import write_atomically
+
+
+class Storage:
+    """Named bytes under one address.
+
+    An object is written whole or not at all: a bucket works so, and a folder gets a temporary name
+    and a rename.
+
+    Args:
+        address: a path, or a URI such as `s3://bucket/folder` or `gs://bucket/folder`.
+
+    Raises:
+        InputError: the address cannot be reached.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address if "://" in address else str(Path(address).resolve())
+        try:
+            if "://" in address:
+                self._files, self._root = FileSystem.from_uri(address)
+            else:
+                self._files, self._root = LocalFileSystem(), self.address
+        except (ArrowException, OSError, ValueError) as error:
+            raise InputError(f"storage {address}: {_first_line(error)}") from error
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine."""
+        return isinstance(self._files, LocalFileSystem)
+
+    def check(self) -> None:
+        """Writes, reads and removes a small object.
+
+        Raises:
+            InputError: one of these did not work.
+        """
+        name = f"check/{uuid.uuid4().hex}"
+        try:
+            self.write(name, b"check")
+            if self.read(name) != b"check":
+                raise OSError("what was read back is not what was written")
+            self.delete(name)
+        except (ArrowException, OSError) as error:
+            raise InputError(f"storage {self.address} cannot be used: {_first_line(error)}") from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Puts `content` under `name`, over what was there."""
+        if self.is_local:
+            write_atomically(Path(self._path(name)), content)
+        else:
+            with self._files.open_output_stream(self._path(name)) as stream:
+                stream.write(content)
+
+    def read(self, name: str) -> bytes:
+        """What is under `name`; FileNotFoundError if nothing is."""
+        with self._files.open_input_stream(self._path(name)) as stream:
+            return stream.read()
+
+    def has(self, name: str) -> bool:
+        """Whether something is under `name`."""
+        return self._files.get_file_info(self._path(name)).type == FileType.File
+
+    def names(self, folder: str) -> list[str]:
+        """All objects in `folder`, not in folders under it, sorted."""
+        selector = FileSelector(self._path(folder), allow_not_found=True)
+        found = self._files.get_file_info(selector)
+        return sorted(f"{folder}/{info.base_name}" for info in found if info.type == FileType.File)
+
+    def modified(self, name: str) -> float:
+        """When it was written, seconds since 1970."""
+        return self._files.get_file_info(self._path(name)).mtime_ns / 1e9
+
+    def delete(self, name: str) -> None:
+        """Removes what is under `name`."""
+        self._files.delete_file(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return str(PurePosixPath(self._root) / name)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

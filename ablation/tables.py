@@ -1,0 +1,65 @@
+"""The tables that a run writes beside its results: the plan and the subjects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from ablation.plan import Trial
+from t1t2core.cohort.roles import ROLES, FoldSplit
+from t1t2core.cohort.subject import Cohort
+from t1t2core.files import write_atomically
+from t1t2core.preparation.prepare import PreparedSubject
+
+FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
+PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
+WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64"}
+
+
+def plan_frame(plan: Sequence[Trial], recorded: set[str], seconds: Sequence[float]) -> pd.DataFrame:
+    """`plan.csv`: a row a trial; `seconds` is the estimate for each."""
+    rows = [
+        {
+            "trial_key": trial.key,
+            **trial.factors,
+            "status": "recorded" if trial.key in recorded else "to_run",
+            "estimated_seconds": round(estimate, 1),
+        }
+        for trial, estimate in zip(plan, seconds, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=PLAN).astype(WHOLE_NUMBERS)
+
+
+def subjects_frame(
+    cohort: Cohort, splits: Sequence[FoldSplit], prepared: Mapping[str, PreparedSubject]
+) -> pd.DataFrame:
+    """`subjects.csv`: sequences, role in each fold, quality of the alignment, tissue volumes."""
+    rows = []
+    for subject in cohort.subjects:
+        row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else "T1"}
+        for split in splits:
+            row[f"fold_{split.fold}_T1"] = _role(split.t1, subject.name)
+            row[f"fold_{split.fold}_T2"] = _role(split.t2, subject.name)
+        volumes = prepared[subject.name]
+        for sequence, alignment in volumes.alignment.items():
+            row |= {f"{sequence}_alignment_{name}": value for name, value in _flat(asdict(alignment)).items()}
+            row |= {f"{sequence}_{name}_ml": value for name, value in volumes.volumes_ml[sequence].items()}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """As CSV, whole or not at all."""
+    write_atomically(path, frame.to_csv(index=False).encode())
+
+
+def _role(roles: object, name: str) -> str:
+    return next((role for role in ROLES if name in getattr(roles, role)), "")
+
+
+def _flat(values: Mapping[str, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        flat |= _flat(value) if isinstance(value, Mapping) else {name: value}
+    return flat

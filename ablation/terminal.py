@@ -1,0 +1,60 @@
+"""What commands print, and the status they exit with."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from t1t2core.errors import InputError
+
+FAILED = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+WIDTH_OF_FILES = 160
+"""Columns where the output is no terminal, so that tables are not cut."""
+
+P = ParamSpec("P")
+
+
+def command(body: Callable[P, int]) -> Callable[P, None]:
+    """Makes a command of a function that gives an exit status: one message for bad input, no traceback."""
+
+    @functools.wraps(body)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            status = body(*args, **kwargs)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            status = BAD_INPUT
+        except KeyboardInterrupt:
+            say("interrupted; the same command goes on where it stopped")
+            status = INTERRUPTED
+        raise typer.Exit(status)
+
+    return run
+
+
+def say(message: str) -> None:
+    """A line about what happens now, on standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def show(table: Table) -> None:
+    """A table on standard output."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    console.print(table)
+
+
+def print_settings(rows: Iterable[Mapping[str, str]]) -> None:
+    """Every setting, a row each."""
+    table = Table()
+    for index, row in enumerate(rows):
+        if index == 0:
+            for name in row:
+                table.add_column(name, overflow="fold")
+        table.add_row(*row.values())
+    show(table)

@@ -1,0 +1,93 @@
+"""Prepared volumes in object storage: made once for a subject and its settings, reused by every run."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+from ablation.fingerprint import digest_of
+from ablation.storage import Storage
+from t1t2core.cohort.read import check_cohort
+from t1t2core.cohort.subject import Cohort, Subject
+from t1t2core.errors import InputError
+from t1t2core.preparation.prepare import (
+    PREPARATION_VERSION,
+    PreparedSubject,
+    load_prepared,
+    prepare_subject,
+    save_prepared,
+)
+from t1t2core.settings import PreparationSettings
+
+FOLDER = "prepared"
+Progress = Callable[[int, int], None]
+"""Told how many subjects are done, and of how many."""
+
+
+def prepare_cohort(
+    cohort: Cohort, settings: PreparationSettings, storage: Storage, progress: Progress
+) -> dict[str, PreparedSubject]:
+    """The volumes of every subject by name; those that are not in storage are made and put there.
+
+    Raises:
+        InputError: names every subject whose scans cannot be used or whose CT could not be aligned.
+    """
+    missing = [s for s in cohort.subjects if not storage.has(_name(s, settings))]
+    if missing:
+        check_cohort(Cohort(name=cohort.name, subjects=tuple(missing), simulated=cohort.simulated))
+        _prepare(missing, settings, storage, progress)
+    prepared = {s.name: _load(s, settings, storage) for s in cohort.subjects}
+    _refuse_misaligned(cohort, prepared.values())
+    return prepared
+
+
+def _prepare(
+    subjects: list[Subject], settings: PreparationSettings, storage: Storage, progress: Progress
+) -> None:
+    """In as many processes as there are cores; on this machine, since only it has the scans."""
+    workers = min(len(subjects), os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        work = partial(_prepare_one, settings=settings, address=storage.address)
+        for done, _ in enumerate(pool.map(work, subjects), start=1):
+            progress(done, len(subjects))
+
+
+def _prepare_one(subject: Subject, settings: PreparationSettings, address: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prepared.safetensors"
+        save_prepared(prepare_subject(subject, settings), path)
+        Storage(address).write(_name(subject, settings), path.read_bytes())
+
+
+def _load(subject: Subject, settings: PreparationSettings, storage: Storage) -> PreparedSubject:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prepared.safetensors"
+        path.write_bytes(storage.read(_name(subject, settings)))
+        return load_prepared(path)
+
+
+def _name(subject: Subject, settings: PreparationSettings) -> str:
+    content = {
+        "scans": subject.fingerprint,
+        "settings": asdict(settings),
+        "version": PREPARATION_VERSION,
+    }
+    return f"{FOLDER}/{digest_of(content)}.safetensors"
+
+
+def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> None:
+    findings, names = [], []
+    for subject in prepared:
+        failed = {sequence: a for sequence, a in subject.alignment.items() if not a.ok}
+        findings += [f"{subject.name}, CT onto {sequence}w: {a.reason}" for sequence, a in failed.items()]
+        names += [subject.name] if failed else []
+    if findings:
+        raise InputError.collect(
+            f"the CT of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} could not be aligned "
+            f"with their MR (to leave them out: `cohort: {{exclude: [{', '.join(names)}]}}`):",
+            findings,
+        )

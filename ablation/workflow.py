@@ -1,0 +1,186 @@
+"""From a request to recorded trials: what the commands do."""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+
+import ray
+from mlflow.entities import Run
+
+from ablation.cluster import connect, request_of
+from ablation.estimate import Estimator
+from ablation.fingerprint import digest_of
+from ablation.names import trial_names
+from ablation.plan import Trial, make_plan, recipes_of
+from ablation.pretraining import ensure_encoders
+from ablation.progress import LiveLine, clock
+from ablation.report.results import patients_frame, results_frame
+from ablation.report.summary import never_predicted, render, summarise
+from ablation.sweep import Recorder, SweepResult, run_sweep
+from ablation.tables import plan_frame, subjects_frame, write_table
+from ablation.terminal import FAILED, INTERRUPTED, say, show
+from ablation.trial import Shared
+from ablation.volumes import prepare_cohort
+from ablation.workspace import Request, Workspace, git_commit, open_workspace
+
+
+def show_plan(request: Request) -> int:
+    """Writes `plan.csv` and says what would run and for how long. Gives the exit status."""
+    workspace = open_workspace(request, say)
+    recipes = recipes_of(workspace.points, workspace.study)
+    plan = make_plan(workspace.points, workspace.study, workspace.known_encoders(recipes))
+    recorded = _recorded(workspace)
+    slots = request.max_concurrent or max(1, int(_cores() // workspace.space.resources.cpus))
+    to_run, seconds = _write_plan(workspace, plan, recorded, slots)
+    print(f"{len(plan)} trials: {len(plan) - to_run} recorded, {to_run} to run, about {clock(seconds)}")
+    return 0
+
+
+def run_plan(request: Request) -> int:
+    """Runs what is not recorded yet, writes the tables, prints the last of them. Gives the exit status."""
+    workspace = open_workspace(request, say)
+    prepared = prepare_cohort(
+        workspace.cohort,
+        workspace.settings.preparation,
+        workspace.storage,
+        lambda done, total: say(f"preparing: {done} of {total} subjects"),
+    )
+    subjects = subjects_frame(workspace.cohort, workspace.study.splits, prepared)
+    write_table(subjects, workspace.folder / "subjects.csv")
+    with connect(workspace.address):
+        resources = request_of(workspace.space.resources)
+        references = {name: ray.put(subject) for name, subject in prepared.items()}
+        plan = _plan_with_encoders(workspace, references, resources)
+        recorded = _recorded(workspace)
+        result = _run(workspace, plan, recorded, references, resources)
+    return _report(workspace, plan, recorded, result)
+
+
+def _plan_with_encoders(
+    workspace: Workspace, references: Mapping[str, ray.ObjectRef], resources: dict[str, float]
+) -> list[Trial]:
+    recipes = recipes_of(workspace.points, workspace.study)
+    known = workspace.known_encoders(recipes)
+    missing = [recipe for recipe in recipes if recipe not in known]
+    trained = ensure_encoders(missing, workspace.encoders, references, resources, say)
+    return make_plan(workspace.points, workspace.study, {**known, **trained})
+
+
+def _run(
+    workspace: Workspace,
+    plan: list[Trial],
+    recorded: Mapping[str, Run],
+    references: dict[str, ray.ObjectRef],
+    resources: dict[str, float],
+) -> SweepResult:
+    keys = [trial.key or "" for trial in plan]
+    to_run = [trial for trial in plan if trial.key not in recorded]
+    slots = max(1, int(min(ray.cluster_resources()["CPU"] // resources["cpu"], len(to_run) or 1)))
+    _, seconds = _write_plan(workspace, plan, recorded, workspace.request.max_concurrent or slots)
+    if not to_run:
+        return SweepResult()
+    ledger, experiment = workspace.ledger, workspace.ledger.experiment(workspace.space.name)
+    ledger.clear_unfinished(keys)
+    parent = ledger.open_plan(
+        experiment, digest_of(sorted(keys)), workspace.space.name, _plan_tags(workspace)
+    )
+    names = dict(zip(keys, trial_names([trial.point for trial in plan]), strict=True))
+    recorder = Recorder(
+        ledger, workspace.storage, experiment, parent, workspace.settings, _trial_tags(workspace), names
+    )
+    shared = Shared(
+        subjects=references,
+        encoders=_share_encoders(workspace, to_run),
+        settings=workspace.settings,
+        precision=workspace.study.precision,
+        storage=workspace.storage.address,
+        threads=max(1, int(resources["cpu"])),
+    )
+    result = SweepResult(interrupted=True)
+    with LiveLine(len(to_run), seconds) as line:
+        try:
+            result = run_sweep(
+                to_run, shared, recorder, resources, line, max_concurrent=workspace.request.max_concurrent
+            )
+        finally:
+            status = "KILLED" if result.interrupted else "FAILED" if result.failed else "FINISHED"
+            ledger.close_plan(parent, status, _note(plan, recorded, result))
+    return result
+
+
+def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, ray.ObjectRef]:
+    """Each T1 network fetched once, checked, and put into the object store as plain arrays."""
+    digests = sorted({trial.encoder for trial in trials if trial.encoder})
+    fetched = {digest: workspace.encoders.fetch(digest, workspace.settings.network) for digest in digests}
+    return {
+        digest: ray.put({name: tensor.numpy() for name, tensor in encoder.weights.items()})
+        for digest, encoder in fetched.items()
+    }
+
+
+def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run], result: SweepResult) -> int:
+    runs = workspace.ledger.finished()
+    records = workspace.ledger.records(runs[trial.key] for trial in plan if trial.key in runs)
+    results = results_frame(records)
+    write_table(results, workspace.folder / "results.csv")
+    write_table(patients_frame(records), workspace.folder / "patients.csv")
+    if records:
+        show(render(summarise(results), f"{workspace.space.name}: mean test DSC"))
+        for sentence in never_predicted(results):
+            say(f"warning: {sentence}")
+    for name, cause in result.failed.items():
+        say(f"failed: {name}: {cause}")
+    reused = sum(trial.key in recorded for trial in plan)
+    not_started = len(plan) - len(records) - len(result.failed)
+    if result.interrupted:
+        say(f"interrupted; the same command goes on where it stopped: {_command()}")
+    end = f", {not_started} not started" if not_started else ""
+    print(f"{len(plan)} trials: {len(records)} finished ({reused} reused), {len(result.failed)} failed{end}")
+    return INTERRUPTED if result.interrupted else FAILED if result.failed or not_started else 0
+
+
+def _recorded(workspace: Workspace) -> dict[str, Run]:
+    return {} if workspace.request.rerun else workspace.ledger.finished()
+
+
+def _write_plan(
+    workspace: Workspace, plan: Sequence[Trial], recorded: Mapping[str, Run], slots: int
+) -> tuple[int, float]:
+    """Writes `plan.csv`; gives the number of trials to run and the seconds they take in so many slots."""
+    estimator = Estimator(workspace.settings, workspace.study.precision, list(recorded.values()))
+    seconds = [estimator.seconds(trial, trial.point.t2_train_size or 0) for trial in plan]
+    frame = plan_frame(plan, set(recorded), seconds)
+    write_table(frame, workspace.folder / "plan.csv")
+    to_run = frame[frame["status"] == "to_run"]
+    return len(to_run), float(to_run["estimated_seconds"].sum()) / slots
+
+
+def _plan_tags(workspace: Workspace) -> dict[str, str]:
+    return {**_trial_tags(workspace), "command": _command(), "machine": platform.platform()}
+
+
+def _trial_tags(workspace: Workspace) -> dict[str, str]:
+    return {"cohort_fingerprint": workspace.study.cohort_fingerprint, "git_commit": git_commit()}
+
+
+def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResult) -> str:
+    reused = [recorded[trial.key] for trial in plan if trial.key in recorded]
+    lines = [
+        f"{len(plan)} trials: {len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
+    ]
+    if reused:
+        lines += ["", "Reused:", ""]
+        lines += [
+            f"- [{run.info.run_name}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})"
+            for run in reused
+        ]
+    return "\n".join(lines)
+
+
+def _command() -> str:
+    return " ".join(["python -m ablation.run", *sys.argv[1:]])
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1

@@ -1,0 +1,174 @@
+"""Everything that a command works with, checked before anything is spent."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from ablation.configuration import resolve_settings
+from ablation.encoder_store import EncoderRecipe, EncoderStore
+from ablation.fingerprint import digest_of
+from ablation.ledger import Ledger
+from ablation.plan import Study
+from ablation.space import Point, Space, expand, read_space
+from ablation.storage import Storage
+from t1t2core.cohort.phantom import write_phantom
+from t1t2core.cohort.read import read_cohort
+from t1t2core.cohort.split import check_request, draw_splits
+from t1t2core.cohort.subject import Cohort
+from t1t2core.errors import InputError
+from t1t2core.preparation.patches import patch_starts
+from t1t2core.presets import PresetName
+from t1t2core.settings import CohortSettings, Settings
+from t1t2core.training.precision import resolve_precision
+
+PHANTOM = "phantom"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a command was asked for; the fields are its options (see README)."""
+
+    space: Path
+    cohort: str = PHANTOM
+    preset: PresetName | None = None
+    overrides: tuple[str, ...] = ()
+    output: Path = Path("runs")
+    storage: str | None = None
+    encoder: str | None = None
+    tracking_uri: str | None = None
+    address: str | None = None
+    max_concurrent: int | None = None
+    rerun: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A request, resolved: nothing in it is unchecked."""
+
+    request: Request
+    space: Space
+    settings: Settings
+    storage: Storage
+    ledger: Ledger
+    cohort: Cohort
+    study: Study
+    points: tuple[Point, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the space's tables and report go."""
+        return self.request.output / self.space.name
+
+    @property
+    def address(self) -> str:
+        """Of the Ray cluster."""
+        return self.request.address or os.environ.get("RAY_ADDRESS") or "local"
+
+    @cached_property
+    def encoders(self) -> EncoderStore:
+        """T1 networks in the run's storage."""
+        return EncoderStore(self.storage)
+
+    def given_encoder(self) -> str | None:
+        """Digest of the T1 network that the user chose, brought into storage if it lies elsewhere."""
+        wanted = self.request.encoder
+        return None if wanted is None else self.encoders.adopt(wanted)
+
+    def known_encoders(self, recipes: list[EncoderRecipe]) -> dict[EncoderRecipe, str]:
+        """Digests of the T1 networks that are there already."""
+        given = self.given_encoder()
+        if given is not None:
+            self._refuse_leak(given)
+            return dict.fromkeys(recipes, given)
+        return {recipe: digest for recipe in recipes if (digest := self.encoders.find(recipe))}
+
+    def _refuse_leak(self, digest: str) -> None:
+        """A T1 network must not have seen the T2 test patients, unless the user asks for just that."""
+        if self.settings.cohort.overlap == "as_published":
+            return
+        seen = self.encoders.fetch(digest, self.settings.network).seen
+        folds = {point.fold for point in self.points}
+        tested = {name for split in self.study.splits if split.fold in folds for name in split.t2.test}
+        if leaked := sorted(seen & tested):
+            raise InputError(
+                f"--encoder {digest}: it was trained on or chosen by patients that are tested here: "
+                f"{', '.join(leaked)}; use another, or `cohort: {{overlap: as_published}}` to allow it"
+            )
+
+
+def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
+    """Reads and checks all that the request names, the cheap things first.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    space = read_space(request.space)
+    preset = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
+    settings = resolve_settings(preset, space.settings, str(request.space), request.overrides)
+    for training in (settings.pretraining, settings.training):
+        patch_starts(settings.preparation.grid, training.patch, training.stride)
+    _check_output(request.output)
+    storage = Storage(request.storage or str(request.output / "store"))
+    storage.check()
+    uri = request.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    ledger = Ledger(
+        uri or f"sqlite:///{(request.output / 'mlflow.db').resolve()}", request.output / "artifacts"
+    )
+    cohort = _read_cohort(request, settings.cohort, say)
+    splits = draw_splits(cohort, settings.cohort)
+    points = expand(space, learning_rate=settings.training.learning_rate)
+    check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    study = Study(
+        settings=settings,
+        precision=resolve_precision(settings.training.precision, device),
+        cohort_fingerprint=cohort.fingerprint,
+        splits=splits,
+    )
+    return Workspace(
+        request=request,
+        space=space,
+        settings=settings,
+        storage=storage,
+        ledger=ledger,
+        cohort=cohort,
+        study=study,
+        points=points,
+    )
+
+
+def git_commit() -> str:
+    """Commit of the checkout that the code runs from, or `unknown`."""
+    asked = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or "unknown"
+
+
+def _check_output(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be made ({error.strerror})") from error
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise InputError(f"--output {output}: cannot be written")
+
+
+def _read_cohort(request: Request, settings: CohortSettings, say: Callable[[str], None]) -> Cohort:
+    if request.cohort != PHANTOM:
+        return read_cohort(Path(request.cohort), settings)
+    size = {
+        "subjects": settings.phantom_subjects,
+        "with_t2w": settings.phantom_t2w,
+        "voxel_mm": settings.phantom_voxel_mm,
+    }
+    folder = request.output / "phantom" / digest_of(size)[:16]
+    if not folder.exists():
+        say(f"making {settings.phantom_subjects} digital heads in {folder}")
+    write_phantom(folder, **size)
+    return read_cohort(folder, settings)

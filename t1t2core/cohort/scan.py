@@ -1,0 +1,210 @@
+"""A scan on disk: read it, and say what is wrong with it."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from t1t2core.cohort.dicom import read_series
+from t1t2core.cohort.nifti import is_nifti, nifti_defect
+from t1t2core.errors import InputError
+
+# ITK's warnings would otherwise go to standard error, between the lines of a run.
+sitk.ProcessObject_SetGlobalWarningDisplay(False)
+
+SPACING_MM = (0.1, 20.0)
+"""Voxel sizes that a head scan can have, mm."""
+
+LEAST_SLICES = 8
+"""Fewest voxels along any axis: three poolings of 2 leave one."""
+
+LEAST_EXTENT_MM = 60.0
+"""Least size within the slices, mm: less cannot hold a head's cross-section."""
+
+LEAST_FOREGROUND = 0.01
+"""Least share of voxels that differ from the darkest one: less is an empty volume."""
+
+AIR_HU, BONE_HU, SOFT_HU = -500.0, 600.0, (-200.0, 200.0)
+"""What counts as like air, bone and soft tissue, Hounsfield units (Sec. 3.2; soft tissue ours)."""
+
+LEAST_CT_SHARES = {
+    "air-like (< -500)": 0.001,
+    "soft-tissue-like (-200 to 200)": 0.02,
+    "bone-like (> 600)": 0.001,
+}
+"""Least share of each kind of voxel in a CT of a head."""
+
+MOST_BONE = 0.4
+"""Largest share of bone-like voxels among those above -200 HU: about 0.13 in a head; more, and soft tissue
+lies where bone should, as in a CT whose offset of 1024 was not taken off."""
+
+LABEL_VALUES = (0, 1, 2)
+
+
+def read_scan(path: Path) -> sitk.Image:
+    """Read a scan: 3D, float32, in the units its header's slope and intercept give.
+
+    Args:
+        path: a file in any format that SimpleITK reads, or the folder of one DICOM series. A fourth axis
+            of length 1 is dropped.
+
+    Raises:
+        InputError: no such file, not an image, damaged, not 3D, or several values a voxel.
+    """
+    try:
+        return _load(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def read_labels(path: Path) -> sitk.Image:
+    """Read a label map: 3D, uint8, 0 air, 1 soft tissue, 2 bone.
+
+    Raises:
+        InputError: as `read_scan`, or it has other values.
+    """
+    try:
+        return _load_labels(path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def examine_scan(path: Path, kind: str) -> tuple[sitk.Image | None, list[str]]:
+    """Read the scan at `path` as a `kind` and check it.
+
+    Args:
+        kind: `t1w`, `t2w`, `ct`, `labels_t1w` or `labels_t2w`.
+
+    Returns:
+        The image, None if it cannot be read, and what is wrong, a sentence each.
+    """
+    try:
+        image = _load_labels(path) if kind.startswith("labels") else _load(path)
+    except InputError as error:
+        return None, [str(error)]
+    return image, check_scan(image, kind)
+
+
+def scan_defects(path: Path, kind: str) -> list[str]:
+    """What is wrong with the scan at `path` as a `kind`, a sentence each; never raises for a bad file."""
+    return examine_scan(path, kind)[1]
+
+
+def check_scan(image: sitk.Image, kind: str) -> list[str]:
+    """What is wrong with a 3D `image` as a `kind` (see `examine_scan`): its geometry, then its values."""
+    return [*_geometry_defects(image), *_value_defects(_voxels(image), kind)]
+
+
+def _load(path: Path) -> sitk.Image:
+    try:
+        if not path.exists():
+            raise InputError("there is no such file or folder")
+        if path.is_dir():
+            return read_series(path)
+        if is_nifti(path) and (defect := nifti_defect(path)):
+            raise InputError(defect)
+        return _load_file(path)
+    except (RuntimeError, OSError) as error:
+        raise InputError(_cause(error)) from None
+
+
+def _load_file(path: Path) -> sitk.Image:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    if reader.GetNumberOfComponents() > 1:
+        raise InputError(
+            f"{reader.GetNumberOfComponents()} values a voxel (colour or vectors), where one is expected"
+        )
+    size = reader.GetSize()
+    if len(size) < 3 or any(length > 1 for length in size[3:]):
+        raise InputError(
+            f"{len(size)}D ({' x '.join(map(str, size))} voxels), where one 3D volume is expected"
+        )
+    # ITK would mirror the volume where a voxel size is negative.
+    if min(reader.GetSpacing()) <= 0:
+        raise InputError(
+            f"its header gives voxels of {' x '.join(f'{mm:g}' for mm in reader.GetSpacing())} mm"
+        )
+    reader.SetExtractSize([*size[:3], *(0 for _ in size[3:])])
+    reader.SetOutputPixelType(sitk.sitkFloat32)
+    return reader.Execute()
+
+
+def _cause(error: Exception) -> str:
+    """The reason, SimpleITK's without its source lines and addresses."""
+    text = str(error)
+    if "orthonormal" in text:
+        return "its header has no axes at right angles (qform and sform are missing or sheared)"
+    reasons = re.findall(r"ERROR: (?:\w+\(0x[0-9a-f]+\): )?(.+)", text)
+    return f"not an image that can be read, or damaged ({reasons[-1].strip() if reasons else text.strip()})"
+
+
+def _load_labels(path: Path) -> sitk.Image:
+    image = _load(path)
+    # Whatever is not finite has no place in a set of values.
+    others = sorted({float(value) for value in np.unique(_voxels(image))} - set(map(float, LABEL_VALUES)))
+    if others:
+        listed = ", ".join(f"{value:g}" for value in others[:5]) + (", ..." if len(others) > 5 else "")
+        raise InputError(f"a label map has 0 (air), 1 (soft tissue) and 2 (bone) only; found {listed}")
+    return sitk.Cast(image, sitk.sitkUInt8)
+
+
+def _voxels(image: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayViewFromImage(image)
+
+
+def _geometry_defects(image: sitk.Image) -> list[str]:
+    size, spacing = np.array(image.GetSize()), np.array(image.GetSpacing())
+    in_words = f"{' x '.join(map(str, size))} voxels of {' x '.join(f'{mm:g}' for mm in spacing)} mm"
+    findings = []
+    if not np.all((spacing >= SPACING_MM[0]) & (spacing <= SPACING_MM[1])):
+        findings.append(f"voxels must measure {SPACING_MM[0]:g} to {SPACING_MM[1]:g} mm; found {in_words}")
+    if size.min() < LEAST_SLICES:
+        findings.append(f"at least {LEAST_SLICES} slices are needed; found {in_words}")
+    if np.sort(size * spacing)[1] < LEAST_EXTENT_MM:
+        findings.append(f"too small for a head, {LEAST_EXTENT_MM:g} mm within the slices; found {in_words}")
+    axes = np.reshape(image.GetDirection(), (3, 3))
+    if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-3):
+        findings.append("its axes are not at right angles")
+    return findings
+
+
+def _value_defects(voxels: np.ndarray, kind: str) -> list[str]:
+    # The sum is not finite if any voxel is not; in float64 no finite float32 values overflow it.
+    if not np.isfinite(voxels.sum(dtype=np.float64)):
+        broken = int(voxels.size - np.isfinite(voxels).sum())
+        return [f"{broken} of {voxels.size} voxels are NaN or infinite"]
+    lowest, highest = float(voxels.min()), float(voxels.max())
+    if lowest == highest:
+        return [f"empty: every voxel is {lowest:g}"]
+    if kind.startswith("labels"):
+        missing = sorted(set(LABEL_VALUES) - {int(value) for value in np.unique(voxels)})
+        return [f"no voxel has label {label}" for label in missing]
+    if kind == "ct":
+        return _ct_defects(voxels, f"{lowest:g} to {highest:g}")
+    if np.mean(voxels > lowest) < LEAST_FOREGROUND:
+        return [f"empty: all but {np.mean(voxels > lowest):.2%} of the voxels are {lowest:g}"]
+    if lowest < -900 and np.array_equal(voxels, np.rint(voxels)) and not _ct_defects(voxels, ""):
+        return [f"has values like a CT ({lowest:g} to {highest:g} HU): are MR and CT swapped?"]
+    return []
+
+
+def _ct_defects(voxels: np.ndarray, value_range: str) -> list[str]:
+    bone = np.mean(voxels > BONE_HU)
+    found = (np.mean(voxels < AIR_HU), np.mean((voxels >= SOFT_HU[0]) & (voxels <= SOFT_HU[1])), bone)
+    lacking = [
+        name for (name, least), share in zip(LEAST_CT_SHARES.items(), found, strict=True) if share < least
+    ]
+    if lacking:
+        return [
+            f"no CT in Hounsfield units: it lacks {', '.join(lacking)} voxels; found values {value_range}"
+        ]
+    body = np.mean(voxels > SOFT_HU[0])
+    if bone > MOST_BONE * body:
+        return [
+            f"no CT in Hounsfield units: {bone / body:.0%} of the head is above {BONE_HU:g} "
+            f"(an offset left in?); found values {value_range}"
+        ]
+    return []

@@ -1,0 +1,72 @@
+"""Who was scanned: a subject's files, and the cohort they make."""
+
+import hashlib
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One patient's scans.
+
+    Args:
+        name: label of the patient, unique in its cohort.
+        t1w: T1-weighted head scan (a file, or the folder of a DICOM series).
+        t2w: T2-weighted head scan, or None.
+        ct: CT in Hounsfield units, or None where label maps stand in for it.
+        labels_t1w: label map (0 air, 1 soft tissue, 2 bone) in the space of `t1w`, in place of `ct`.
+        labels_t2w: the same in the space of `t2w`.
+    """
+
+    name: str
+    t1w: Path
+    t2w: Path | None = None
+    ct: Path | None = None
+    labels_t1w: Path | None = None
+    labels_t2w: Path | None = None
+
+    @property
+    def scans(self) -> dict[str, Path]:
+        """The files that are there, by what they are."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        return {kind: path for kind, path in found.items() if path is not None}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the content of the files and what each is; names and places do not count."""
+        digest = hashlib.sha256()
+        for kind, path in sorted(self.scans.items()):
+            digest.update(kind.encode())
+            for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+                with file.open("rb") as stream:
+                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cohort:
+    """The subjects of a study.
+
+    Args:
+        name: what reports call it.
+        subjects: in the order of their names.
+        simulated: no real scans, so that comparing scores with published ones means nothing.
+    """
+
+    name: str
+    subjects: tuple[Subject, ...]
+    simulated: bool = False
+
+    @property
+    def with_t2w(self) -> tuple[Subject, ...]:
+        """Those that have a T2-weighted scan."""
+        return tuple(subject for subject in self.subjects if subject.t2w is not None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the subjects' names and files' content."""
+        digest = hashlib.sha256()
+        for subject in self.subjects:
+            digest.update(f"{subject.name}\0{subject.fingerprint}\n".encode())
+        return digest.hexdigest()

@@ -1,0 +1,66 @@
+"""Labelling whole volumes: patches through the network, softmax averaged where they overlap (Sec. 3.4)."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from t1t2core.evaluation.scores import IGNORED
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.preparation.patches import merge_patches
+from t1t2core.settings import Precision
+from t1t2core.training.frozen_cache import FrozenCache
+from t1t2core.training.patch_set import PatchSet
+from t1t2core.training.precision import autocast
+
+
+class Predictor:
+    """Labels the same volumes again and again while the network learns.
+
+    Patches go through one at a time, so that a volume's result does not depend on what is beside it.
+
+    Args:
+        patches: covers each of its volumes.
+        cache_bytes: memory for the frozen part's features.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        patches: PatchSet,
+        *,
+        precision: Precision,
+        device: str = "cpu",
+        cache_bytes: int = 0,
+    ) -> None:
+        self.segmenter = segmenter
+        self.patches = patches
+        self.precision = precision
+        self.device = device
+        self._frozen = FrozenCache(
+            segmenter, lambda n: patches.image(n).to(device), limit_bytes=cache_bytes, precision=precision
+        )
+
+    @torch.no_grad()
+    def probabilities(self) -> list[Tensor]:
+        """Class probabilities of each volume, every one (3, X, Y, Z), float32, on the CPU."""
+        self.segmenter.eval()
+        parts: list[list[Tensor]] = [[] for _ in self.patches.images]
+        starts: list[list[tuple[int, int, int]]] = [[] for _ in self.patches.images]
+        for number, (patient, *start) in enumerate(self.patches.starts):
+            with autocast(self.precision, self.device):
+                logits = self.segmenter.run_trained(self._frozen.batch([number]))
+            parts[patient].append(logits.float().softmax(dim=1).cpu())
+            starts[patient].append((start[0], start[1], start[2]))
+        grids = [tuple(volume.shape) for volume in self.patches.images]
+        return [merge_patches(torch.cat(p), s, g) for p, s, g in zip(parts, starts, grids, strict=True)]
+
+
+def cross_entropy(probabilities: Tensor, labels: Tensor) -> float:
+    """Mean negative log-probability of the known voxels' labels.
+
+    Args:
+        probabilities: (3, X, Y, Z).
+        labels: (X, Y, Z) uint8, 255 where unknown.
+    """
+    logs = probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()
+    return float(functional.nll_loss(logs[None], labels[None].long(), ignore_index=IGNORED))

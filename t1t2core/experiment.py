@@ -1,0 +1,231 @@
+"""One trial: a network is trained on some patients, chosen on others, scored on others again."""
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.evaluation.inference import Predictor, cross_entropy
+from t1t2core.evaluation.scores import Counts, count_classes
+from t1t2core.evaluation.surface import surface_distances
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
+from t1t2core.settings import EvaluationSettings, Precision, Sequence, TrainingSettings
+from t1t2core.training.fit import EpochReport, Fit, StopReason
+from t1t2core.training.patch_set import PatchSet
+
+Split = Literal["validation", "test"]
+Weights = Literal["best", "last"]
+TISSUES = ("bone", "soft_tissue", "air")
+"""The classes whose mean Dice chooses the best weights."""
+
+
+@dataclass(frozen=True)
+class Scans:
+    """The scans of one sequence by the role and the name of their patient."""
+
+    training: Mapping[str, PreparedScan] = field(default_factory=dict)
+    validation: Mapping[str, PreparedScan] = field(default_factory=dict)
+    test: Mapping[str, PreparedScan] = field(default_factory=dict)
+
+
+def scans_of(
+    strategy: str, split: FoldSplit, t2_train_size: int | None, subjects: Mapping[str, PreparedSubject]
+) -> dict[Sequence, Scans]:
+    """The scans that a trial of a strategy trains on, chooses by and is tested on.
+
+    Without fine-tuning the T1 network is scored on T1 as well: what it could do before the transfer
+    (Table 9, "T1-w without augmentation").
+    """
+    training = () if t2_train_size is None else split.t2_training(t2_train_size)
+    scans = {"T2": _scans("T2", replace(split.t2, training=training), subjects)}
+    if strategy == "no_fine_tuning":
+        scans["T1"] = _scans("T1", replace(split.t1, training=()), subjects)
+    return scans
+
+
+def pretraining_scans(
+    training: Iterable[str], validation: Iterable[str], subjects: Mapping[str, PreparedSubject]
+) -> dict[Sequence, Scans]:
+    """The scans that a T1 network is trained on and chosen by."""
+    return {"T1": _scans("T1", Roles(tuple(training), tuple(validation), ()), subjects)}
+
+
+def _scans(sequence: Sequence, roles: Roles, subjects: Mapping[str, PreparedSubject]) -> Scans:
+    def of(names: Iterable[str]) -> dict[str, PreparedScan]:
+        return {name: subjects[name].scan(sequence) for name in names}
+
+    return Scans(of(roles.training), of(roles.validation), of(roles.test))
+
+
+@dataclass(frozen=True)
+class PatientScore:
+    """How one patient's scan was labelled.
+
+    Args:
+        weights: `best` (highest mean validation Dice) or `last`.
+        counts: of each class.
+        surface: distances of each class, mm; test patients with the best weights only.
+    """
+
+    weights: Weights
+    split: Split
+    sequence: Sequence
+    patient: str
+    counts: dict[str, Counts]
+    surface: dict[str, dict[str, float]] | None = None
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """An epoch and, where it was measured, how the validation patients scored after it, pooled."""
+
+    report: EpochReport
+    validation: dict[str, Counts] | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All that a trial leaves.
+
+    Args:
+        scores: a patient, split, sequence and set of weights each.
+        weights: the trained tensors that did best on validation, by name.
+        predictions: labels (X, Y, Z) of the test scans by sequence and patient, best weights.
+    """
+
+    scores: list[PatientScore]
+    stop_reason: StopReason
+    epochs: int
+    epoch_seconds: list[float]
+    weights: dict[str, Tensor]
+    predictions: dict[tuple[Sequence, str], np.ndarray]
+
+
+class Experiment:
+    """Trains a network as its strategy left it and scores it.
+
+    Args:
+        segmenter: with its frozen stages set; with nothing to train it is only scored.
+        scans: by sequence; what has training scans is trained on, what has others is scored.
+        learning_rate: None takes that of the settings.
+        cache_bytes: memory for features of the frozen part, training and scoring together.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        scans: Mapping[Sequence, Scans],
+        training: TrainingSettings,
+        evaluation: EvaluationSettings,
+        *,
+        learning_rate: float | None,
+        seed: int,
+        precision: Precision,
+        device: str = "cpu",
+        cache_bytes: int = 0,
+    ) -> None:
+        self.segmenter = segmenter.to(device)
+        self.scans = scans
+        self.training = training
+        self.evaluation = evaluation
+        self.run = {"precision": precision, "device": device, "cache_bytes": cache_bytes // 3}
+        self.fit = self._make_fit(learning_rate or training.learning_rate, seed)
+        self.validated = [(s, p, scan) for s in scans for p, scan in scans[s].validation.items()]
+        self._validator = self._predictor([scan for _, _, scan in self.validated])
+        self._best: dict[str, Tensor] = copy.deepcopy(segmenter.trained_state())
+        self._best_dice = float("-inf")
+        self._epoch_seconds: list[float] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to train."""
+        return self.fit is None or self.fit.stop_reason is not None
+
+    def run_epoch(self) -> EpochResult:
+        """Trains one epoch and, every `validate_every` of them and after the last, measures validation."""
+        assert self.fit is not None
+        report = self.fit.run_epoch()
+        self._epoch_seconds.append(report.seconds)
+        due = report.epoch % self.training.validate_every == 0
+        validation, loss = self._validate() if due else (None, float("nan"))
+        self.fit.judge(report.accuracy if self.training.monitor == "training_accuracy" else -loss)
+        if self.finished and validation is None:
+            validation, _ = self._validate()
+        return EpochResult(report, validation)
+
+    def score(self) -> Outcome:
+        """Scores the last and the best weights; the network keeps the best."""
+        last_is_best = all(torch.equal(t, self._best[n]) for n, t in self.segmenter.trained_state().items())
+        last = None if last_is_best else self._score("last")[0]
+        self.segmenter.load_state_dict(self._best, strict=False)
+        best, predictions = self._score("best")
+        last = last or [PatientScore("last", s.split, s.sequence, s.patient, s.counts) for s in best]
+        return Outcome(
+            scores=best + last,
+            stop_reason="not_trained" if self.fit is None else self.fit.stop_reason or "pruned",
+            epochs=0 if self.fit is None else self.fit.epoch,
+            epoch_seconds=self._epoch_seconds,
+            weights=self._best,
+            predictions=predictions,
+        )
+
+    def _make_fit(self, learning_rate: float, seed: int) -> Fit | None:
+        if self.segmenter.frozen_stages == len(self.segmenter.stages):
+            return None
+        scans = [scan for roles in self.scans.values() for scan in roles.training.values()]
+        patches = PatchSet.cut(scans, self.training)
+        return Fit(self.segmenter, patches, self.training, learning_rate=learning_rate, seed=seed, **self.run)
+
+    def _predictor(self, scans: list[PreparedScan]) -> Predictor:
+        return Predictor(self.segmenter, PatchSet.cut(scans, self.training), **self.run)
+
+    def _validate(self) -> tuple[dict[str, Counts], float]:
+        probabilities = self._validator.probabilities()
+        scans = [scan for _, _, scan in self.validated]
+        pooled = pool([_count(p, scan) for p, scan in zip(probabilities, scans, strict=True)])
+        dice = mean_dice(pooled)
+        if dice > self._best_dice:
+            self._best_dice = dice
+            self._best = copy.deepcopy(self.segmenter.trained_state())
+        losses = [
+            cross_entropy(p, torch.from_numpy(s.labels)) for p, s in zip(probabilities, scans, strict=True)
+        ]
+        return pooled, float(np.mean(losses))
+
+    def _score(self, weights: Weights) -> tuple[list[PatientScore], dict[tuple[Sequence, str], np.ndarray]]:
+        tested = [(s, p, scan) for s in self.scans for p, scan in self.scans[s].test.items()]
+        scores, predictions = [], {}
+        tester = self._predictor([scan for _, _, scan in tested])
+        for split, who, predictor in (
+            ("validation", self.validated, self._validator),
+            ("test", tested, tester),
+        ):
+            for (sequence, patient, scan), p in zip(who, predictor.probabilities(), strict=True):
+                surface = None
+                if split == "test" and weights == "best":
+                    labels = p.argmax(0).to(torch.uint8).numpy()
+                    predictions[sequence, patient] = labels
+                    if self.evaluation.surface_distances:
+                        surface = surface_distances(labels, scan.labels, scan.voxel_mm)
+                scores.append(PatientScore(weights, split, sequence, patient, _count(p, scan), surface))
+        return scores, predictions
+
+
+def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:
+    """Sums the counts of several patients class by class, as the study scores (checked on its Tables 3-5)."""
+    return {name: sum((c[name] for c in counts), Counts(0, 0, 0)) for name in counts[0]}
+
+
+def mean_dice(counts: dict[str, Counts]) -> float:
+    """Mean Dice of bone, soft tissue and air; an absent class counts as 0, so it never wins."""
+    return float(np.mean(np.nan_to_num([counts[name].dsc for name in TISSUES])))
+
+
+def _count(probabilities: Tensor, scan: PreparedScan) -> dict[str, Counts]:
+    return count_classes(probabilities.argmax(0).to(torch.uint8).numpy(), scan.labels, scan.hull)

@@ -1,0 +1,36 @@
+"""Three convolutions and an attention block: the unit that the network repeats seven times."""
+
+from torch import Tensor, nn
+
+from t1t2core.network.attention import Attention
+from t1t2core.settings import NetworkSettings
+
+CONVOLUTIONS_PER_BLOCK = 3
+"""Sec. 3.3: attention follows "each three convolutional layers"."""
+
+
+class Block(nn.Module):
+    """Three times convolution 3x3x3, batch norm, ReLU; then attention.
+
+    The convolutions have no bias: batch norm would remove it.
+
+    Args:
+        channels_in: channels that enter.
+        channels: of the first two convolutions.
+        channels_out: of the third.
+    """
+
+    def __init__(self, channels_in: int, channels: int, channels_out: int, settings: NetworkSettings) -> None:
+        super().__init__()
+        widths = (channels_in, channels, channels, channels_out)
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers.append(nn.Conv3d(before, after, kernel_size=3, padding=1, bias=False))
+            layers.append(nn.BatchNorm3d(after))
+            layers.append(nn.ReLU(inplace=True))
+        self.convolutions = nn.Sequential(*layers)
+        self.attention = Attention(channels_out, settings)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels_in, X, Y, Z) to (B, channels_out, X, Y, Z)."""
+        return self.attention(self.convolutions(x))

@@ -1,0 +1,149 @@
+"""The network's grid: where it lies in a scan, and scans resampled onto it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from t1t2core.settings import PreparationSettings
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+INFORMATIVE_SHARE = 0.25
+"""A slice with less head than this share of the fullest slice is an end slice (ours)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A lattice of voxels that covers a scan, and the network's box in it; both are empty images.
+
+    Args:
+        lattice: size, spacing, origin and direction; it covers scan and box.
+        box: the network's volume; each of its voxels is one of the lattice.
+        start: lattice index (x, y, z) of the box's first voxel.
+    """
+
+    lattice: sitk.Image
+    box: sitk.Image
+    start: tuple[int, int, int]
+
+    def crop(self, volume: np.ndarray) -> np.ndarray:
+        """The part of a volume on the lattice (X, Y, Z) that lies in the box."""
+        size = self.box.GetSize()
+        return np.ascontiguousarray(volume[tuple(slice(a, a + n) for a, n in zip(self.start, size, strict=True))])
+
+
+def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings) -> Grid:
+    """The box of `settings.grid` voxels around the head, along the axes of the scan.
+
+    Centred on the head left-right and back-front, and on the informative slices upwards: end slices with
+    little head are what a scan begins and ends with. The box stays inside the scan where it fits.
+
+    Args:
+        scan: MR scan with axes nearest to RAS.
+        head: mask on the same axes and field of view.
+    """
+    starts, first, last = [], [], []
+    for axis, (size, voxel) in enumerate(zip(settings.grid, settings.voxel_mm, strict=True)):
+        low, high = _extent_mm(head, axis, INFORMATIVE_SHARE if axis == 2 else 0.0)
+        field = scan.GetSize()[axis] * scan.GetSpacing()[axis]
+        spare = field - size * voxel
+        start = (low + high - size * voxel) / 2
+        start = min(max(start, 0.0), spare) if spare > 0 else spare / 2
+        starts.append(start)
+        first.append(min(0, int(np.floor(-start / voxel))))
+        last.append(max(size, int(np.ceil((field - start) / voxel))))
+    lattice_size = [b - a for a, b in zip(first, last, strict=True)]
+    voxels = settings.voxel_mm
+    lattice = _empty(scan, lattice_size, voxels, [s + a * v for s, a, v in zip(starts, first, voxels, strict=True)])
+    return Grid(lattice=lattice, box=_empty(scan, settings.grid, voxels, starts), start=tuple(-a for a in first))
+
+
+def _extent_mm(head: sitk.Image, axis: int, share: float) -> tuple[float, float]:
+    """From where to where slices across `axis` have more than `share` of the fullest slice's head, mm."""
+    area = to_array(head).sum(axis=tuple(a for a in range(3) if a != axis), dtype=np.int64)
+    inside = np.flatnonzero(area > share * area.max())
+    if len(inside) == 0:
+        return 0.0, len(area) * head.GetSpacing()[axis]
+    return float(inside[0] * head.GetSpacing()[axis]), float((inside[-1] + 1) * head.GetSpacing()[axis])
+
+
+def _empty(scan: sitk.Image, size: Iterable[int], voxel_mm: Iterable[float], corner_mm: Iterable[float]) -> sitk.Image:
+    """A black image on the axes of `scan`, its outer corner at `corner_mm` from the scan's."""
+    voxel = [float(mm) for mm in voxel_mm]
+    centre = [
+        (corner + v / 2) / own - 0.5 for corner, v, own in zip(corner_mm, voxel, scan.GetSpacing(), strict=True)
+    ]
+    image = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
+    image.SetSpacing(voxel)
+    image.SetDirection(scan.GetDirection())
+    image.SetOrigin(scan.TransformContinuousIndexToPhysicalPoint(centre))
+    return image
+
+
+def to_ras(scan: sitk.Image) -> sitk.Image:
+    """The same scan with its axes nearest to left-right, back-front, up; the world stays as it is."""
+    return sitk.DICOMOrient(scan, "RAS")
+
+
+def to_array(image: sitk.Image) -> np.ndarray:
+    """Voxels as (X, Y, Z), C-contiguous."""
+    return np.ascontiguousarray(sitk.GetArrayViewFromImage(image).transpose(2, 1, 0))
+
+
+def to_image(array: np.ndarray, like: sitk.Image) -> sitk.Image:
+    """An (X, Y, Z) array as an image on the grid of `like`."""
+    values = array.astype(np.uint8) if array.dtype == bool else array
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values.transpose(2, 1, 0)))
+    image.CopyInformation(like)
+    return image
+
+
+def affine(image: sitk.Image) -> np.ndarray:
+    """Matrix (4, 4) from voxel indices to RAS world coordinates in mm, as NIfTI has it."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    return LPS_TO_RAS @ matrix
+
+
+def smooth(image: sitk.Image, voxel_mm: tuple[float, ...]) -> sitk.Image:
+    """Remove what voxels of `voxel_mm` cannot carry: a Gaussian along each axis that gets coarser.
+
+    Its full width at half maximum is what the target voxel has over the image's own, in quadrature.
+    """
+    spacing = image.GetSpacing()
+    fwhm = [np.sqrt(max(target**2 - own**2, 0.0)) for target, own in zip(voxel_mm, spacing, strict=True)]
+    for axis, width in enumerate(fwhm):
+        sigma = width / np.sqrt(8 * np.log(2))
+        if sigma > 0.2 * spacing[axis] and image.GetSize()[axis] >= 4:
+            image = sitk.RecursiveGaussian(image, float(sigma), direction=axis)
+    return image
+
+
+def resample_isotropic(scan: sitk.Image, spacing_mm: float) -> sitk.Image:
+    """The scan's field of view at voxels of `spacing_mm`, smoothed accordingly."""
+    voxel = (spacing_mm,) * 3
+    size = [max(1, round(n * own / spacing_mm)) for n, own in zip(scan.GetSize(), scan.GetSpacing(), strict=True)]
+    return resample(smooth(scan, voxel), _empty(scan, size, voxel, (0, 0, 0)))
+
+
+def resample(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None) -> sitk.Image:
+    """Linear interpolation at the voxels of `grid`, the edge's values beyond the field of view."""
+    return sitk.Resample(
+        image,
+        grid,
+        sitk.Transform() if transform is None else transform,
+        sitk.sitkLinear,
+        0.0,
+        image.GetPixelID(),
+        useNearestNeighborExtrapolator=True,
+    )
+
+
+def covered(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None) -> np.ndarray:
+    """Which voxels (X, Y, Z) of `grid` have their centre in the image's field of view, as bool."""
+    ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
+    ones.CopyInformation(image)
+    moved = sitk.Transform() if transform is None else transform
+    return to_array(sitk.Resample(ones, grid, moved, sitk.sitkNearestNeighbor, 0)) > 0

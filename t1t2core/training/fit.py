@@ -1,0 +1,166 @@
+"""Training one network, an epoch at a time, so that it can be watched, stopped and resumed."""
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.seeds import generator
+from t1t2core.settings import Precision, TrainingSettings
+from t1t2core.training.frozen_cache import FrozenCache
+from t1t2core.training.loss import IGNORED, class_weights, segmentation_loss
+from t1t2core.training.patch_set import PatchSet
+from t1t2core.training.precision import autocast
+from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
+
+StopReason = Literal["converged", "max_epochs", "max_steps", "pruned", "budget", "not_trained"]
+
+ADAM_BETA2 = 0.999
+"""Adam's second decay, as Kingma & Ba 2015 have it; the study names only the first."""
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """What one epoch did.
+
+    Args:
+        epoch: 1 for the first.
+        loss: mean over the epoch's steps.
+        accuracy: share of the known voxels of the epoch's patches that were labelled rightly.
+        learning_rate: at the epoch's end.
+        seconds: what its steps took.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    learning_rate: float
+    seconds: float
+
+
+class Fit:
+    """A network in training (Sec. 3.5).
+
+    Args:
+        segmenter: as its strategy starts it; must have something to train.
+        patches: of the training patients.
+        learning_rate: initial (plateau) or highest (one_cycle) rate.
+        seed: of the order of the patches.
+        cache_bytes: memory for the frozen part's features.
+    """
+
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        patches: PatchSet,
+        settings: TrainingSettings,
+        *,
+        learning_rate: float,
+        seed: int,
+        precision: Precision,
+        device: str = "cpu",
+        cache_bytes: int = 0,
+    ) -> None:
+        self.segmenter = segmenter
+        self.patches = patches
+        self.settings = settings
+        self.precision = precision
+        self.device = device
+        self.seed = seed
+        self.epoch = 0
+        self.steps = 0
+        self.stop_reason: StopReason | None = None
+        self.optimiser = _make_optimiser(segmenter, settings, learning_rate)
+        self.schedule = make_schedule(
+            self.optimiser, settings, learning_rate=learning_rate, steps=self._step_budget()
+        )
+        self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
+        self._frozen = FrozenCache(
+            segmenter, lambda n: patches.image(n).to(device), limit_bytes=cache_bytes, precision=precision
+        )
+        weights = class_weights(list(patches.labels), settings)
+        self._class_weights = None if weights is None else weights.to(device)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of an epoch: as set, or one pass over the patches."""
+        return self.settings.steps_per_epoch or -(-len(self.patches) // self.settings.batch_size)
+
+    def run_epoch(self) -> EpochReport:
+        """Trains one epoch."""
+        started = time.perf_counter()
+        self.segmenter.train()
+        losses, right, known = [], torch.zeros(()), torch.zeros(())
+        for numbers in itertools.islice(self._batches(), self._steps_left_in_epoch()):
+            loss, logits, labels = self._step(numbers)
+            losses.append(loss)
+            right = right + ((logits.argmax(1) == labels) & (labels != IGNORED)).sum()
+            known = known + (labels != IGNORED).sum()
+        self.epoch += 1
+        mean_loss, accuracy = float(torch.stack(losses).mean()), float(right / known)
+        rate = float(self.optimiser.param_groups[0]["lr"])
+        return EpochReport(self.epoch, mean_loss, accuracy, rate, time.perf_counter() - started)
+
+    def judge(self, monitored: float) -> None:
+        """Lowers the learning rate or ends the training, by the epoch's monitored value (higher is better)."""
+        advance_epoch(self.schedule, monitored)
+        if self.early_stop.observe(monitored):
+            self.stop_reason = "converged"
+        elif self.settings.max_steps is not None and self.steps >= self.settings.max_steps:
+            self.stop_reason = "max_steps"
+        elif self.settings.max_epochs is not None and self.epoch >= self.settings.max_epochs:
+            self.stop_reason = "max_epochs"
+
+    def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        labels = torch.cat([self.patches.label(n) for n in numbers]).to(self.device)
+        with autocast(self.precision, self.device):
+            logits = self.segmenter.run_trained(self._frozen.batch(numbers))
+        loss = segmentation_loss(logits.float(), labels, self.settings.loss, self._class_weights)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        advance_step(self.schedule)
+        self.steps += 1
+        return loss.detach(), logits.detach(), labels
+
+    def _batches(self) -> Iterator[list[int]]:
+        """Endless passes over the patches, each in an order that only the seed and its number decide.
+
+        Nothing of the order is kept in the state: it is found again from the number of steps done.
+        """
+        per_pass = -(-len(self.patches) // self.settings.batch_size)
+        for number in itertools.count(self.steps // per_pass):
+            order = generator(self.seed, "order of patches", number).permutation(len(self.patches)).tolist()
+            size = self.settings.batch_size
+            done = self.steps - number * per_pass
+            yield from (order[at : at + size] for at in range(done * size, len(order), size))
+
+    def _steps_left_in_epoch(self) -> int:
+        if self.settings.max_steps is None:
+            return self.steps_per_epoch
+        return min(self.steps_per_epoch, self.settings.max_steps - self.steps)
+
+    def _step_budget(self) -> int:
+        if self.settings.max_steps is not None:
+            return self.settings.max_steps
+        return self.steps_per_epoch * (self.settings.max_epochs or 1)
+
+
+def _make_optimiser(segmenter: Segmenter, settings: TrainingSettings, learning_rate: float) -> Adam:
+    kernels, others = [], []
+    for part in segmenter.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.requires_grad:
+                is_kernel = isinstance(part, nn.Conv3d) and name == "weight"
+                (kernels if is_kernel else others).append(parameter)
+    groups = [
+        {"params": kernels, "weight_decay": settings.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return Adam(groups, lr=learning_rate, betas=(settings.beta1, ADAM_BETA2))

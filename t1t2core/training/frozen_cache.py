@@ -1,0 +1,51 @@
+"""What enters the first trained stage, computed once for a patch."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.stage import Features
+from t1t2core.settings import Precision
+from t1t2core.training.precision import autocast
+
+
+class FrozenCache:
+    """Features of the frozen part for numbered patches, kept up to a limit.
+
+    The frozen part is a constant function, so its output for a patch is one too. It is always computed
+    for one patch at a time: so a number is the same to the bit whether it was kept or computed again.
+
+    Args:
+        segmenter: its frozen stages are what is cached.
+        image: gives patch number n as (1, 1, x, y, z) on the network's device.
+        limit_bytes: what is kept at most; beyond it patches are computed each time.
+    """
+
+    def __init__(
+        self, segmenter: Segmenter, image: Callable[[int], Tensor], *, limit_bytes: int, precision: Precision
+    ) -> None:
+        self._segmenter = segmenter
+        self._precision = precision
+        self._image = image
+        self._room = limit_bytes if segmenter.frozen_stages else 0
+        self._kept: dict[int, Features] = {}
+
+    def batch(self, numbers: list[int]) -> Features:
+        """Features of these patches, (B, C, x, y, z)."""
+        parts = [self._one(number) for number in numbers]
+        indices = zip(*(part.indices for part in parts), strict=True)
+        return Features(torch.cat([part.values for part in parts]), tuple(torch.cat(i) for i in indices))
+
+    def _one(self, number: int) -> Features:
+        if number in self._kept:
+            return self._kept[number]
+        image = self._image(number)
+        with autocast(self._precision, image.device.type):
+            features = self._segmenter.run_frozen(image)
+        size = sum(t.nbytes for t in (features.values, *features.indices))
+        if size <= self._room:
+            self._kept[number] = features
+            self._room -= size
+        return features

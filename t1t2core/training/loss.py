@@ -1,0 +1,53 @@
+"""Losses over three classes, with voxels of unknown label left out."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from t1t2core.settings import TrainingSettings
+
+IGNORED = 255
+"""Label of voxels that neither train nor score."""
+SMOOTHING = 1e-5
+"""Keeps the soft Dice of an absent class defined; MONAI's default for the same purpose."""
+
+
+def segmentation_loss(logits: Tensor, labels: Tensor, kind: str, class_weights: Tensor | None) -> Tensor:
+    """The loss that `TrainingSettings.loss` names.
+
+    Args:
+        logits: (B, 3, X, Y, Z).
+        labels: (B, X, Y, Z), int64, 255 where unknown.
+        class_weights: (3,) for `weighted_cross_entropy`, else None.
+    """
+    loss = logits.new_zeros(())
+    if "cross_entropy" in kind:
+        loss = loss + functional.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORED)
+    if "dice" in kind:
+        loss = loss + soft_dice_loss(logits, labels)
+    return loss
+
+
+def soft_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 - 2 sum(p t) / (sum(p) + sum(t)) over the known voxels, mean over patches and classes.
+
+    Milletari et al., 3DV 2016, with first powers in the denominator, as MONAI's DiceLoss.
+    """
+    known = (labels != IGNORED)[:, None]
+    truth = functional.one_hot(labels.where(labels != IGNORED, 0), logits.shape[1]).movedim(-1, 1) * known
+    probability = logits.softmax(dim=1) * known
+    space = (2, 3, 4)
+    overlap = (probability * truth).sum(space)
+    total = probability.sum(space) + truth.sum(space)
+    return 1 - ((2 * overlap + SMOOTHING) / (total + SMOOTHING)).mean()
+
+
+def class_weights(labels: list[Tensor], settings: TrainingSettings, classes: int = 3) -> Tensor | None:
+    """Inverse class frequencies with mean 1, where the loss asks for weights."""
+    if settings.loss != "weighted_cross_entropy":
+        return None
+    counts = torch.stack([torch.bincount(t.flatten(), minlength=IGNORED + 1)[:classes] for t in labels]).sum(
+        0
+    )
+    inverse = 1 / counts.clamp(min=1).double()
+    return (inverse / inverse.mean()).float()

@@ -1,0 +1,56 @@
+"""The patches that a network is trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from t1t2core.preparation.patches import patch_starts
+from t1t2core.preparation.prepare import PreparedScan
+from t1t2core.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class PatchSet:
+    """Overlapping patches of several patients' volumes (Sec. 3.4), cut out when asked for.
+
+    Args:
+        images: a volume (X, Y, Z) a patient, float32.
+        labels: likewise, uint8; 255 where no label is known.
+        starts: (patient, x, y, z) of each patch's first voxel.
+        patch: its size.
+    """
+
+    images: tuple[Tensor, ...]
+    labels: tuple[Tensor, ...]
+    starts: tuple[tuple[int, int, int, int], ...]
+    patch: tuple[int, int, int]
+
+    @classmethod
+    def cut(cls, scans: Sequence[PreparedScan], settings: TrainingSettings) -> "PatchSet":
+        """All patches of the scans at the settings' size and stride."""
+        starts = [
+            (patient, *start)
+            for patient, scan in enumerate(scans)
+            for start in patch_starts(scan.image.shape, settings.patch, settings.stride)
+        ]
+        images = tuple(torch.from_numpy(scan.image) for scan in scans)
+        labels = tuple(torch.from_numpy(scan.labels) for scan in scans)
+        return cls(images, labels, tuple(starts), settings.patch)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def image(self, number: int) -> Tensor:
+        """Patch `number` as (1, 1, x, y, z)."""
+        return self._cut(self.images, number)[None, None]
+
+    def label(self, number: int) -> Tensor:
+        """Its labels as (1, x, y, z), int64."""
+        return self._cut(self.labels, number)[None].long()
+
+    def _cut(self, volumes: tuple[Tensor, ...], number: int) -> Tensor:
+        patient, x, y, z = self.starts[number]
+        i, j, k = self.patch
+        return volumes[patient][x : x + i, y : y + j, z : z + k]
