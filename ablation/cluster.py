@@ -23,12 +23,12 @@ def connect(address: str) -> Iterator[None]:
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     # Ctrl-C is handled where trials are recorded.
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
         ray.init(
             address=address,
             log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=True,
+            logging_level=logging.CRITICAL,
             include_dashboard=False if address == "local" else None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:

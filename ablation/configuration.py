@@ -47,9 +47,8 @@ def describe_settings() -> list[dict[str, str]]:
     rows = []
     for group in fields(Settings):
         for setting in fields(type(getattr(PRESETS["demo"], group.name))):
-            values = {
-                name: _show(getattr(getattr(PRESETS[name], group.name), setting.name)) for name in PRESETS
-            }
+            groups = {str(name): getattr(preset, group.name) for name, preset in PRESETS.items()}
+            values = {name: _show(getattr(values, setting.name)) for name, values in groups.items()}
             described: Any = setting.default
             rows.append(
                 {

@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from ablation.plan import Trial
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Precision, Settings
-from t1t2core.training.precision import autocast
+from t1t2core.training.compute import Compute
 from t1t2core.transfer import TRAINS, build_network
 
 MEASURED = 3
@@ -62,7 +62,7 @@ class Estimator:
         image = torch.zeros((1, 1, *training.patch))
 
         def forward() -> torch.Tensor:
-            with autocast(self._precision, "cpu"):
+            with Compute(precision=self._precision).autocast():
                 return network(image)
 
         label = _fastest(lambda: forward().detach())

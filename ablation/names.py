@@ -9,7 +9,7 @@ LABELS = {"t2_train_size": "size", "learning_rate": "lr", "fold": "fold", "seed"
 
 def arm_name(strategy: str, tuned_layers: object, fusion: object) -> str:
     """`conservative 9`, `hybrid average`, `open`."""
-    return " ".join(str(part) for part in (strategy, tuned_layers, fusion) if part is not None)
+    return " ".join(str(part) for part in (strategy, tuned_layers, fusion) if part not in (None, ""))
 
 
 def trial_names(points: Sequence[Point]) -> list[str]:

@@ -27,7 +27,7 @@ def draw_slices(experiment: Experiment, outcome: Outcome) -> dict[str, bytes]:
         scan = experiment.scans[sequence].test[patient]
         heights = [int(share * labels.shape[2]) for share in SHOWN_SLICES]
         rows = [_row(scan.image[:, :, k], scan.labels[:, :, k], labels[:, :, k]) for k in heights]
-        files[f"slices/{sequence}_{patient}.png"] = _png(np.concatenate(rows))
+        files[f"slices_{sequence}_{patient}.png"] = _png(np.concatenate(rows))
     return files
 
 

@@ -15,6 +15,7 @@ from ablation.outcome import score_metrics
 from ablation.trial import Fetched, quiet_read_only_volumes
 from t1t2core.experiment import Experiment, pretraining_scans
 from t1t2core.settings import EvaluationSettings
+from t1t2core.training.compute import Compute
 from t1t2core.transfer import build_network
 
 SEED = 0
@@ -72,8 +73,7 @@ def pretrain(recipe: EncoderRecipe, subjects: Mapping[str, ray.ObjectRef], threa
         EvaluationSettings(surface_distances=False),
         learning_rate=None,
         seed=SEED,
-        precision=recipe.precision,
-        device=device,
+        compute=Compute(precision=recipe.precision, device=device),
     )
     while not experiment.finished:
         experiment.run_epoch()

@@ -24,10 +24,8 @@ from pydantic import (
 from ablation.yaml_loader import PlainLoader
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
+from t1t2core.transfer import Strategy
 
-Strategy = Literal[
-    "no_fine_tuning", "open", "conservative", "hybrid", "augmented", "scratch", "norm_adaptation"
-]
 TunedLayers = Literal["fc", 3, 6, 9, 12, 15, 18]
 Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
 

@@ -73,13 +73,18 @@ class Recorder:
 class _Watch(tune.Callback):
     """Follows Tune: opens, feeds and closes runs, and keeps the live line true."""
 
-    def __init__(self, recorder: Recorder, line: LiveLine, result: SweepResult) -> None:
-        self._recorder, self._line, self._result = recorder, line, result
+    def __init__(
+        self, trials: dict[str, Trial], recorder: Recorder, line: LiveLine, result: SweepResult
+    ) -> None:
+        self._trials, self._recorder, self._line, self._result = trials, recorder, line, result
         self.open: dict[str, str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Tune pickles its callbacks to restore an experiment; this one is never restored.
+        return {}
+
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
-        planned: Trial = trial.config["trial"]
-        self.open[trial.trial_id] = self._recorder.start(planned)
+        self.open[trial.trial_id] = self._recorder.start(self._planned(trial))
         self._line.running += 1
         self._line.show()
 
@@ -93,21 +98,21 @@ class _Watch(tune.Callback):
         self._line.show()
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
-        planned: Trial = trial.config["trial"]
-        self._recorder.finish(planned, self.open.pop(trial.trial_id))
-        assert planned.key is not None
-        self._result.finished.add(planned.key)
+        self._recorder.finish(self._planned(trial), self.open.pop(trial.trial_id))
+        self._result.finished.add(trial.config["key"])
         self._line.done += 1
         self._ended()
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
-        planned: Trial = trial.config["trial"]
         cause = _last_line(trial)
         if run_id := self.open.pop(trial.trial_id, None):
             self._recorder.ledger.fail_trial(run_id, cause)
-        self._result.failed[self._recorder.names[planned.key or ""]] = cause
+        self._result.failed[self._recorder.names[trial.config["key"]]] = cause
         self._line.failed += 1
         self._ended()
+
+    def _planned(self, trial: TuneTrial) -> Trial:
+        return self._trials[trial.config["key"]]
 
     def _ended(self) -> None:
         self._line.running -= 1
@@ -136,7 +141,7 @@ def run_sweep(
         line.done += 1
     to_run = [trial for trial in trials if trial not in waiting]
     if to_run:
-        _tune(to_run, shared, request, max_concurrent, _Watch(recorder, line, result), result)
+        _tune(to_run, shared, request, max_concurrent, _Watch(shared.trials, recorder, line, result), result)
     return result
 
 
@@ -153,7 +158,7 @@ def _tune(
     with tempfile.TemporaryDirectory(prefix="ablation-tune-") as folder:
         tuner = tune.Tuner(
             runner,
-            param_space={"trial": tune.grid_search(trials)},
+            param_space={"key": tune.grid_search([trial.key for trial in trials])},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,
                 max_concurrent_trials=max_concurrent,
@@ -165,6 +170,7 @@ def _tune(
                 storage_path=folder,
                 callbacks=[watch],
                 verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         )
@@ -178,7 +184,7 @@ def _tune(
 
 
 def _short_key(trial: TuneTrial) -> str:
-    return str(trial.config["trial"].key)[:16]
+    return str(trial.config["key"])[:16]
 
 
 def _last_line(trial: TuneTrial) -> str:

@@ -17,6 +17,7 @@ from ablation.storage import Storage
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult, Experiment, scans_of
 from t1t2core.settings import Precision, Settings
+from t1t2core.training.compute import Compute
 from t1t2core.transfer import build_network
 
 CACHE_BYTES = 1 << 30
@@ -28,12 +29,14 @@ class Shared:
     """What all trials of a run read, put once into Ray's object store.
 
     Args:
+        trials: by key.
         subjects: a reference to each `PreparedSubject`, by name.
         encoders: a reference to the weights of each T1 network (name to array), by digest.
         storage: address where finished trials leave their files.
         threads: of torch, in each trial.
     """
 
+    trials: dict[str, Trial]
     subjects: dict[str, ray.ObjectRef]
     encoders: dict[str, ray.ObjectRef]
     settings: Settings
@@ -59,18 +62,18 @@ class Fetched(Mapping[str, Any]):
 
 
 class TrialRunner(tune.Trainable):
-    """Trains and scores the trial in its configuration, then takes the next one in the same process."""
+    """Trains and scores the trial whose key its configuration names, then takes the next one in the same process."""
 
-    def setup(self, config: dict[str, Any], shared: Shared) -> None:
+    def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
         """Once a process."""
         self._shared = shared
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
-        self._start(config["trial"])
+        self._start(config["key"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Once a further trial."""
-        self._start(new_config["trial"])
+        self._start(new_config["key"])
         return True
 
     def step(self) -> dict[str, Any]:
@@ -80,7 +83,8 @@ class TrialRunner(tune.Trainable):
             self._finish()
         return {"metrics": metrics, "done": self._experiment.finished}
 
-    def _start(self, trial: Trial) -> None:
+    def _start(self, key: str) -> None:
+        trial = self._shared.trials[key]
         self._started = time.perf_counter()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         reset_peak(device)
@@ -99,9 +103,7 @@ class TrialRunner(tune.Trainable):
             settings.evaluation,
             learning_rate=point.learning_rate,
             seed=point.seed or 0,
-            precision=shared.precision,
-            device=device,
-            cache_bytes=CACHE_BYTES,
+            compute=Compute(precision=shared.precision, device=device, cache_bytes=CACHE_BYTES),
         )
 
     def _finish(self) -> None:

@@ -90,6 +90,7 @@ def _run(
         ledger, workspace.storage, experiment, parent, workspace.settings, _trial_tags(workspace), names
     )
     shared = Shared(
+        trials={trial.key or "": trial for trial in to_run},
         subjects=references,
         encoders=_share_encoders(workspace, to_run),
         settings=workspace.settings,
@@ -121,7 +122,7 @@ def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, 
 
 def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run], result: SweepResult) -> int:
     runs = workspace.ledger.finished()
-    records = workspace.ledger.records(runs[trial.key] for trial in plan if trial.key in runs)
+    records = workspace.ledger.records(runs[trial.key] for trial in plan if trial.key and trial.key in runs)
     results = results_frame(records)
     write_table(results, workspace.folder / "results.csv")
     write_table(patients_frame(records), workspace.folder / "patients.csv")
@@ -165,7 +166,7 @@ def _trial_tags(workspace: Workspace) -> dict[str, str]:
 
 
 def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResult) -> str:
-    reused = [recorded[trial.key] for trial in plan if trial.key in recorded]
+    reused = [recorded[trial.key] for trial in plan if trial.key and trial.key in recorded]
     lines = [
         f"{len(plan)} trials: {len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
     ]

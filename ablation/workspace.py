@@ -11,7 +11,6 @@ import torch
 
 from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
-from ablation.fingerprint import digest_of
 from ablation.ledger import Ledger
 from ablation.plan import Study
 from ablation.space import Point, Space, expand, read_space
@@ -24,7 +23,7 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
 from t1t2core.settings import CohortSettings, Settings
-from t1t2core.training.precision import resolve_precision
+from t1t2core.training.compute import resolve_precision
 
 PHANTOM = "phantom"
 
@@ -162,13 +161,9 @@ def _check_output(output: Path) -> None:
 def _read_cohort(request: Request, settings: CohortSettings, say: Callable[[str], None]) -> Cohort:
     if request.cohort != PHANTOM:
         return read_cohort(Path(request.cohort), settings)
-    size = {
-        "subjects": settings.phantom_subjects,
-        "with_t2w": settings.phantom_t2w,
-        "voxel_mm": settings.phantom_voxel_mm,
-    }
-    folder = request.output / "phantom" / digest_of(size)[:16]
+    heads, with_t2w, voxel_mm = settings.phantom_subjects, settings.phantom_t2w, settings.phantom_voxel_mm
+    folder = request.output / "phantom" / f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm"
     if not folder.exists():
-        say(f"making {settings.phantom_subjects} digital heads in {folder}")
-    write_phantom(folder, **size)
+        say(f"making {heads} digital heads in {folder}")
+    write_phantom(folder, subjects=heads, with_t2w=with_t2w, voxel_mm=voxel_mm)
     return read_cohort(folder, settings)

@@ -15,7 +15,8 @@ from t1t2core.evaluation.scores import Counts, count_classes
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
-from t1t2core.settings import EvaluationSettings, Precision, Sequence, TrainingSettings
+from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
+from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit, StopReason
 from t1t2core.training.patch_set import PatchSet
 
@@ -43,7 +44,7 @@ def scans_of(
     (Table 9, "T1-w without augmentation").
     """
     training = () if t2_train_size is None else split.t2_training(t2_train_size)
-    scans = {"T2": _scans("T2", replace(split.t2, training=training), subjects)}
+    scans: dict[Sequence, Scans] = {"T2": _scans("T2", replace(split.t2, training=training), subjects)}
     if strategy == "no_fine_tuning":
         scans["T1"] = _scans("T1", replace(split.t1, training=()), subjects)
     return scans
@@ -114,7 +115,7 @@ class Experiment:
         segmenter: with its frozen stages set; with nothing to train it is only scored.
         scans: by sequence; what has training scans is trained on, what has others is scored.
         learning_rate: None takes that of the settings.
-        cache_bytes: memory for features of the frozen part, training and scoring together.
+        compute: its `cache_bytes` are for training, validation and test together.
     """
 
     def __init__(
@@ -126,15 +127,13 @@ class Experiment:
         *,
         learning_rate: float | None,
         seed: int,
-        precision: Precision,
-        device: str = "cpu",
-        cache_bytes: int = 0,
+        compute: Compute,
     ) -> None:
-        self.segmenter = segmenter.to(device)
+        self.segmenter = segmenter.to(compute.device)
         self.scans = scans
         self.training = training
         self.evaluation = evaluation
-        self.run = {"precision": precision, "device": device, "cache_bytes": cache_bytes // 3}
+        self.compute = replace(compute, cache_bytes=compute.cache_bytes // 3)
         self.fit = self._make_fit(learning_rate or training.learning_rate, seed)
         self.validated = [(s, p, scan) for s in scans for p, scan in scans[s].validation.items()]
         self._validator = self._predictor([scan for _, _, scan in self.validated])
@@ -180,10 +179,17 @@ class Experiment:
             return None
         scans = [scan for roles in self.scans.values() for scan in roles.training.values()]
         patches = PatchSet.cut(scans, self.training)
-        return Fit(self.segmenter, patches, self.training, learning_rate=learning_rate, seed=seed, **self.run)
+        return Fit(
+            self.segmenter,
+            patches,
+            self.training,
+            learning_rate=learning_rate,
+            seed=seed,
+            compute=self.compute,
+        )
 
     def _predictor(self, scans: list[PreparedScan]) -> Predictor:
-        return Predictor(self.segmenter, PatchSet.cut(scans, self.training), **self.run)
+        return Predictor(self.segmenter, PatchSet.cut(scans, self.training), self.compute)
 
     def _validate(self) -> tuple[dict[str, Counts], float]:
         probabilities = self._validator.probabilities()
@@ -202,10 +208,11 @@ class Experiment:
         tested = [(s, p, scan) for s in self.scans for p, scan in self.scans[s].test.items()]
         scores, predictions = [], {}
         tester = self._predictor([scan for _, _, scan in tested])
-        for split, who, predictor in (
+        parts: list[tuple[Split, list[tuple[Sequence, str, PreparedScan]], Predictor]] = [
             ("validation", self.validated, self._validator),
             ("test", tested, tester),
-        ):
+        ]
+        for split, who, predictor in parts:
             for (sequence, patient, scan), p in zip(who, predictor.probabilities(), strict=True):
                 surface = None
                 if split == "test" and weights == "best":

@@ -9,7 +9,9 @@ from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings
 
-Strategy = Literal["no_fine_tuning", "open", "conservative", "scratch"]
+Strategy = Literal[
+    "no_fine_tuning", "open", "conservative", "hybrid", "augmented", "scratch", "norm_adaptation"
+]
 TunedLayers = int | Literal["fc"]
 
 STARTS_PRETRAINED = frozenset({"no_fine_tuning", "open", "conservative"})
@@ -42,7 +44,7 @@ def build_network(
     if strategy in STARTS_PRETRAINED:
         if pretrained is None:
             raise ValueError(f"strategy {strategy} starts from a pretrained network; none was given")
-        segmenter.load_state_dict(dict(pretrained))
+        segmenter.load_pretrained(pretrained)
     segmenter.freeze(_frozen_stages(strategy, tuned_layers, len(segmenter.stages)))
     return segmenter
 

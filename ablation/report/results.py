@@ -16,6 +16,7 @@ COST = ["epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalo
 ORIGIN = ["encoder_digest", "cohort_fingerprint", "mlflow_run_id"]
 RESULTS = ["trial_key", *FACTORS, *WHAT, *METRICS, *COUNTS, "patients", *COST, *ORIGIN]
 PATIENTS = ["trial_key", *FACTORS, *WHAT, "patient", *METRICS, *COUNTS, *SURFACE_METRICS]
+TEXTS = ["strategy", "tuned_layers", "fusion"]
 NUMBERS = {"t2_train_size": "Int64", "learning_rate": "float64", "fold": "Int64", "seed": "Int64"}
 
 
@@ -30,7 +31,9 @@ def patients_frame(records: Iterable[Record]) -> pd.DataFrame:
 
 
 def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=columns).astype(NUMBERS)
+    frame = pd.DataFrame(rows, columns=columns).astype(NUMBERS)
+    # One type for a column whether a strategy has the factor or not: joins rely on it.
+    return frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS})
 
 
 def _pooled(record: Record) -> Iterator[dict[str, Any]]:

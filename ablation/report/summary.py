@@ -51,7 +51,7 @@ def render(summary: pd.DataFrame, title: str) -> Table:
     for name in ("arm", "tested on", "T2 patients", "learning rate", *SHOWN, "seconds", "folds"):
         table.add_column(name.replace("_", " "), justify="left" if name in ("arm", "tested on") else "right")
     for row in summary.to_dict("records"):
-        arm = arm_name(*(None if pd.isna(row[key]) else row[key] for key in ARM[:3]))
+        arm = arm_name(row["strategy"], row["tuned_layers"], row["fusion"])
         dice = ["undefined" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in SHOWN]
         size = "" if pd.isna(row["t2_train_size"]) else str(row["t2_train_size"])
         rate = "" if pd.isna(row["learning_rate"]) else f"{row['learning_rate']:g}"
@@ -65,7 +65,7 @@ def never_predicted(results: pd.DataFrame) -> list[str]:
     silent = rows[(rows["tp"] + rows["fp"] == 0) & rows["class"].isin(TISSUES)]
     return [
         f"{row['class']} is never predicted by "
-        + ", ".join(f"{k} {row[k]}" for k in FACTORS if not pd.isna(row[k]))
+        + ", ".join(f"{k} {row[k]}" for k in FACTORS if not pd.isna(row[k]) and row[k] != "")
         for row in silent.to_dict("records")
     ]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import nibabel
 import numpy as np
-import SimpleITK as sitk  # noqa: N813 (the library's own custom)
+import SimpleITK as sitk
 
 from t1t2core.cohort import phantom_signal as signal
 from t1t2core.cohort.phantom_anatomy import Anatomy, draw_anatomy
@@ -70,7 +70,7 @@ def write_phantom(
         map a point of the MR scan's world (mm, RAS) to the same point of the head in the CT's world.
 
     Raises:
-        InputError: a number out of range, or `folder` holds something else.
+        InputError: a number out of range, or `folder` holds something else or cannot be written.
     """
     plan = _Plan(version=VERSION, subjects=subjects, with_t2w=with_t2w, voxel_mm=float(voxel_mm), seed=seed)
     _check(plan)
@@ -78,8 +78,11 @@ def write_phantom(
     if _is_complete(folder, plan):
         return folder
     _refuse_foreign(folder, plan)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: the phantom cohort cannot be written there ({error})") from None
     try:
         _write_dataset(temporary, plan)
         _put_in_place(temporary, folder, plan)
@@ -113,7 +116,9 @@ def _recorded(folder: Path) -> dict[str, Any]:
 def _is_complete(folder: Path, plan: _Plan) -> bool:
     recorded = _recorded(folder)
     sizes: dict[str, int] = recorded.pop("files", {})
-    whole = all((folder / name).is_file() and (folder / name).stat().st_size == n for name, n in sizes.items())
+    whole = all(
+        (folder / name).is_file() and (folder / name).stat().st_size == n for name, n in sizes.items()
+    )
     return bool(sizes) and whole and recorded == asdict(plan)
 
 
@@ -152,7 +157,9 @@ def _write_dataset(folder: Path, plan: _Plan) -> None:
         rows.append(f"{name}\t{str(has_t2w).lower()}")
     (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
     (folder / ".bidsignore").write_text("sub-*/ct/\n")
-    sizes = {str(f.relative_to(folder).as_posix()): f.stat().st_size for f in folder.rglob("*") if f.is_file()}
+    sizes = {
+        str(f.relative_to(folder).as_posix()): f.stat().st_size for f in folder.rglob("*") if f.is_file()
+    }
     _write_json(folder / DESCRIPTION, _description(plan, dict(sorted(sizes.items()))))
 
 
@@ -271,7 +278,7 @@ def _grid(
 def _sample(
     anatomy: Anatomy, channel: int, shape: tuple[int, ...], to_head: Array, *, outside: float
 ) -> Array:
-    """The anatomy at the voxels of a scan (`to_head`: its indices to head coordinates), linearly interpolated."""
+    """The anatomy at the voxels of a scan, interpolated; `to_head` takes its indices to head coordinates."""
     # Index space for both images; SimpleITK counts axes from the last one of a numpy array.
     matrix = np.linalg.inv(anatomy.affine) @ to_head
     transform = sitk.AffineTransform(3)
@@ -292,7 +299,9 @@ def _write_scan(stem: Path, image: Array, affine: Array, sidecar: dict[str, Any]
     nifti.set_qform(affine, 1)
     nifti.set_sform(affine, 1)
     # No time stamp in the gzip header: the same scan is the same bytes.
-    stem.with_name(stem.name + ".nii.gz").write_bytes(gzip.compress(nifti.to_bytes(), compresslevel=1, mtime=0))
+    stem.with_name(stem.name + ".nii.gz").write_bytes(
+        gzip.compress(nifti.to_bytes(), compresslevel=1, mtime=0)
+    )
     _write_json(stem.with_name(stem.name + ".json"), sidecar)
 
 

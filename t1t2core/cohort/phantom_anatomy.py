@@ -27,7 +27,7 @@ Box = tuple[slice, ...]
 LOW_CORNER, HIGH_CORNER = (-96.0, -114.0, -130.0), (96.0, 128.0, 106.0)
 DEFORMATION_WAVELENGTH_MM = 130.0
 BOX_MARGIN_MM = 14.0
-SKIN_MM = 2.0
+SKIN_MM, GALEA_MM = 2.0, 2.0
 
 BRAIN = Ellipsoid((0, -2, 5), (68, 84, 72))
 CEREBRUM = Ellipsoid((0, 0, 8), (66, 82, 69))
@@ -140,8 +140,8 @@ class Build:
         return cls(
             scale=tuple(rng.uniform(0.95, 1.04, 3).tolist()),
             deformation=rng.uniform(1.2, 2.6),
-            skull=rng.uniform(5.6, 8.0),
-            tables=rng.uniform(1.3, 1.8),
+            skull=rng.uniform(6.0, 8.2),
+            tables=rng.uniform(1.5, 2.1),
             fat=rng.uniform(2.5, 5.0),
             sinuses=rng.uniform(0.75, 1.2),
             ventricles=rng.uniform(0.75, 1.5),
@@ -178,7 +178,7 @@ def draw_anatomy(rng: np.random.Generator, voxel_mm: float, values: Mapping[str,
 
 
 class _Canvas:
-    """The images, the head coordinates of their voxels (bent for this head) and the surfaces of its layers."""
+    """The images, the head coordinates of their voxels (bent for this head) and its main surfaces."""
 
     def __init__(
         self, rng: np.random.Generator, voxel_mm: float, build: Build, values: Mapping[str, Values]
@@ -213,9 +213,13 @@ class _Canvas:
 
     def paint(self, tissue: str, distance: Array, box: Box = ()) -> None:
         """Lay `tissue` where `distance` is negative."""
-        share = np.clip(0.5 - distance / np.float32(1.2 * self.voxel_mm), 0, 1)
+        share = distance * np.float32(-1 / self.voxel_mm)
+        share += np.float32(0.5)
+        np.clip(share, 0, 1, out=share)
         for image, value in zip(self.images, self.values[tissue], strict=True):
-            image[box] += share * (np.float32(value) - image[box])
+            change = np.float32(value) - image[box]
+            change *= share
+            image[box] += change
 
     def paint_solids(
         self, tissue: str, solids: Iterable[Solid], *, grown_mm: float = 0.0, inside: Array | None = None
@@ -237,7 +241,8 @@ class _Canvas:
         axes = [low + self.voxel_mm * np.arange(n) for low, n in zip(LOW_CORNER, self.shape, strict=True)]
         grids = np.meshgrid(*(axis.astype(np.float32) for axis in axes), indexing="ij", sparse=True)
         bent = [
-            grid * np.float32(1 / scale) + np.float32(self.build.deformation) * self.noise(DEFORMATION_WAVELENGTH_MM)
+            grid * np.float32(1 / scale)
+            + np.float32(self.build.deformation) * self.noise(DEFORMATION_WAVELENGTH_MM)
             for grid, scale in zip(grids, self.build.scale, strict=True)
         ]
         return np.abs(bent[0]), bent[1], bent[2]
@@ -250,7 +255,7 @@ class _Canvas:
         return np.maximum(thickness, 2.8)
 
     def _head_surface(self) -> Array:
-        head = self.cavity - self.skull_thickness - np.float32(SKIN_MM + self.build.fat + 1.5)
+        head = self.cavity - self.skull_thickness - np.float32(SKIN_MM + self.build.fat + GALEA_MM)
         for solid in OUTER_HEAD:
             self._merge(head, solid, 12)
         return head
@@ -307,7 +312,9 @@ def _vary_diploe(canvas: _Canvas, texture: Array) -> None:
 
 
 def _paint_orbits(canvas: _Canvas) -> None:
-    canvas.paint_solids("cortical_bone", [ORBITS], grown_mm=1.5, inside=np.maximum(canvas.y - 74, canvas.head + 4))
+    canvas.paint_solids(
+        "cortical_bone", [ORBITS], grown_mm=1.5, inside=np.maximum(canvas.y - 74, canvas.head + 4)
+    )
     canvas.paint_solids("fat", [ORBITS], inside=np.maximum(canvas.y - 78, canvas.head + 2))
     canvas.paint_solids("muscle", EYE_MUSCLES)
     canvas.paint_solids("white_matter", [OPTIC_NERVES])
@@ -321,7 +328,9 @@ def _paint_airways(canvas: _Canvas) -> None:
         Ellipsoid(s.centre, tuple(a * canvas.build.sinuses for a in s.axes))  # type: ignore[arg-type]
         for s in SINUSES.values()
     ]
-    canvas.paint_solids("cortical_bone", [*sinuses, ETHMOID], grown_mm=SINUS_WALL_MM, inside=canvas.head + 5.5)
+    canvas.paint_solids(
+        "cortical_bone", [*sinuses, ETHMOID], grown_mm=SINUS_WALL_MM, inside=canvas.head + 5.5
+    )
     canvas.paint_solids("mucosa", [*sinuses, ETHMOID], inside=canvas.head + 7)
     canvas.paint_solids("air", sinuses, grown_mm=-1.0, inside=canvas.head + 8)
     cells = 1.1 - 2.6 * np.abs(canvas.noise(13))
@@ -347,9 +356,11 @@ def _paint_brain(canvas: _Canvas) -> None:
 
 
 def _depth_of_cortex(canvas: _Canvas, box: Box) -> Array:
-    """Distance to the nearest pial surface in `box`, mm, positive in the brain: outside, sulci and fissures."""
+    """Distance to the nearest pial surface in `box` (outside, sulci, fissures), mm, positive in the brain."""
     gap = np.float32(canvas.build.csf_gap)
-    below = -canvas.cerebrum[box] - gap * (1 + np.float32(0.3) * smooth_noise(canvas.rng, canvas.x[box].shape, canvas.voxel_mm, 40))
+    below = -canvas.cerebrum[box] - gap * (
+        1 + np.float32(0.3) * smooth_noise(canvas.rng, canvas.x[box].shape, canvas.voxel_mm, 40)
+    )
     sulci = np.maximum(_fold_distance(canvas, 25.0, box) - np.float32(0.15 * gap), below - 15)
     fissure = np.maximum(canvas.x[box] - np.float32(0.8), -canvas.distance(CALLOSAL_REGION, box))
     cerebrum = np.minimum(np.minimum(below, sulci), np.minimum(fissure, canvas.hindbrain[box] - 1))

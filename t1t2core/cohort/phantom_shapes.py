@@ -33,13 +33,22 @@ class Ellipsoid:
 
     def distance(self, x: Array, y: Array, z: Array) -> Array:
         """First-order signed distance, mm: exact on the surface, coarser away from it."""
-        radius, slope = 0.0, 0.0
+        # In place: fresh arrays of a whole head cost more than the arithmetic.
+        radius, slope = np.zeros_like(x), np.zeros_like(x)
         for value, centre, axis in zip((x, y, z), self.centre, self.axes, strict=True):
-            square = ((value - centre) * np.float32(1 / axis)) ** 2
-            radius = radius + square
-            slope = slope + square * np.float32(1 / axis**2)
-        root = np.sqrt(radius)
-        return root * (root - 1) / np.sqrt(slope + np.float32(1e-9))
+            square = value - np.float32(centre)
+            square *= np.float32(1 / axis)
+            square *= square
+            radius += square
+            square *= np.float32(1 / axis**2)
+            slope += square
+        slope += np.float32(1e-9)
+        root = np.sqrt(radius, out=radius)
+        slope = np.sqrt(slope, out=slope)
+        np.divide(root, slope, out=slope)
+        root -= 1
+        slope *= root
+        return slope
 
     def bounds(self) -> tuple[Point, Point]:
         """Lowest and highest corner of its box."""
@@ -125,7 +134,7 @@ def smooth_noise(
 def band_noise(
     rng: np.random.Generator, shape: tuple[int, ...], voxel_mm: float, wavelength_mm: float
 ) -> Array:
-    """As `smooth_noise`, without the waves much longer than `wavelength_mm`: its zero surfaces fold evenly."""
+    """As `smooth_noise`, less the waves much longer than `wavelength_mm`: its zero surfaces fold evenly."""
     bases = [_spline_basis(size, voxel_mm, wavelength_mm / 3) for size in shape]
     weights = _weights(rng, bases)
     mean = weights

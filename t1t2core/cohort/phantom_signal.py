@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-# T1-weighted: the study's own MPRAGE (ms, degrees); pulses and their distance are those of a product sequence.
+# T1-weighted: the study's own MPRAGE (ms, degrees); number and distance of the pulses are ours.
 MPRAGE_TR, MPRAGE_TE, MPRAGE_TI, MPRAGE_FLIP = 1900.0, 2.3, 970.0, 8.0
 MPRAGE_PULSES, MPRAGE_SPACING = 176, 7.1
-# T2-weighted: a usual turbo spin echo, the study states none (ms).
+# T2-weighted: a usual turbo spin echo (ms); the study states none.
 TSE_TR, TSE_TE = 4500.0, 90.0
 
 
@@ -30,7 +30,7 @@ class Tissue:
 
 # White and grey matter: Wansapura et al., J Magn Reson Imaging 1999; 9:531.
 # CSF: T1 Rooney et al., Magn Reson Med 2007; 57:308; T2 Qin and van Zijl, Proc ISMRM 2010; 3420.
-# Muscle, fat, marrow, cartilage: Gold et al., AJR 2004; 183:343. Trabeculae take a half of the diploe's protons.
+# Muscle, fat, marrow, cartilage: Gold et al., AJR 2004; 183:343; in the diploe trabeculae displace marrow.
 # Vitreous: of the order of Patz et al., J Magn Reson Imaging 2007; 26:510 (measured at 1.5 T).
 # Cortical bone: Du and Bydder, NMR Biomed 2013; 26:489, with a share of marrow in its canals (below).
 # Skin and mucosa: between muscle and fluid (ours). CT numbers: usual head values at 120 kV (ours).
@@ -42,7 +42,7 @@ TISSUES = {
     "mucosa": Tissue(t1=1500, t2=95, density=0.85, hu=42),
     "cartilage": Tissue(t1=1240, t2=37, density=0.7, hu=90),
     "cortical_bone": Tissue(t1=240, t2=0.4, density=0.2, hu=1500),
-    "diploe": Tissue(t1=365, t2=133, density=0.45, hu=480),
+    "diploe": Tissue(t1=365, t2=133, density=0.38, hu=480),
     "petrous_bone": Tissue(t1=240, t2=0.4, density=0.2, hu=1750),
     "tooth": Tissue(t1=240, t2=0.4, density=0.1, hu=2100),
     "csf": Tissue(t1=4300, t2=1654, density=1.0, hu=8),

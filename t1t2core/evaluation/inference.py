@@ -7,10 +7,9 @@ from torch.nn import functional
 from t1t2core.evaluation.scores import IGNORED
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import merge_patches
-from t1t2core.settings import Precision
+from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache
 from t1t2core.training.patch_set import PatchSet
-from t1t2core.training.precision import autocast
 
 
 class Predictor:
@@ -20,25 +19,13 @@ class Predictor:
 
     Args:
         patches: covers each of its volumes.
-        cache_bytes: memory for the frozen part's features.
     """
 
-    def __init__(
-        self,
-        segmenter: Segmenter,
-        patches: PatchSet,
-        *,
-        precision: Precision,
-        device: str = "cpu",
-        cache_bytes: int = 0,
-    ) -> None:
+    def __init__(self, segmenter: Segmenter, patches: PatchSet, compute: Compute) -> None:
         self.segmenter = segmenter
         self.patches = patches
-        self.precision = precision
-        self.device = device
-        self._frozen = FrozenCache(
-            segmenter, lambda n: patches.image(n).to(device), limit_bytes=cache_bytes, precision=precision
-        )
+        self.compute = compute
+        self._frozen = FrozenCache(segmenter, patches.image, compute)
 
     @torch.no_grad()
     def probabilities(self) -> list[Tensor]:
@@ -47,11 +34,11 @@ class Predictor:
         parts: list[list[Tensor]] = [[] for _ in self.patches.images]
         starts: list[list[tuple[int, int, int]]] = [[] for _ in self.patches.images]
         for number, (patient, *start) in enumerate(self.patches.starts):
-            with autocast(self.precision, self.device):
+            with self.compute.autocast():
                 logits = self.segmenter.run_trained(self._frozen.batch([number]))
             parts[patient].append(logits.float().softmax(dim=1).cpu())
             starts[patient].append((start[0], start[1], start[2]))
-        grids = [tuple(volume.shape) for volume in self.patches.images]
+        grids = [(v.shape[0], v.shape[1], v.shape[2]) for v in self.patches.images]
         return [merge_patches(torch.cat(p), s, g) for p, s, g in zip(parts, starts, grids, strict=True)]
 
 

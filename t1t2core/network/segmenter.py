@@ -1,6 +1,6 @@
 """The whole network, and which part of it is frozen."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
 import torch
@@ -9,11 +9,13 @@ from torch import Tensor, nn
 from t1t2core.network.block import CONVOLUTIONS_PER_BLOCK
 from t1t2core.network.decoder import Decoder
 from t1t2core.network.encoder import Encoder
-from t1t2core.network.stage import Features
+from t1t2core.network.stage import ClassifierStage, Features
 from t1t2core.settings import NetworkSettings
 
 CONVOLUTIONS = 21
 """Convolutions of the network, the classifier not counted (Sec. 3.3, Fig. 1)."""
+CONVOLUTION_DIM = 5
+"""Dimensions of a kernel: channels out, channels in, and three of space."""
 
 
 class Segmenter(nn.Module):
@@ -27,14 +29,31 @@ class Segmenter(nn.Module):
         self.encoder = Encoder(settings)
         self.decoder = Decoder(settings)
         self.frozen_stages = 0
+        self.fresh_classifier = True
         initialise(self, seed=seed)
         # Convolutions over few channels are about twice as fast on a CPU with the channels last.
-        self.to(memory_format=torch.channels_last_3d)
+        for parameter in self.parameters():
+            if parameter.dim() == CONVOLUTION_DIM:
+                parameter.data = parameter.data.to(memory_format=torch.channels_last_3d)
 
     @property
     def stages(self) -> list[nn.Module]:
         """All eight, in the order of the data."""
         return [*self.encoder.stages, *self.decoder.stages]
+
+    def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
+        """Takes over all tensors of another network of the same architecture."""
+        self.load_state_dict(dict(state))
+        self.fresh_classifier = False
+
+    def set_class_shares(self, shares: Tensor) -> None:
+        """Lets a fresh classifier start at these shares (3,) of the classes, whatever enters it.
+
+        Lin et al., ICCV 2017, Sec. 3.3, start their classifier so for the same reason: rare classes.
+        """
+        classifier = self.stages[-1]
+        assert isinstance(classifier, ClassifierStage)
+        classifier.set_bias(shares.log())
 
     def freeze(self, stages: int) -> None:
         """Freezes the first `stages` of the eight and trains the others."""

@@ -63,7 +63,7 @@ class DecoderStage(nn.Module):
         """Doubles the grid and uses up the latest indices."""
         *earlier, index = features.indices
         if self.unpooling == "indices":
-            values = functional.max_unpool3d(features.values, index, 2)
+            values = functional.max_unpool3d(features.values, index, [2, 2, 2])
         else:
             values = functional.interpolate(features.values, scale_factor=2, mode="nearest")
         return Features(self.block(values), tuple(earlier))
@@ -75,6 +75,11 @@ class ClassifierStage(nn.Module):
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
         self.layer = nn.Conv3d(channels, classes, kernel_size=1)
+
+    def set_bias(self, bias: Tensor) -> None:
+        """Gives the classes these biases (classes,)."""
+        assert self.layer.bias is not None
+        self.layer.bias.data.copy_(bias)
 
     def forward(self, features: Features) -> Features:
         """Values become logits (B, classes, X, Y, Z)."""

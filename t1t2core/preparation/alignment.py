@@ -1,6 +1,7 @@
 """How well a CT lies on an MR scan, judged from the images alone."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import SimpleITK as sitk
@@ -8,6 +9,20 @@ from scipy import ndimage
 
 from t1t2core.preparation.grid import LPS_TO_RAS, covered, resample, to_array
 from t1t2core.preparation.head import HEAD_SPACING_MM
+
+NMI_BINS = 32
+SHARPNESS_SHIFT_MM = 6.0
+"""About a skull's thickness, further than a good registration errs; twice the voxel of coarser scans."""
+DENSE_BONE_HU, SOFT_HU = 800.0, (-200.0, 200.0)
+BONE_SURROUND_MM = 10.0
+LIMITS = {
+    "overlap": (0.5, 1.0, "the CT covers too little of the head"),
+    "dice": (0.9, 1.0, "the outlines of the heads differ"),
+    "bone_contrast": (0.65, 1.0, "bone in CT is not dark in MR"),
+    "sharpness": (1.6, float("inf"), "the CT fits hardly better than beside its place"),
+    "restart_mm": (0.0, 2.0, "another restart of the registration ends elsewhere"),
+}
+"""Least and most of each measure (ours)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +44,9 @@ class Alignment:
     measures: dict[str, float]
 
 
-def measure(mr: sitk.Image, ct: sitk.Image, head: sitk.Image, other_head: sitk.Image, to_ct: sitk.Transform) -> dict[str, float]:
+def measure(
+    mr: sitk.Image, ct: sitk.Image, head: sitk.Image, other_head: sitk.Image, to_ct: sitk.Transform
+) -> dict[str, float]:
     """Numbers that tell good alignments from bad ones.
 
     Args:
@@ -48,31 +65,34 @@ def measure(mr: sitk.Image, ct: sitk.Image, head: sitk.Image, other_head: sitk.I
     return {
         "overlap": float((mine & seen).sum() / max(1, mine.sum())),
         "dice": float(2 * both.sum() / max(1, (mine & seen).sum() + (theirs & seen).sum())),
-        "scalp_mm": scalp_distance_mm(mine, theirs, seen),
-        "nmi": normalised_mutual_information(values, hu, (mine | theirs) & seen),
+        "nmi": normalised_mutual_information(values, hu, both),
+        "sharpness": sharpness(values, hu, both, shift_mm=max(SHARPNESS_SHIFT_MM, 2 * max(mr.GetSpacing()))),
         "bone_contrast": bone_contrast(values, hu, both),
     }
 
 
-def scalp_distance_mm(mine: np.ndarray, theirs: np.ndarray, seen: np.ndarray) -> float:
-    """Mean distance of two heads' surfaces, from each to the other, away from the edges of the view."""
-    inner = ndimage.binary_erosion(seen, iterations=3)
-    surfaces = [mask & ~ndimage.binary_erosion(mask, border_value=1) for mask in (mine, theirs)]
-    distances = []
-    for one, other in (surfaces, surfaces[::-1]):
-        if not other.any():
-            return float("inf")
-        distances.append(ndimage.distance_transform_edt(~other, sampling=HEAD_SPACING_MM)[one & inner])
-    return float(np.concatenate(distances).mean()) if sum(map(len, distances)) else float("inf")
+def sharpness(mr: np.ndarray, hu: np.ndarray, where: np.ndarray, shift_mm: float) -> float:
+    """Mutual information here over the largest of six places `shift_mm` away, two along each axis.
+
+    About 1 or less where the CT does not belong here: then its surroundings fit as well.
+    """
+    here = normalised_mutual_information(mr, hu, where)
+    shift = round(shift_mm / HEAD_SPACING_MM)
+    beside = []
+    for axis, step in product(range(3), (-shift, shift)):
+        overlap = where & np.roll(where, step, axis)
+        beside.append(normalised_mutual_information(mr, np.roll(hu, step, axis), overlap))
+    return here / max(beside) if max(beside) > 0 else 0.0
 
 
 def normalised_mutual_information(first: np.ndarray, second: np.ndarray, where: np.ndarray) -> float:
-    """(H(a) + H(b)) / H(a, b) - 1 of Studholme et al. (1999), 0 (independent) to 1, over 32 bins."""
+    """(H(a) + H(b)) / H(a, b) - 1 of Studholme et al. (1999), 0 (independent) to 1, over `NMI_BINS` bins."""
     if where.sum() < 1000:
         return 0.0
-    ranks = [np.clip(v[where], *np.percentile(v[where], (0.5, 99.5))) for v in (first, second)]
-    joint = np.histogram2d(*ranks, bins=32)[0]
-    joint /= joint.sum()
+    clipped = [np.clip(v[where], *np.percentile(v[where], (0.5, 99.5))) for v in (first, second)]
+    bins = [np.digitize(v, np.linspace(v.min(), v.max(), NMI_BINS + 1)[1:-1]) for v in clipped]
+    joint = np.bincount(bins[0] * NMI_BINS + bins[1], minlength=NMI_BINS**2).reshape(NMI_BINS, NMI_BINS)
+    joint = joint / joint.sum()
 
     def entropy(share: np.ndarray) -> float:
         return float(-(share[share > 0] * np.log(share[share > 0])).sum())
@@ -83,18 +103,26 @@ def normalised_mutual_information(first: np.ndarray, second: np.ndarray, where: 
 
 def bone_contrast(mr: np.ndarray, hu: np.ndarray, where: np.ndarray) -> float:
     """How often a voxel of dense bone is darker in MR than soft tissue within 10 mm of it, 0 to 1."""
-    bone = where & (hu > 800)
-    soft = where & (hu > -200) & (hu < 200)
+    bone = where & (hu > DENSE_BONE_HU)
+    soft = where & (hu > SOFT_HU[0]) & (hu < SOFT_HU[1])
     if bone.sum() < 100 or soft.sum() < 100:
         return 0.0
-    near = soft & (ndimage.distance_transform_edt(~bone, sampling=HEAD_SPACING_MM) <= 10)
+    near = soft & (ndimage.distance_transform_edt(~bone, sampling=HEAD_SPACING_MM) <= BONE_SURROUND_MM)
     reference = np.sort(mr[near])
     return float(1 - np.searchsorted(reference, mr[bone]).mean() / max(1, len(reference)))
 
 
 def judge(measures: dict[str, float], method: str, to_ct: sitk.Transform) -> Alignment:
-    """Compare the measures with what good alignments have."""
-    return Alignment(method=method, ok=True, reason="", to_ct=_matrix(to_ct), measures=measures)
+    """Compare the measures with `LIMITS`."""
+    findings = []
+    for name, (least, most, meaning) in LIMITS.items():
+        value = measures.get(name, least)
+        if not least <= value <= most:
+            limit = f"at least {least:g}" if value < least else f"at most {most:g}"
+            findings.append(f"{meaning}: {name} {value:.2f}, {limit} in good alignments")
+    return Alignment(
+        method=method, ok=not findings, reason="; ".join(findings), to_ct=_matrix(to_ct), measures=measures
+    )
 
 
 def given() -> Alignment:

@@ -30,7 +30,9 @@ class Grid:
     def crop(self, volume: np.ndarray) -> np.ndarray:
         """The part of a volume on the lattice (X, Y, Z) that lies in the box."""
         size = self.box.GetSize()
-        return np.ascontiguousarray(volume[tuple(slice(a, a + n) for a, n in zip(self.start, size, strict=True))])
+        return np.ascontiguousarray(
+            volume[tuple(slice(a, a + n) for a, n in zip(self.start, size, strict=True))]
+        )
 
 
 def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings) -> Grid:
@@ -55,8 +57,14 @@ def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings
         last.append(max(size, int(np.ceil((field - start) / voxel))))
     lattice_size = [b - a for a, b in zip(first, last, strict=True)]
     voxels = settings.voxel_mm
-    lattice = _empty(scan, lattice_size, voxels, [s + a * v for s, a, v in zip(starts, first, voxels, strict=True)])
-    return Grid(lattice=lattice, box=_empty(scan, settings.grid, voxels, starts), start=tuple(-a for a in first))
+    lattice = _empty(
+        scan, lattice_size, voxels, [s + a * v for s, a, v in zip(starts, first, voxels, strict=True)]
+    )
+    return Grid(
+        lattice=lattice,
+        box=_empty(scan, settings.grid, voxels, starts),
+        start=(-first[0], -first[1], -first[2]),
+    )
 
 
 def _extent_mm(head: sitk.Image, axis: int, share: float) -> tuple[float, float]:
@@ -68,11 +76,14 @@ def _extent_mm(head: sitk.Image, axis: int, share: float) -> tuple[float, float]
     return float(inside[0] * head.GetSpacing()[axis]), float((inside[-1] + 1) * head.GetSpacing()[axis])
 
 
-def _empty(scan: sitk.Image, size: Iterable[int], voxel_mm: Iterable[float], corner_mm: Iterable[float]) -> sitk.Image:
+def _empty(
+    scan: sitk.Image, size: Iterable[int], voxel_mm: Iterable[float], corner_mm: Iterable[float]
+) -> sitk.Image:
     """A black image on the axes of `scan`, its outer corner at `corner_mm` from the scan's."""
     voxel = [float(mm) for mm in voxel_mm]
     centre = [
-        (corner + v / 2) / own - 0.5 for corner, v, own in zip(corner_mm, voxel, scan.GetSpacing(), strict=True)
+        (corner + v / 2) / own - 0.5
+        for corner, v, own in zip(corner_mm, voxel, scan.GetSpacing(), strict=True)
     ]
     image = sitk.Image([int(n) for n in size], sitk.sitkUInt8)
     image.SetSpacing(voxel)
@@ -124,7 +135,9 @@ def smooth(image: sitk.Image, voxel_mm: tuple[float, ...]) -> sitk.Image:
 def resample_isotropic(scan: sitk.Image, spacing_mm: float) -> sitk.Image:
     """The scan's field of view at voxels of `spacing_mm`, smoothed accordingly."""
     voxel = (spacing_mm,) * 3
-    size = [max(1, round(n * own / spacing_mm)) for n, own in zip(scan.GetSize(), scan.GetSpacing(), strict=True)]
+    size = [
+        max(1, round(n * own / spacing_mm)) for n, own in zip(scan.GetSize(), scan.GetSpacing(), strict=True)
+    ]
     return resample(smooth(scan, voxel), _empty(scan, size, voxel, (0, 0, 0)))
 
 

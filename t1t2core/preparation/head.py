@@ -23,13 +23,14 @@ RIM_VOXELS = 2
 def mr_head(mr: sitk.Image) -> sitk.Image:
     """The head in an MR scan: uint8 image at voxels of `HEAD_SPACING_MM`, air inside it included.
 
-    What stands out of the noise in the smoothed scan comes first. That puts the surface of a bright scalp too far out; it lies where intensities
-    are halfway between the two.
+    What stands out of the noise in the smoothed scan comes first. That puts the surface of a bright scalp
+    too far out; it lies where intensities are halfway between scalp and air.
     """
     coarse = resample_isotropic(mr, HEAD_SPACING_MM)
     smoothed = to_array(sitk.SmoothingRecursiveGaussian(coarse, NOISE_SMOOTHING_MM))
     bright = max(float(np.percentile(smoothed, 99)), float(np.finfo(np.float32).tiny))
-    roughly = _solid(smoothed > bright * np.exp(_noise_limit(np.log(np.clip(smoothed / bright, BLACK_SHARE, 1)))))
+    limit = bright * np.exp(_noise_limit(np.log(np.clip(smoothed / bright, BLACK_SHARE, 1))))
+    roughly = _solid(fill_slices(smoothed > limit))
     depth = ndimage.distance_transform_edt(roughly, sampling=HEAD_SPACING_MM)
     scalp, around = (depth > SCALP_MM[0]) & (depth < SCALP_MM[1]), depth == 0
     if not (scalp.any() and around.any()):
@@ -59,7 +60,9 @@ def ct_head(ct: sitk.Image) -> sitk.Image:
 def remove_table(ct: sitk.Image, head: sitk.Image) -> sitk.Image:
     """The CT with everything further than a rim of `RIM_VOXELS` from the head set to air."""
     rim = sitk.BinaryDilate(head, [RIM_VOXELS] * 3, sitk.sitkBall)
-    near = sitk.Resample(rim, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0, useNearestNeighborExtrapolator=True)
+    near = sitk.Resample(
+        rim, ct, sitk.Transform(), sitk.sitkNearestNeighbor, 0, useNearestNeighborExtrapolator=True
+    )
     return sitk.Mask(ct, near, AIR_HU)
 
 

@@ -10,12 +10,12 @@ from t1t2core.settings import PreparationSettings
 
 AIR, SOFT_TISSUE, BONE = 0, 1, 2
 IGNORED = 255
-HULL_CLOSING_MM = 12.0
-"""Openings of the head (nostrils, ear canals, the cut at the neck) are narrower than twice this (ours)."""
+HULL_CLOSING_MM = 6.0
+"""Openings of the head (nostrils, ear canals) are narrower than twice this (ours)."""
 
 
 def threshold(hu: np.ndarray, settings: PreparationSettings) -> np.ndarray:
-    """Class of each value: strictly above `bone_above_hu` bone, strictly below `air_below_hu` air (Sec. 3.2)."""
+    """Class of each value: strictly above `bone_above_hu` is bone, strictly below `air_below_hu` air."""
     labels = np.full(hu.shape, SOFT_TISSUE, np.uint8)
     labels[hu > settings.bone_above_hu] = BONE
     labels[hu < settings.air_below_hu] = AIR

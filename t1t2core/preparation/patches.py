@@ -30,8 +30,8 @@ def patch_starts(grid: Voxel, patch: Voxel, stride: Voxel) -> list[Voxel]:
             findings.append(f"along {axis} the stride is {step}; it must be 1 to {side}, the patch's side")
     if findings:
         raise InputError.collect("The patches do not fit:", findings)
-    along = [_starts(size, side, step) for size, side, step in zip(grid, patch, stride, strict=True)]
-    return list(product(*along))
+    x, y, z = (_starts(size, side, step) for size, side, step in zip(grid, patch, stride, strict=True))
+    return list(product(x, y, z))
 
 
 def _starts(size: int, side: int, step: int) -> list[int]:

@@ -27,12 +27,14 @@ from t1t2core.preparation.labels import (
 )
 from t1t2core.preparation.normalisation import normalise
 from t1t2core.preparation.registration import register
-from t1t2core.settings import PreparationSettings
+from t1t2core.preparation.threads import one_thread
+from t1t2core.settings import PreparationSettings, Sequence
 
 PREPARATION_VERSION = 1
 """Raised by hand when the same scans and settings give other volumes."""
 FORMAT = "t1t2core.prepared"
 FORMAT_VERSION = 1
+SCAN_ARRAYS = ("image", "labels", "hull", "affine")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +59,20 @@ class PreparedScan:
     Args:
         image: normalised intensities (X, Y, Z), float32.
         labels: 0 air, 1 soft tissue, 2 bone, 255 ignored (X, Y, Z), uint8.
+        hull: the closed hull of the head (X, Y, Z), bool: air in it is internal air.
         affine: (4, 4), from voxel to RAS world coordinates of the scan, mm.
     """
 
     image: np.ndarray
     labels: np.ndarray
+    hull: np.ndarray
     affine: np.ndarray
+
+    @property
+    def voxel_mm(self) -> tuple[float, float, float]:
+        """Size of a voxel along each axis, mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +93,15 @@ class PreparedSubject:
     alignment: dict[str, Alignment]
     volumes_ml: dict[str, dict[str, float]]
 
+    def scan(self, sequence: Sequence) -> PreparedScan:
+        """The scan of a sequence; ValueError where the subject has none."""
+        found = self.t1 if sequence == "T1" else self.t2
+        if found is None:
+            raise ValueError(f"subject {self.name} has no {sequence}w scan")
+        return found
 
+
+@one_thread()
 def prepare_image(scan: sitk.Image, settings: PreparationSettings, *, whole: bool = False) -> PreparedImage:
     """Bring an MR scan to the network's voxels and intensities.
 
@@ -116,6 +134,7 @@ class _Anatomy:
     head: sitk.Image
 
 
+@one_thread()
 def prepare_subject(subject: Subject, settings: PreparationSettings) -> PreparedSubject:
     """Prepare a subject's scans: align, resample, normalise, label.
 
@@ -124,7 +143,6 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
     Raises:
         InputError: a file cannot be used, or a sequence has neither CT nor label map.
     """
-    _use_one_thread()
     ct = _read_ct(subject.ct) if subject.ct else None
     hints: tuple[sitk.Transform, ...] = ()
     scans, alignment = {}, {}
@@ -147,19 +165,15 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
         else:
             raise InputError(f"subject {subject.name}: {sequence} has neither a CT nor a label map")
         labels[~covered(mr.scan, prepared.grid)] = IGNORED
-        scans[sequence] = PreparedScan(image=prepared.image, labels=labels, affine=prepared.affine)
+        hull = head_hull(labels, settings.voxel_mm)
+        scans[sequence] = PreparedScan(image=prepared.image, labels=labels, hull=hull, affine=prepared.affine)
     return PreparedSubject(
         name=subject.name,
         t1=scans["T1"],
         t2=scans.get("T2"),
         alignment=alignment,
-        volumes_ml={sequence: volumes_ml(scan.labels, settings.voxel_mm) for sequence, scan in scans.items()},
+        volumes_ml={sequence: volumes_ml(scan) for sequence, scan in scans.items()},
     )
-
-
-def _use_one_thread() -> None:
-    """Sums in one order only, and no more than this process's share of the machine."""
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
 def _read_ct(path: Path) -> _Anatomy:
@@ -182,24 +196,26 @@ def _align(
     return to_ct, judge(measures, settings.registration, to_ct)
 
 
-def volumes_ml(labels: np.ndarray, voxel_mm: tuple[float, float, float]) -> dict[str, float]:
-    """Volume of each tissue in a label array (X, Y, Z), ml."""
-    voxel_ml = float(np.prod(voxel_mm)) / 1000
+def volumes_ml(scan: PreparedScan) -> dict[str, float]:
+    """Volume of each tissue in a scan, ml."""
+    voxel_ml = float(np.prod(scan.voxel_mm)) / 1000
     counts = {
-        "bone": labels == BONE,
-        "soft_tissue": labels == SOFT_TISSUE,
-        "internal_air": (labels == AIR) & head_hull(labels, voxel_mm),
-        "ignored": labels == IGNORED,
+        "bone": scan.labels == BONE,
+        "soft_tissue": scan.labels == SOFT_TISSUE,
+        "internal_air": (scan.labels == AIR) & scan.hull,
+        "ignored": scan.labels == IGNORED,
     }
     return {tissue: round(float(mask.sum() * voxel_ml), 1) for tissue, mask in counts.items()}
 
 
 def save_prepared(prepared: PreparedSubject, path: Path) -> None:
     """Write volumes and findings as one safetensors file, complete or not at all."""
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
     for sequence, scan in (("t1", prepared.t1), ("t2", prepared.t2)):
         if scan is not None:
-            tensors |= {f"{sequence}_{name}": np.ascontiguousarray(value) for name, value in vars(scan).items()}
+            tensors |= {
+                f"{sequence}_{name}": np.ascontiguousarray(value) for name, value in vars(scan).items()
+            }
     about = {
         "format_version": FORMAT_VERSION,
         "preparation_version": PREPARATION_VERSION,
@@ -232,7 +248,7 @@ def load_prepared(path: Path) -> PreparedSubject:
         found = about.get("format_version", "none")
         raise InputError(f"{path}: format version {found}, expected {FORMAT_VERSION}; delete it")
     scans = {
-        sequence: PreparedScan(**{name: tensors[f"{sequence}_{name}"] for name in ("image", "labels", "affine")})
+        sequence: PreparedScan(**{name: tensors[f"{sequence}_{name}"] for name in SCAN_ARRAYS})
         for sequence in ("t1", "t2")
         if f"{sequence}_image" in tensors
     }

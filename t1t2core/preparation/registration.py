@@ -6,7 +6,8 @@ from itertools import product
 import numpy as np
 import SimpleITK as sitk
 
-from t1t2core.preparation.grid import resample, resample_isotropic, to_array, to_image
+from t1t2core.preparation.grid import resample_isotropic, to_array, to_image
+from t1t2core.preparation.threads import one_thread
 
 FINE_MM, COARSE_MM = 2.0, 4.0
 """Voxel sizes of the two resolutions (ours)."""
@@ -51,6 +52,7 @@ class _Level:
     samples: int
 
 
+@one_thread()
 def register(
     mr: sitk.Image,
     ct: sitk.Image,
@@ -157,9 +159,8 @@ def _shifted(start: sitk.Euler3DTransform) -> sitk.Euler3DTransform:
 
 
 def _method(level: _Level, seed: int) -> sitk.ImageRegistrationMethod:
-    """Mutual information on random points near the head, in one thread: sums in one order only."""
+    """Mutual information on random points near the head; only one thread gives the same sums every time."""
     method = sitk.ImageRegistrationMethod()
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricFixedMask(level.near_head)
     method.SetMetricSamplingStrategy(method.RANDOM)

@@ -12,11 +12,11 @@ from torch.optim import Adam
 
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.seeds import generator
-from t1t2core.settings import Precision, TrainingSettings
+from t1t2core.settings import TrainingSettings
+from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache
-from t1t2core.training.loss import IGNORED, class_weights, segmentation_loss
+from t1t2core.training.loss import IGNORED, class_shares, class_weights, segmentation_loss
 from t1t2core.training.patch_set import PatchSet
-from t1t2core.training.precision import autocast
 from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
 
 StopReason = Literal["converged", "max_epochs", "max_steps", "pruned", "budget", "not_trained"]
@@ -52,7 +52,6 @@ class Fit:
         patches: of the training patients.
         learning_rate: initial (plateau) or highest (one_cycle) rate.
         seed: of the order of the patches.
-        cache_bytes: memory for the frozen part's features.
     """
 
     def __init__(
@@ -63,15 +62,12 @@ class Fit:
         *,
         learning_rate: float,
         seed: int,
-        precision: Precision,
-        device: str = "cpu",
-        cache_bytes: int = 0,
+        compute: Compute,
     ) -> None:
         self.segmenter = segmenter
         self.patches = patches
         self.settings = settings
-        self.precision = precision
-        self.device = device
+        self.compute = compute
         self.seed = seed
         self.epoch = 0
         self.steps = 0
@@ -81,11 +77,11 @@ class Fit:
             self.optimiser, settings, learning_rate=learning_rate, steps=self._step_budget()
         )
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
-        self._frozen = FrozenCache(
-            segmenter, lambda n: patches.image(n).to(device), limit_bytes=cache_bytes, precision=precision
-        )
-        weights = class_weights(list(patches.labels), settings)
-        self._class_weights = None if weights is None else weights.to(device)
+        self._frozen = FrozenCache(segmenter, patches.image, compute)
+        shares = class_shares(patches.labels).to(compute.device)
+        if segmenter.fresh_classifier and settings.initial_bias == "class_shares":
+            segmenter.set_class_shares(shares)
+        self._class_weights = class_weights(shares) if settings.loss == "weighted_cross_entropy" else None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -118,8 +114,8 @@ class Fit:
             self.stop_reason = "max_epochs"
 
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        labels = torch.cat([self.patches.label(n) for n in numbers]).to(self.device)
-        with autocast(self.precision, self.device):
+        labels = torch.cat([self.patches.label(n) for n in numbers]).to(self.compute.device)
+        with self.compute.autocast():
             logits = self.segmenter.run_trained(self._frozen.batch(numbers))
         loss = segmentation_loss(logits.float(), labels, self.settings.loss, self._class_weights)
         self.optimiser.zero_grad(set_to_none=True)
@@ -153,7 +149,8 @@ class Fit:
 
 
 def _make_optimiser(segmenter: Segmenter, settings: TrainingSettings, learning_rate: float) -> Adam:
-    kernels, others = [], []
+    kernels: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for part in segmenter.modules():
         for name, parameter in part.named_parameters(recurse=False):
             if parameter.requires_grad:
@@ -163,4 +160,4 @@ def _make_optimiser(segmenter: Segmenter, settings: TrainingSettings, learning_r
         {"params": kernels, "weight_decay": settings.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    return Adam(groups, lr=learning_rate, betas=(settings.beta1, ADAM_BETA2))
+    return Adam(groups, lr=learning_rate, betas=(settings.beta1, ADAM_BETA2), fused=True)

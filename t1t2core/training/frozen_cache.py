@@ -7,8 +7,7 @@ from torch import Tensor
 
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import Features
-from t1t2core.settings import Precision
-from t1t2core.training.precision import autocast
+from t1t2core.training.compute import Compute
 
 
 class FrozenCache:
@@ -19,17 +18,15 @@ class FrozenCache:
 
     Args:
         segmenter: its frozen stages are what is cached.
-        image: gives patch number n as (1, 1, x, y, z) on the network's device.
-        limit_bytes: what is kept at most; beyond it patches are computed each time.
+        image: gives patch number n as (1, 1, x, y, z).
+        compute: beyond its `cache_bytes`, patches are computed each time.
     """
 
-    def __init__(
-        self, segmenter: Segmenter, image: Callable[[int], Tensor], *, limit_bytes: int, precision: Precision
-    ) -> None:
+    def __init__(self, segmenter: Segmenter, image: Callable[[int], Tensor], compute: Compute) -> None:
         self._segmenter = segmenter
-        self._precision = precision
         self._image = image
-        self._room = limit_bytes if segmenter.frozen_stages else 0
+        self._compute = compute
+        self._room = compute.cache_bytes if segmenter.frozen_stages else 0
         self._kept: dict[int, Features] = {}
 
     def batch(self, numbers: list[int]) -> Features:
@@ -41,9 +38,8 @@ class FrozenCache:
     def _one(self, number: int) -> Features:
         if number in self._kept:
             return self._kept[number]
-        image = self._image(number)
-        with autocast(self._precision, image.device.type):
-            features = self._segmenter.run_frozen(image)
+        with self._compute.autocast():
+            features = self._segmenter.run_frozen(self._image(number).to(self._compute.device))
         size = sum(t.nbytes for t in (features.values, *features.indices))
         if size <= self._room:
             self._kept[number] = features

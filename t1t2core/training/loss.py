@@ -1,10 +1,10 @@
 """Losses over three classes, with voxels of unknown label left out."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from t1t2core.settings import TrainingSettings
 
 IGNORED = 255
 """Label of voxels that neither train nor score."""
@@ -12,17 +12,17 @@ SMOOTHING = 1e-5
 """Keeps the soft Dice of an absent class defined; MONAI's default for the same purpose."""
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor, kind: str, class_weights: Tensor | None) -> Tensor:
+def segmentation_loss(logits: Tensor, labels: Tensor, kind: str, weights: Tensor | None) -> Tensor:
     """The loss that `TrainingSettings.loss` names.
 
     Args:
         logits: (B, 3, X, Y, Z).
         labels: (B, X, Y, Z), int64, 255 where unknown.
-        class_weights: (3,) for `weighted_cross_entropy`, else None.
+        weights: of the classes (3,), for `weighted_cross_entropy`, else None.
     """
     loss = logits.new_zeros(())
     if "cross_entropy" in kind:
-        loss = loss + functional.cross_entropy(logits, labels, weight=class_weights, ignore_index=IGNORED)
+        loss = loss + functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED)
     if "dice" in kind:
         loss = loss + soft_dice_loss(logits, labels)
     return loss
@@ -42,12 +42,15 @@ def soft_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return 1 - ((2 * overlap + SMOOTHING) / (total + SMOOTHING)).mean()
 
 
-def class_weights(labels: list[Tensor], settings: TrainingSettings, classes: int = 3) -> Tensor | None:
-    """Inverse class frequencies with mean 1, where the loss asks for weights."""
-    if settings.loss != "weighted_cross_entropy":
-        return None
+def class_shares(labels: Sequence[Tensor], classes: int = 3) -> Tensor:
+    """Share of each class among the known voxels, (3,); an absent class counts as one voxel."""
     counts = torch.stack([torch.bincount(t.flatten(), minlength=IGNORED + 1)[:classes] for t in labels]).sum(
         0
     )
-    inverse = 1 / counts.clamp(min=1).double()
-    return (inverse / inverse.mean()).float()
+    present = counts.clamp(min=1).double()
+    return (present / present.sum()).float()
+
+
+def class_weights(shares: Tensor) -> Tensor:
+    """Inverse class shares with mean 1, for `weighted_cross_entropy`."""
+    return (1 / shares) / (1 / shares).mean()
