@@ -85,6 +85,10 @@ class EncoderStore:
         self.storage.write(f"{FOLDER}/{digest}.json", json.dumps(card, indent=2).encode())
         return digest
 
+    def address(self, digest: str) -> str:
+        """Where the weights of this digest lie."""
+        return f"{self.storage.address}/{FOLDER}/{digest}.safetensors"
+
     def find(self, recipe: EncoderRecipe) -> str | None:
         """Digest of the newest encoder of this recipe, or None."""
         cards = [name for name in self.storage.names(FOLDER) if name.endswith(".json")]

@@ -11,6 +11,7 @@ from typing import Any
 
 from ablation.ledger import SCORES
 from ablation.pictures import draw_confusion, draw_slices
+from ablation.plan import Trial
 from ablation.storage import Storage
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import Experiment, Outcome, PatientScore, pool
@@ -35,17 +36,20 @@ class Cost:
     peak_memory_mb: float
 
 
-def write_outcome(storage: Storage, key: str, experiment: Experiment, outcome: Outcome, cost: Cost) -> None:
+def write_outcome(
+    storage: Storage, trial: Trial, experiment: Experiment, outcome: Outcome, cost: Cost
+) -> None:
     """Puts the files of a finished trial into storage."""
+    about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}
     files = {
-        "weights.safetensors": pack_weights(outcome.weights),
+        "weights.safetensors": pack_weights(outcome.weights, about),
         "confusion_matrix.png": draw_confusion(experiment, outcome),
         **draw_slices(experiment, outcome),
         SUMMARY: _json(_summary(outcome, cost)),
         SCORES: _json([asdict(score) for score in outcome.scores]),
     }
     for name, content in files.items():
-        storage.write(f"{FOLDER}/{key}/{name}", content)
+        storage.write(f"{FOLDER}/{trial.key}/{name}", content)
 
 
 def fetch_outcome(storage: Storage, key: str, folder: Path) -> dict[str, Any]:

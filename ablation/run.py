@@ -1,15 +1,14 @@
-"""`python -m ablation.run`: runs every trial of a search space, records it, writes the report."""
+"""`python -m ablation.run`: runs every trial of a search space, records it, writes the tables."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from ablation import options
 from ablation.configuration import describe_settings
 from ablation.terminal import command, print_settings
 from ablation.workflow import run_plan, show_plan
 from ablation.workspace import PHANTOM, Request
-from t1t2core.presets import PresetName
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -17,44 +16,21 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command()
 @command
 def main(
-    space: Annotated[Path | None, typer.Option(metavar="FILE", help="the search space (YAML)")] = None,
-    cohort: Annotated[
-        str, typer.Option(metavar="phantom|DIR|FILE.csv", help="built-in heads, a BIDS folder, or a table")
-    ] = PHANTOM,
-    preset: Annotated[
-        PresetName | None,
-        typer.Option(help="sizes of grid, network and training  [demo for the phantom, else paper]"),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="one setting, such as training.max_epochs=3"),
-    ] = None,
-    output: Annotated[Path, typer.Option(metavar="DIR", help="all that a run writes on this machine")] = Path(
-        "runs"
-    ),
-    storage: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="object storage: a path, s3://..., gs://...  [OUTPUT/store]"),
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(metavar="URI|DIGEST", help="T1 network to use  [the one that fits, or a new one]"),
-    ] = None,
-    tracking_uri: Annotated[
-        str | None,
-        typer.Option(metavar="URI", help="MLflow  [$MLFLOW_TRACKING_URI or sqlite:///OUTPUT/mlflow.db]"),
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(metavar="local|auto|HOST:PORT", help="Ray cluster  [$RAY_ADDRESS or local]")
-    ] = None,
-    max_concurrent: Annotated[int | None, typer.Option(min=1, help="trials at once  [what fits]")] = None,
-    plan: Annotated[
-        bool, typer.Option("--plan", help="show what would run, write plan.csv and stop")
-    ] = False,
-    settings: Annotated[bool, typer.Option("--settings", help="print every setting and stop")] = False,
-    rerun: Annotated[bool, typer.Option("--rerun", help="run recorded trials again")] = False,
+    space: options.SpaceFile = None,
+    cohort: options.Cohort = PHANTOM,
+    preset: options.Preset = None,
+    overrides: options.Overrides = None,
+    output: options.Output = Path("runs"),
+    storage: options.StorageUri = None,
+    encoder: options.EncoderUri = None,
+    tracking_uri: options.TrackingUri = None,
+    address: options.Address = None,
+    max_concurrent: options.MaxConcurrent = None,
+    plan: options.ShowPlan = False,
+    settings: options.ShowSettings = False,
+    rerun: options.Rerun = False,
 ) -> int:
-    """Run every trial of a search space, record it, write the report."""
+    """Run every trial of a search space and record it."""
     if settings:
         print_settings(describe_settings())
         return 0

@@ -62,7 +62,7 @@ class Fetched(Mapping[str, Any]):
 
 
 class TrialRunner(tune.Trainable):
-    """Trains and scores the trial whose key its configuration names, then takes the next one in the same process."""
+    """Trains and scores the trial whose key its configuration names, then the next one, in one process."""
 
     def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
         """Once a process."""
@@ -111,8 +111,7 @@ class TrialRunner(tune.Trainable):
         seconds = time.perf_counter() - self._started
         # Nothing is shared between trials, so a trial alone would have taken the same.
         cost = Cost(total_seconds=seconds, standalone_seconds=seconds, peak_memory_mb=peak_mb(self._device))
-        assert self._trial.key is not None
-        write_outcome(Storage(self._shared.storage), self._trial.key, self._experiment, outcome, cost)
+        write_outcome(Storage(self._shared.storage), self._trial, self._experiment, outcome, cost)
 
 
 def quiet_read_only_volumes() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ablation.fingerprint import digest_of
 from ablation.storage import Storage
+from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.read import check_cohort
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
@@ -88,6 +89,6 @@ def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> N
     if findings:
         raise InputError.collect(
             f"the CT of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} could not be aligned "
-            f"with their MR (to leave them out: `cohort: {{exclude: [{', '.join(names)}]}}`):",
+            f"with their MR (to leave them out: `{exclude_line(names)}`):",
             findings,
         )

@@ -23,6 +23,8 @@ from ablation.terminal import FAILED, INTERRUPTED, say, show
 from ablation.trial import Shared
 from ablation.volumes import prepare_cohort
 from ablation.workspace import Request, Workspace, git_commit, open_workspace
+from t1t2core.cohort.roles import count_overlap
+from t1t2core.preparation.prepare import PreparedSubject
 
 
 def show_plan(request: Request) -> int:
@@ -40,14 +42,7 @@ def show_plan(request: Request) -> int:
 def run_plan(request: Request) -> int:
     """Runs what is not recorded yet, writes the tables, prints the last of them. Gives the exit status."""
     workspace = open_workspace(request, say)
-    prepared = prepare_cohort(
-        workspace.cohort,
-        workspace.settings.preparation,
-        workspace.storage,
-        lambda done, total: say(f"preparing: {done} of {total} subjects"),
-    )
-    subjects = subjects_frame(workspace.cohort, workspace.study.splits, prepared)
-    write_table(subjects, workspace.folder / "subjects.csv")
+    prepared = _prepare(workspace)
     with connect(workspace.address):
         resources = request_of(workspace.space.resources)
         references = {name: ray.put(subject) for name, subject in prepared.items()}
@@ -55,6 +50,40 @@ def run_plan(request: Request) -> int:
         recorded = _recorded(workspace)
         result = _run(workspace, plan, recorded, references, resources)
     return _report(workspace, plan, recorded, result)
+
+
+def pretrain(request: Request) -> int:
+    """Trains and publishes the T1 networks that the space's folds need. Gives the exit status."""
+    workspace = open_workspace(request, say)
+    prepared = _prepare(workspace)
+    folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
+    recipes = list(dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds)))
+    with connect(workspace.address):
+        resources = request_of(workspace.space.resources)
+        references = {name: ray.put(subject) for name, subject in prepared.items()}
+        digests = ensure_encoders(recipes, workspace.encoders, references, resources, say)
+    for recipe in recipes:
+        print(f"{digests[recipe]} {workspace.encoders.address(digests[recipe])}")
+    return 0
+
+
+def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
+    """All volumes, and what is known of the subjects, before anything is spent on training."""
+    prepared = prepare_cohort(
+        workspace.cohort,
+        workspace.settings.preparation,
+        workspace.storage,
+        lambda done, total: say(f"preparing: {done} of {total} subjects"),
+    )
+    splits = workspace.study.splits
+    write_table(subjects_frame(workspace.cohort, splits, prepared), workspace.folder / "subjects.csv")
+    folds = [count_overlap(split)["t2_training_in_t1_training"] for split in splits]
+    say(
+        f"overlap {workspace.settings.cohort.overlap}: T2 training patients who also train T1, a fold: "
+        f"{', '.join(map(str, folds))}; T2 test patients who do: "
+        f"{', '.join(str(count_overlap(split)['t2_test_in_t1_training']) for split in splits)}"
+    )
+    return prepared
 
 
 def _plan_with_encoders(
@@ -158,7 +187,12 @@ def _write_plan(
 
 
 def _plan_tags(workspace: Workspace) -> dict[str, str]:
-    return {**_trial_tags(workspace), "command": _command(), "machine": platform.platform()}
+    overlap = {
+        f"overlap.fold_{split.fold}.{name}": str(number)
+        for split in workspace.study.splits
+        for name, number in count_overlap(split).items()
+    }
+    return {**_trial_tags(workspace), **overlap, "command": _command(), "machine": platform.platform()}
 
 
 def _trial_tags(workspace: Workspace) -> dict[str, str]:
@@ -167,9 +201,8 @@ def _trial_tags(workspace: Workspace) -> dict[str, str]:
 
 def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResult) -> str:
     reused = [recorded[trial.key] for trial in plan if trial.key and trial.key in recorded]
-    lines = [
-        f"{len(plan)} trials: {len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
-    ]
+    ended = f"{len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
+    lines = [f"{len(plan)} trials: {ended}"]
     if reused:
         lines += ["", "Reused:", ""]
         lines += [

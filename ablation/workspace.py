@@ -13,7 +13,7 @@ from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.ledger import Ledger
 from ablation.plan import Study
-from ablation.space import Point, Space, expand, read_space
+from ablation.space import Point, Resources, Search, Space, expand, read_space
 from ablation.storage import Storage
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
@@ -26,13 +26,17 @@ from t1t2core.settings import CohortSettings, Settings
 from t1t2core.training.compute import resolve_precision
 
 PHANTOM = "phantom"
+NO_SPACE = Space(
+    name="pretraining", arms=(), settings={}, resources=Resources(), search=Search(), source=Path()
+)
+"""Where a command needs none."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What a command was asked for; the fields are its options (see README)."""
 
-    space: Path
+    space: Path | None
     cohort: str = PHANTOM
     preset: PresetName | None = None
     overrides: tuple[str, ...] = ()
@@ -106,9 +110,9 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     Raises:
         InputError: something cannot be used.
     """
-    space = read_space(request.space)
+    space = read_space(request.space) if request.space else NO_SPACE
     preset = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
-    settings = resolve_settings(preset, space.settings, str(request.space), request.overrides)
+    settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
     for training in (settings.pretraining, settings.training):
         patch_starts(settings.preparation.grid, training.patch, training.stride)
     _check_output(request.output)

@@ -1,5 +1,6 @@
 """Two sets of settings: the study's own, and one that a laptop gets through."""
 
+from dataclasses import replace
 from typing import Literal
 
 from t1t2core.settings import (
@@ -12,14 +13,15 @@ from t1t2core.settings import (
 PresetName = Literal["demo", "paper"]
 
 DEMO_TRAINING = TrainingSettings(
-    patch=(32, 40, 48),
-    stride=(32, 40, 48),
+    patch=(32, 40, 24),
+    stride=(32, 40, 24),
     max_epochs=None,
     max_steps=128,
     steps_per_epoch=16,
     schedule="one_cycle",
     stop_patience=None,
     loss="cross_entropy_dice",
+    learning_rate=5e-3,
     validate_every=4,
 )
 """A budget in steps, so that two patients get as many as eight, and a schedule that spends it well.
@@ -31,17 +33,8 @@ PRESETS: dict[PresetName, Settings] = {
     "demo": Settings(
         preparation=PreparationSettings(grid=(64, 80, 48), voxel_mm=(2.75, 2.75, 3.0)),
         network=NetworkSettings(width=8),
-        pretraining=TrainingSettings(
-            patch=(32, 40, 48),
-            stride=(32, 40, 48),
-            max_epochs=None,
-            max_steps=360,
-            steps_per_epoch=24,
-            learning_rate=5e-3,
-            schedule="one_cycle",
-            stop_patience=None,
-            loss="cross_entropy_dice",
-            validate_every=3,
+        pretraining=replace(
+            DEMO_TRAINING, max_steps=720, steps_per_epoch=24, learning_rate=5e-3, validate_every=6
         ),
         training=DEMO_TRAINING,
     ),

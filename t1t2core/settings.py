@@ -72,8 +72,8 @@ class PreparationSettings:
     air_below_hu: float = Field(default=-500.0, description="CT below this is air, HU (Sec. 3.2)")
     label_resampling: Literal["threshold", "nearest"] = Field(
         default="threshold",
-        description="threshold: resample the CT without smoothing (thin skull keeps its volume, within 5 % at "
-        "3 mm), then threshold; nearest: threshold, then nearest voxel (ours)",
+        description="threshold: resample the CT without smoothing (thin skull keeps its volume, within "
+        "5 % at 3 mm), then threshold; nearest: threshold, then nearest voxel (ours)",
     )
     outside_ct: Literal["ignore", "air"] = Field(
         default="ignore",

@@ -1,5 +1,7 @@
 """Three convolutions and an attention block: the unit that the network repeats seven times."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from t1t2core.network.attention import Attention
@@ -24,7 +26,7 @@ class Block(nn.Module):
         super().__init__()
         widths = (channels_in, channels, channels, channels_out)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers.append(nn.Conv3d(before, after, kernel_size=3, padding=1, bias=False))
             layers.append(nn.BatchNorm3d(after))
             layers.append(nn.ReLU(inplace=True))

@@ -18,9 +18,14 @@ SHOWN = 5
 """Differences that a message lists before it only counts them."""
 
 
-def pack_weights(state: Mapping[str, Tensor]) -> bytes:
-    """The tensors as the content of a safetensors file; equal tensors give equal bytes."""
-    return save({name: state[name].detach().cpu().contiguous() for name in sorted(state)})
+def pack_weights(state: Mapping[str, Tensor], about: Mapping[str, str] | None = None) -> bytes:
+    """The tensors as the content of a safetensors file; equal tensors give equal bytes.
+
+    Args:
+        about: kept in the file's header, as text.
+    """
+    tensors = {name: state[name].detach().cpu().contiguous() for name in sorted(state)}
+    return save(tensors, metadata=dict(about) if about else None)
 
 
 def unpack_weights(content: bytes, *, source: str) -> dict[str, Tensor]:

@@ -104,7 +104,7 @@ class Fit:
         return EpochReport(self.epoch, mean_loss, accuracy, rate, time.perf_counter() - started)
 
     def judge(self, monitored: float) -> None:
-        """Lowers the learning rate or ends the training, by the epoch's monitored value (higher is better)."""
+        """Lowers the learning rate or ends the training, by the monitored value (higher is better)."""
         advance_epoch(self.schedule, monitored)
         if self.early_stop.observe(monitored):
             self.stop_reason = "converged"

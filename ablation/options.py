@@ -1,0 +1,45 @@
+"""Options that the commands share, with one name, one meaning and one help text each."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from t1t2core.presets import PresetName
+
+SpaceFile = Annotated[Path | None, typer.Option("--space", metavar="FILE", help="the search space (YAML)")]
+Cohort = Annotated[
+    str,
+    typer.Option(metavar="phantom|DIR|FILE.csv", help="built-in digital heads, a BIDS folder, or a table"),
+]
+Preset = Annotated[
+    PresetName | None,
+    typer.Option(help="sizes of grid, network and training  [demo for the phantom, else paper]"),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="one setting, such as training.max_epochs=3; repeatable"),
+]
+Output = Annotated[Path, typer.Option(metavar="DIR", help="all that a run writes on this machine")]
+StorageUri = Annotated[
+    str | None,
+    typer.Option(
+        "--storage", metavar="URI", help="object storage: a path, s3://..., gs://...  [OUTPUT/store]"
+    ),
+]
+EncoderUri = Annotated[
+    str | None,
+    typer.Option("--encoder", metavar="URI|DIGEST", help="T1 network  [the one that fits, or a new one]"),
+]
+TrackingUri = Annotated[
+    str | None,
+    typer.Option(metavar="URI", help="MLflow  [$MLFLOW_TRACKING_URI or sqlite:///OUTPUT/mlflow.db]"),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="local|auto|HOST:PORT", help="Ray cluster  [$RAY_ADDRESS or local]"),
+]
+MaxConcurrent = Annotated[int | None, typer.Option(min=1, help="trials at once  [what the resources allow]")]
+ShowPlan = Annotated[bool, typer.Option("--plan", help="show what would run, write plan.csv and stop")]
+ShowSettings = Annotated[bool, typer.Option("--settings", help="print every setting and stop")]
+Rerun = Annotated[bool, typer.Option("--rerun", help="run trials again that are recorded")]

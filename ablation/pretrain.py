@@ -1,0 +1,44 @@
+"""`python -m ablation.pretrain`: trains the T1 network and publishes its weights in object storage."""
+
+from pathlib import Path
+
+import typer
+
+from ablation import options
+from ablation.terminal import command
+from ablation.workflow import pretrain
+from ablation.workspace import PHANTOM, Request
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+@command
+def main(
+    space: options.SpaceFile = None,
+    cohort: options.Cohort = PHANTOM,
+    preset: options.Preset = None,
+    overrides: options.Overrides = None,
+    output: options.Output = Path("runs"),
+    storage: options.StorageUri = None,
+    address: options.Address = None,
+) -> int:
+    """Train the T1 network that fits cohort, preset and settings, and publish it.
+
+    A search space adds its settings and narrows the folds; with rotated test patients each fold has a
+    T1 network of its own.
+    """
+    request = Request(
+        space=space,
+        cohort=cohort,
+        preset=preset,
+        overrides=tuple(overrides or ()),
+        output=output,
+        storage=storage,
+        address=address,
+    )
+    return pretrain(request)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,105 @@
+"""Each strategy starts from the right weights and changes only what it may."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.transfer import Strategy, TunedLayers, build_network
+from tests.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
+
+FROZEN_STAGES: dict[TunedLayers, int] = {"fc": 7, 3: 6, 6: 5, 9: 4, 12: 3, 15: 2, 18: 1}
+STAGES = [f"encoder.stages.{n}." for n in range(4)] + [f"decoder.stages.{n}." for n in range(4)]
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> dict[str, Tensor]:
+    return pretrained_state()
+
+
+def build(
+    strategy: Strategy, tuned: TunedLayers | None, pretrained: dict[str, Tensor] | None, seed: int = 0
+) -> Segmenter:
+    return build_network(strategy, tuned, TINY, pretrained=pretrained, seed=seed)
+
+
+def train(segmenter: Segmenter) -> None:
+    """Three epochs on two T2w heads, with validation's switch to evaluation mode between them."""
+    fit = make_fit(segmenter, [make_scan(1, "T2"), make_scan(2, "T2")], make_training())
+    for _ in range(3):
+        fit.run_epoch()
+        segmenter.eval()
+
+
+@pytest.mark.parametrize("tuned", ["fc", 3, 9, 18])
+def test_frozen_tensors_are_bit_for_bit_what_was_loaded(pretrained: dict[str, Tensor], tuned: TunedLayers):
+    segmenter = build("conservative", tuned, clone(pretrained))
+    assert different(segmenter.state_dict(), pretrained) == set()
+    train(segmenter)
+    frozen = tuple(STAGES[: FROZEN_STAGES[tuned]])
+    assert any(name.endswith("running_var") and name.startswith(frozen) for name in pretrained)
+    expected = {name for name in pretrained if not name.startswith(frozen)}
+    assert different(segmenter.state_dict(), pretrained) == expected
+    assert segmenter.trained_state().keys() == expected
+
+
+def test_open_changes_everything(pretrained: dict[str, Tensor]):
+    segmenter = build("open", None, pretrained)
+    assert different(segmenter.state_dict(), pretrained) == set()
+    train(segmenter)
+    assert different(segmenter.state_dict(), pretrained) == pretrained.keys()
+
+
+def test_scratch_ignores_the_pretrained_network(pretrained: dict[str, Tensor]):
+    with_it, without = build("scratch", None, pretrained), build("scratch", None, None)
+    assert different(with_it.state_dict(), without.state_dict()) == set()
+    assert all(p.requires_grad for p in with_it.parameters())
+
+
+def test_without_fine_tuning_nothing_is_trained(pretrained: dict[str, Tensor]):
+    segmenter = build("no_fine_tuning", None, pretrained)
+    assert different(segmenter.state_dict(), pretrained) == set()
+    assert not any(p.requires_grad for p in segmenter.parameters())
+    assert segmenter.trained_state() == {}
+
+
+def test_the_same_seed_starts_the_same(pretrained: dict[str, Tensor]):
+    starts = [build("scratch", None, None, seed).state_dict() for seed in (3, 3, 4)]
+    assert different(starts[0], starts[1]) == set()
+    assert different(starts[0], starts[2])
+
+
+def test_the_seed_means_nothing_to_a_network_that_is_loaded(pretrained: dict[str, Tensor]):
+    starts = [build("open", None, pretrained, seed).state_dict() for seed in (3, 4)]
+    assert different(starts[0], starts[1]) == set()
+
+
+def test_training_leaves_the_weights_that_were_handed_in(pretrained: dict[str, Tensor]):
+    handed_in = clone(pretrained)
+    train(build("open", None, handed_in))
+    assert different(handed_in, pretrained) == set()
+
+
+@pytest.mark.parametrize(("tuned", "frozen"), FROZEN_STAGES.items())
+def test_batch_norm_of_frozen_stages_stays_in_evaluation_mode(
+    pretrained: dict[str, Tensor], tuned: TunedLayers, frozen: int
+):
+    segmenter = build("conservative", tuned, pretrained)
+    segmenter.eval()
+    segmenter.train()
+    for number, stage in enumerate(segmenter.stages):
+        modes = {part.training for part in stage.modules() if isinstance(part, nn.BatchNorm3d)}
+        assert modes <= {number >= frozen}
+    assert segmenter.stages[-1].training
+
+
+@pytest.mark.parametrize("strategy", ["no_fine_tuning", "open", "conservative"])
+def test_what_starts_pretrained_needs_a_pretrained_network(strategy: Strategy):
+    with pytest.raises(ValueError, match=rf"{strategy} starts from a pretrained network; none was given"):
+        build(strategy, "fc", None)
+
+
+def test_weights_of_another_architecture_do_not_load():
+    state = Segmenter(TINY, seed=0).state_dict() | {"decoder.stages.3.layer.bias": torch.zeros(4)}
+    with pytest.raises(RuntimeError, match=r"decoder\.stages\.3\.layer\.bias"):
+        build("open", None, state)
