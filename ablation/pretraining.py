@@ -43,9 +43,7 @@ def ensure_encoders(
     digests = {recipe: digest for recipe in recipes if (digest := store.find(recipe))}
     missing = [recipe for recipe in recipes if recipe not in digests]
     if missing:
-        say(
-            f"training {len(missing)} T1 network{'s' * (len(missing) > 1)}; later runs reuse what is trained now"
-        )
+        say(f"T1 networks to train: {len(missing)}; later runs reuse what is trained now")
     remote = ray.remote(num_cpus=request["cpu"], num_gpus=request["gpu"], max_retries=2)(pretrain)
     pending = [remote.remote(recipe, dict(subjects), int(request["cpu"])) for recipe in missing]
     while pending:

@@ -88,7 +88,7 @@ def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> N
         names += [subject.name] if failed else []
     if findings:
         raise InputError.collect(
-            f"the CT of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} could not be aligned "
-            f"with their MR (to leave them out: `{exclude_line(names)}`):",
+            f"the CT of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} could not be "
+            f"aligned with their MR (to leave them out: `{exclude_line(names)}`):",
             findings,
         )
