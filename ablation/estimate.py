@@ -9,10 +9,11 @@ import torch
 from mlflow.entities import Run
 
 from ablation.plan import Trial
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Precision, Settings
 from t1t2core.training.compute import Compute
-from t1t2core.transfer import TRAINS, build_network
+from t1t2core.transfer import TRAINS, build_network, training_of
 
 MEASURED = 3
 """Steps of which the fastest counts, after one to warm up."""
@@ -48,22 +49,23 @@ class Estimator:
         return same_arm and _cost_settings(params) == _cost_settings(as_params(self._settings))
 
     def _measure(self, trial: Trial, patients: int) -> float:
-        training, grid = self._settings.training, self._settings.preparation.grid
+        training = training_of(trial.point.strategy, trial.point.fusion, self._settings)
+        grid = self._settings.preparation.grid
         per_volume = len(patch_starts(grid, training.patch, training.stride))
         network = build_network(
             trial.point.strategy,
             trial.point.tuned_layers,
+            trial.point.fusion,
             self._settings.network,
-            pretrained=build_network(
-                "scratch", None, self._settings.network, pretrained=None, seed=0
-            ).state_dict(),
+            pretrained=Segmenter(self._settings.network, seed=0).state_dict(),
             seed=0,
         )
         image = torch.zeros((1, 1, *training.patch))
 
         def forward() -> torch.Tensor:
             with Compute(precision=self._precision).autocast():
-                return network(image)
+                logits: torch.Tensor = network(image)
+                return logits
 
         label = _fastest(lambda: forward().detach())
         rounds = 3  # validation now and then, and the scores of two sets of weights

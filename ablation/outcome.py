@@ -14,8 +14,9 @@ from ablation.pictures import draw_confusion, draw_slices
 from ablation.plan import Trial
 from ablation.storage import Storage
 from t1t2core.evaluation.scores import METRICS
-from t1t2core.experiment import Experiment, Outcome, PatientScore, pool
+from t1t2core.experiment import Outcome, PatientScore, pool
 from t1t2core.network.weights import pack_weights
+from t1t2core.trial import AnyExperiment
 
 FOLDER = "outcomes"
 SUMMARY = "summary.json"
@@ -37,7 +38,7 @@ class Cost:
 
 
 def write_outcome(
-    storage: Storage, trial: Trial, experiment: Experiment, outcome: Outcome, cost: Cost
+    storage: Storage, trial: Trial, experiment: AnyExperiment, outcome: Outcome, cost: Cost
 ) -> None:
     """Puts the files of a finished trial into storage."""
     about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from t1t2core.evaluation.scores import IGNORED, LABELS, confusion
-from t1t2core.experiment import Experiment, Outcome
+from t1t2core.experiment import Outcome
+from t1t2core.trial import AnyExperiment
 
 COLOURS = np.array([(0, 0, 0), (86, 180, 233), (240, 228, 66)], dtype=np.uint8)
 """Air, soft tissue, bone: Okabe & Ito's palette, told apart by the colour-blind and in grey."""
@@ -19,7 +20,7 @@ SHOWN_SLICES = (0.3, 0.5, 0.7)
 """Heights in the volume, as shares, at which axial slices are drawn."""
 
 
-def draw_slices(experiment: Experiment, outcome: Outcome) -> dict[str, bytes]:
+def draw_slices(experiment: AnyExperiment, outcome: Outcome) -> dict[str, bytes]:
     """PNG files by name, one a test patient: rows are slices; columns MR, CT labels, prediction, errors."""
     drawn = list(outcome.predictions.items())[: experiment.evaluation.pictures]
     files = {}
@@ -31,7 +32,7 @@ def draw_slices(experiment: Experiment, outcome: Outcome) -> dict[str, bytes]:
     return files
 
 
-def draw_confusion(experiment: Experiment, outcome: Outcome) -> bytes:
+def draw_confusion(experiment: AnyExperiment, outcome: Outcome) -> bytes:
     """PNG of the test patients' pooled confusion matrix, shares of each true class."""
     names = list(LABELS)
     table = sum(

@@ -9,7 +9,7 @@ from ablation.fingerprint import digest_of
 from ablation.space import Point
 from t1t2core.cohort.split import FoldSplit, Roles
 from t1t2core.settings import Precision, Settings
-from t1t2core.transfer import STARTS_PRETRAINED, TRAINS
+from t1t2core.transfer import SCORED_ON_T1, STARTS_PRETRAINED, TRAINS, training_of
 from t1t2core.version import SCIENCE_VERSION
 
 
@@ -91,18 +91,20 @@ def _trial(point: Point, study: Study, encoders: Mapping[EncoderRecipe, str]) ->
 def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> str:
     """Hash of what the trial computes: not of where, when, by how many workers or under what name."""
     settings = study.settings
-    training = asdict(settings.training)
+    training = asdict(training_of(point.strategy, point.fusion, settings))
     del training["learning_rate"]  # the factor's value counts
     del training["precision"]  # the resolved one counts
     if point.strategy not in TRAINS:
-        training = {name: training[name] for name in ("patch", "stride")}
+        counting = ("patch", "stride", "batch_size") if point.t2_train_size else ("patch", "stride")
+        training = {name: training[name] for name in counting}
     training_patients = [] if point.t2_train_size is None else split.t2_training(point.t2_train_size)
     return digest_of(
         {
             "science": SCIENCE_VERSION,
             "factors": asdict(point),
             "t2": {**_scored(split.t2), "training": training_patients},
-            "t1": _scored(split.t1) if point.strategy == "no_fine_tuning" else None,
+            "t1": _scored(split.t1) if point.strategy in SCORED_ON_T1 else None,
+            "t1_training": sorted(split.t1.training) if point.strategy == "augmented" else None,
             "training": training,
             "network": asdict(settings.network),
             "preparation": asdict(settings.preparation),

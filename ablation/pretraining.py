@@ -13,10 +13,9 @@ from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.memory import peak_mb, reset_peak
 from ablation.outcome import score_metrics
 from ablation.trial import Fetched, quiet_read_only_volumes
-from t1t2core.experiment import Experiment, pretraining_scans
-from t1t2core.settings import EvaluationSettings
+from t1t2core.settings import Settings
 from t1t2core.training.compute import Compute
-from t1t2core.transfer import build_network
+from t1t2core.trial import pretraining_experiment
 
 SEED = 0
 """Of the T1 network's start and the order of its patches; the study reports one T1 network."""
@@ -64,12 +63,14 @@ def pretrain(recipe: EncoderRecipe, subjects: Mapping[str, ray.ObjectRef], threa
     torch.set_num_threads(max(1, threads))
     quiet_read_only_volumes()
     reset_peak(device)
-    experiment = Experiment(
-        build_network("scratch", None, recipe.network, pretrained=None, seed=SEED),
-        pretraining_scans(recipe.training, recipe.validation, Fetched(subjects)),
-        recipe.pretraining,
-        EvaluationSettings(surface_distances=False),
-        learning_rate=None,
+    settings = Settings(
+        preparation=recipe.preparation, network=recipe.network, pretraining=recipe.pretraining
+    )
+    experiment = pretraining_experiment(
+        recipe.training,
+        recipe.validation,
+        Fetched(subjects),
+        settings,
         seed=SEED,
         compute=Compute(precision=recipe.precision, device=device),
     )

@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
@@ -23,11 +23,11 @@ from pydantic import (
 
 from ablation.yaml_loader import PlainLoader
 from t1t2core.errors import InputError
+from t1t2core.network.fusion import Fusion
 from t1t2core.settings import Settings
 from t1t2core.transfer import Strategy
 
 TunedLayers = Literal["fc", 3, 6, 9, 12, 15, 18]
-Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
 
 ALL_LAYERS = 21
 """Convolutions of the network (Sec. 3.3): tuning that many is the strategy `open`."""
@@ -207,21 +207,21 @@ class Point:
         return cls(strategy=cast(Strategy, strategy), **used)
 
 
-def expand(space: Space, *, learning_rate: float) -> tuple[Point, ...]:
+def expand(space: Space, *, learning_rate: Callable[[Strategy], float]) -> tuple[Point, ...]:
     """Every canonical point of the space once, in the order of the arms and of their values.
 
     Args:
-        learning_rate: that of the settings, for arms that name none.
+        learning_rate: that of a strategy's settings, for arms that name none.
     """
     return tuple(dict.fromkeys(point for arm in space.arms for point in _points(arm, learning_rate)))
 
 
-def _points(arm: Arm, learning_rate: float) -> Iterator[Point]:
+def _points(arm: Arm, learning_rate: Callable[[Strategy], float]) -> Iterator[Point]:
     values = {
         "tuned_layers": arm.tuned_layers or (None,),
         "fusion": arm.fusion or (None,),
         "t2_train_size": arm.t2_train_size,
-        "learning_rate": arm.learning_rate or (learning_rate,),
+        "learning_rate": arm.learning_rate or (learning_rate(arm.strategy),),
         "fold": arm.folds,
         "seed": arm.seeds,
     }

@@ -15,10 +15,10 @@ from ablation.outcome import Cost, write_outcome
 from ablation.plan import Trial
 from ablation.storage import Storage
 from t1t2core.evaluation.scores import METRICS
-from t1t2core.experiment import EpochResult, Experiment, scans_of
+from t1t2core.experiment import EpochResult
 from t1t2core.settings import Precision, Settings
 from t1t2core.training.compute import Compute
-from t1t2core.transfer import build_network
+from t1t2core.trial import Factors, make_experiment
 
 CACHE_BYTES = 1 << 30
 """Memory that a trial may fill with features of its frozen part."""
@@ -88,21 +88,18 @@ class TrialRunner(tune.Trainable):
         self._started = time.perf_counter()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         reset_peak(device)
-        shared, point, settings = self._shared, trial.point, self._shared.settings
+        shared = self._shared
         subjects = Fetched(shared.subjects)
         weights = None if trial.encoder is None else ray.get(shared.encoders[trial.encoder])
         pretrained = None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()}
-        network = build_network(
-            point.strategy, point.tuned_layers, settings.network, pretrained=pretrained, seed=point.seed or 0
-        )
         self._trial, self._device = trial, device
-        self._experiment = Experiment(
-            network,
-            scans_of(point.strategy, trial.split, point.t2_train_size, subjects),
-            settings.training,
-            settings.evaluation,
-            learning_rate=point.learning_rate,
-            seed=point.seed or 0,
+        factors = Factors(**{name: value for name, value in trial.factors.items() if name != "fold"})
+        self._experiment = make_experiment(
+            factors,
+            trial.split,
+            subjects,
+            shared.settings,
+            pretrained=pretrained,
             compute=Compute(precision=shared.precision, device=device, cache_bytes=CACHE_BYTES),
         )
 

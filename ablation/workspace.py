@@ -24,6 +24,7 @@ from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
 from t1t2core.settings import CohortSettings, Settings
 from t1t2core.training.compute import resolve_precision
+from t1t2core.transfer import training_of
 
 PHANTOM = "phantom"
 NO_SPACE = Space(
@@ -124,7 +125,7 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     )
     cohort = _read_cohort(request, settings.cohort, say)
     splits = draw_splits(cohort, settings.cohort)
-    points = expand(space, learning_rate=settings.training.learning_rate)
+    points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
     device = "cuda" if torch.cuda.is_available() else "cpu"
     study = Study(

@@ -1,7 +1,7 @@
 """One trial: a network is trained on some patients, chosen on others, scored on others again."""
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.evaluation.inference import Predictor, cross_entropy
 from t1t2core.evaluation.scores import Counts, count_classes
 from t1t2core.evaluation.surface import surface_distances
-from t1t2core.network.segmenter import Segmenter
-from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
+from t1t2core.network.base import Network
+from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit, StopReason
@@ -33,35 +32,6 @@ class Scans:
     training: Mapping[str, PreparedScan] = field(default_factory=dict)
     validation: Mapping[str, PreparedScan] = field(default_factory=dict)
     test: Mapping[str, PreparedScan] = field(default_factory=dict)
-
-
-def scans_of(
-    strategy: str, split: FoldSplit, t2_train_size: int | None, subjects: Mapping[str, PreparedSubject]
-) -> dict[Sequence, Scans]:
-    """The scans that a trial of a strategy trains on, chooses by and is tested on.
-
-    Without fine-tuning the T1 network is scored on T1 as well: what it could do before the transfer
-    (Table 9, "T1-w without augmentation").
-    """
-    training = () if t2_train_size is None else split.t2_training(t2_train_size)
-    scans: dict[Sequence, Scans] = {"T2": _scans("T2", replace(split.t2, training=training), subjects)}
-    if strategy == "no_fine_tuning":
-        scans["T1"] = _scans("T1", replace(split.t1, training=()), subjects)
-    return scans
-
-
-def pretraining_scans(
-    training: Iterable[str], validation: Iterable[str], subjects: Mapping[str, PreparedSubject]
-) -> dict[Sequence, Scans]:
-    """The scans that a T1 network is trained on and chosen by."""
-    return {"T1": _scans("T1", Roles(tuple(training), tuple(validation), ()), subjects)}
-
-
-def _scans(sequence: Sequence, roles: Roles, subjects: Mapping[str, PreparedSubject]) -> Scans:
-    def of(names: Iterable[str]) -> dict[str, PreparedScan]:
-        return {name: subjects[name].scan(sequence) for name in names}
-
-    return Scans(of(roles.training), of(roles.validation), of(roles.test))
 
 
 @dataclass(frozen=True)
@@ -112,7 +82,7 @@ class Experiment:
     """Trains a network as its strategy left it and scores it.
 
     Args:
-        segmenter: with its frozen stages set; with nothing to train it is only scored.
+        network: as its strategy starts it; with nothing to train it is only scored.
         scans: by sequence; what has training scans is trained on, what has others is scored.
         learning_rate: None takes that of the settings.
         compute: its `cache_bytes` are for training, validation and test together.
@@ -120,7 +90,7 @@ class Experiment:
 
     def __init__(
         self,
-        segmenter: Segmenter,
+        network: Network,
         scans: Mapping[Sequence, Scans],
         training: TrainingSettings,
         evaluation: EvaluationSettings,
@@ -129,7 +99,7 @@ class Experiment:
         seed: int,
         compute: Compute,
     ) -> None:
-        self.segmenter = segmenter.to(compute.device)
+        self.network = network.to(compute.device)
         self.scans = scans
         self.training = training
         self.evaluation = evaluation
@@ -137,9 +107,9 @@ class Experiment:
         self.fit = self._make_fit(learning_rate or training.learning_rate, seed)
         self.validated = [(s, p, scan) for s in scans for p, scan in scans[s].validation.items()]
         self._validator = self._predictor([scan for _, _, scan in self.validated])
-        self._best: dict[str, Tensor] = copy.deepcopy(segmenter.trained_state())
+        self._best: dict[str, Tensor] = copy.deepcopy(network.trained_state())
         self._best_dice = float("-inf")
-        self._epoch_seconds: list[float] = []
+        self.epoch_seconds: list[float] = []
 
     @property
     def finished(self) -> bool:
@@ -150,7 +120,7 @@ class Experiment:
         """Trains one epoch and, every `validate_every` of them and after the last, measures validation."""
         assert self.fit is not None
         report = self.fit.run_epoch()
-        self._epoch_seconds.append(report.seconds)
+        self.epoch_seconds.append(report.seconds)
         due = report.epoch % self.training.validate_every == 0
         validation, loss = self._validate() if due else (None, float("nan"))
         self.fit.judge(report.accuracy if self.training.monitor == "training_accuracy" else -loss)
@@ -160,27 +130,27 @@ class Experiment:
 
     def score(self) -> Outcome:
         """Scores the last and the best weights; the network keeps the best."""
-        last_is_best = all(torch.equal(t, self._best[n]) for n, t in self.segmenter.trained_state().items())
+        last_is_best = all(torch.equal(t, self._best[n]) for n, t in self.network.trained_state().items())
         last = None if last_is_best else self._score("last")[0]
-        self.segmenter.load_state_dict(self._best, strict=False)
+        self.network.load_state_dict(self._best, strict=False)
         best, predictions = self._score("best")
         last = last or [PatientScore("last", s.split, s.sequence, s.patient, s.counts) for s in best]
         return Outcome(
             scores=best + last,
             stop_reason="not_trained" if self.fit is None else self.fit.stop_reason or "pruned",
             epochs=0 if self.fit is None else self.fit.epoch,
-            epoch_seconds=self._epoch_seconds,
+            epoch_seconds=self.epoch_seconds,
             weights=self._best,
             predictions=predictions,
         )
 
     def _make_fit(self, learning_rate: float, seed: int) -> Fit | None:
-        if self.segmenter.frozen_stages == len(self.segmenter.stages):
+        if not self.network.has_trained_part:
             return None
         scans = [scan for roles in self.scans.values() for scan in roles.training.values()]
         patches = PatchSet.cut(scans, self.training)
         return Fit(
-            self.segmenter,
+            self.network,
             patches,
             self.training,
             learning_rate=learning_rate,
@@ -189,7 +159,7 @@ class Experiment:
         )
 
     def _predictor(self, scans: list[PreparedScan]) -> Predictor:
-        return Predictor(self.segmenter, PatchSet.cut(scans, self.training), self.compute)
+        return Predictor(self.network, PatchSet.cut(scans, self.training), self.compute)
 
     def _validate(self) -> tuple[dict[str, Counts], float]:
         probabilities = self._validator.probabilities()
@@ -198,7 +168,7 @@ class Experiment:
         dice = mean_dice(pooled)
         if dice > self._best_dice:
             self._best_dice = dice
-            self._best = copy.deepcopy(self.segmenter.trained_state())
+            self._best = copy.deepcopy(self.network.trained_state())
         losses = [
             cross_entropy(p, torch.from_numpy(s.labels)) for p, s in zip(probabilities, scans, strict=True)
         ]

@@ -38,5 +38,5 @@ PRESETS: dict[PresetName, Settings] = {
         ),
         training=DEMO_TRAINING,
     ),
-    "paper": Settings(),
+    "paper": Settings(training=TrainingSettings(batch_size_of_concatenation=1)),
 }

@@ -97,6 +97,17 @@ class NetworkSettings:
     attention_reduction: Positive = Field(
         default=2, description="reduction ratio of the channel excitation (ours)"
     )
+    hybrid_decoder: Literal["random", "pretrained"] = Field(
+        default="random", description="start of the hybrid's decoder (ours; Sec. 3.3.3)"
+    )
+    hybrid_indices: Literal["dedicated", "adapted"] = Field(
+        default="dedicated", description="encoder whose indices the hybrid unpools with (ours)"
+    )
+    hybrid_training: Literal["joint", "staged"] = Field(
+        default="joint",
+        description="the hybrid's dedicated encoder is trained with the decoder, or beforehand as part of a "
+        "T2-only network and then frozen (ours; Sec. 3.3.3)",
+    )
     unpooling: Literal["indices", "nearest"] = Field(
         default="indices", description="max-unpooling with the encoder's indices, or nearest neighbour (ours)"
     )
@@ -111,6 +122,10 @@ class TrainingSettings:
         default=(64, 64, 48), description="distance of neighbouring patches, voxels (ours; Sec. 3.4)"
     )
     batch_size: Positive = Field(default=2, description="patches a step (Sec. 3.5)")
+    batch_size_of_concatenation: Positive | None = Field(
+        default=None,
+        description="patches a step where encoders are concatenated (Sec. 4.3); null: batch_size",
+    )
     max_epochs: Positive | None = Field(
         default=200, description="most epochs (Sec. 3.5); null where max_steps counts"
     )

@@ -1,52 +1,87 @@
 """The strategies: which weights a network starts from and which part of it is trained (Sec. 3.3)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from torch import Tensor
 
+from t1t2core.network.base import Network
+from t1t2core.network.fusion import Fusion
+from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.seeds import torch_seed
-from t1t2core.settings import NetworkSettings
+from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
 
 Strategy = Literal[
     "no_fine_tuning", "open", "conservative", "hybrid", "augmented", "scratch", "norm_adaptation"
 ]
 TunedLayers = int | Literal["fc"]
 
-STARTS_PRETRAINED = frozenset({"no_fine_tuning", "open", "conservative"})
+STARTS_PRETRAINED = frozenset({"no_fine_tuning", "open", "conservative", "hybrid", "norm_adaptation"})
 """Strategies that start from the T1 network."""
-TRAINS = frozenset({"open", "conservative", "scratch"})
-"""Strategies that change a weight."""
+TRAINS = frozenset({"open", "conservative", "hybrid", "augmented", "scratch"})
+"""Strategies that train a weight."""
+SCORED_ON_T1 = frozenset({"no_fine_tuning", "augmented"})
+"""Strategies that are scored on T1 as well as T2 (Table 9)."""
 
 
 def build_network(
     strategy: Strategy,
     tuned_layers: TunedLayers | None,
+    fusion: Fusion | None,
     network: NetworkSettings,
     *,
     pretrained: Mapping[str, Tensor] | None,
     seed: int,
-) -> Segmenter:
-    """The network as a strategy starts it: weights loaded, stages frozen.
+) -> Network:
+    """The network as a strategy starts it: weights loaded, the frozen part frozen.
 
     - `no_fine_tuning`: pretrained, all frozen.
+    - `norm_adaptation`: the same; its batch-norm statistics are estimated anew before it is scored.
     - `open` (Sec. 3.3.1): pretrained, all trained.
     - `conservative` (Sec. 3.3.2): pretrained, the last `tuned_layers` of 21 convolutions trained.
-    - `scratch`: Glorot's start, all trained; the control that transfer is measured against.
+    - `hybrid` (Sec. 3.3.3): pretrained encoder frozen, another encoder and the decoder trained.
+    - `augmented` (Sec. 3.3.4) and `scratch`: Glorot's start, all trained; on T1 and T2, and on T2 alone.
 
     Args:
         tuned_layers: of `conservative`: 3, 6, ..., 18, or "fc" for the classifier alone.
-        pretrained: weights of the T1 network, needed by all but `scratch`.
+        fusion: of `hybrid`.
+        pretrained: weights of the T1 network, for the strategies that start from it.
         seed: of the initial weights, where they count.
     """
-    segmenter = Segmenter(network, seed=torch_seed(seed, "initial weights"))
+    start = torch_seed(seed, "initial weights")
+    if strategy == "hybrid":
+        if fusion is None:
+            raise ValueError("strategy hybrid needs a fusion operator")
+        hybrid = HybridSegmenter(network, fusion, seed=start)
+        hybrid.load_pretrained(_required(pretrained, strategy))
+        return hybrid
+    segmenter = Segmenter(network, seed=start)
     if strategy in STARTS_PRETRAINED:
-        if pretrained is None:
-            raise ValueError(f"strategy {strategy} starts from a pretrained network; none was given")
-        segmenter.load_pretrained(pretrained)
+        segmenter.load_pretrained(_required(pretrained, strategy))
     segmenter.freeze(_frozen_stages(strategy, tuned_layers, len(segmenter.stages)))
     return segmenter
+
+
+def training_of(strategy: Strategy, fusion: Fusion | None, settings: Settings) -> TrainingSettings:
+    """How a strategy is trained.
+
+    `augmented` trains a T1-and-T2 network from scratch and gets the budget of the T1 network
+    (Sec. 3.3.4, 4.6: "trained from scratch" like it).
+    """
+    if strategy == "augmented":
+        return settings.pretraining
+    size = settings.training.batch_size_of_concatenation
+    if fusion == "concatenation" and size is not None:
+        return replace(settings.training, batch_size=size)
+    return settings.training
+
+
+def _required(pretrained: Mapping[str, Tensor] | None, strategy: Strategy) -> Mapping[str, Tensor]:
+    if pretrained is None:
+        raise ValueError(f"strategy {strategy} starts from a pretrained network; none was given")
+    return pretrained
 
 
 def _frozen_stages(strategy: Strategy, tuned_layers: TunedLayers | None, stages: int) -> int:

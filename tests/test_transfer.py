@@ -20,7 +20,9 @@ def pretrained() -> dict[str, Tensor]:
 def build(
     strategy: Strategy, tuned: TunedLayers | None, pretrained: dict[str, Tensor] | None, seed: int = 0
 ) -> Segmenter:
-    return build_network(strategy, tuned, TINY, pretrained=pretrained, seed=seed)
+    segmenter = build_network(strategy, tuned, None, TINY, pretrained=pretrained, seed=seed)
+    assert isinstance(segmenter, Segmenter)
+    return segmenter
 
 
 def train(segmenter: Segmenter) -> None:

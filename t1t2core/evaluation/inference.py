@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from t1t2core.evaluation.scores import IGNORED
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.base import Network
 from t1t2core.preparation.patches import merge_patches
 from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache
@@ -21,21 +21,21 @@ class Predictor:
         patches: covers each of its volumes.
     """
 
-    def __init__(self, segmenter: Segmenter, patches: PatchSet, compute: Compute) -> None:
-        self.segmenter = segmenter
+    def __init__(self, network: Network, patches: PatchSet, compute: Compute) -> None:
+        self.network = network
         self.patches = patches
         self.compute = compute
-        self._frozen = FrozenCache(segmenter, patches.image, compute)
+        self._frozen = FrozenCache(network, patches.image, compute)
 
     @torch.no_grad()
     def probabilities(self) -> list[Tensor]:
         """Class probabilities of each volume, every one (3, X, Y, Z), float32, on the CPU."""
-        self.segmenter.eval()
+        self.network.eval()
         parts: list[list[Tensor]] = [[] for _ in self.patches.images]
         starts: list[list[tuple[int, int, int]]] = [[] for _ in self.patches.images]
         for number, (patient, *start) in enumerate(self.patches.starts):
             with self.compute.autocast():
-                logits = self.segmenter.run_trained(self._frozen.batch([number]))
+                logits = self.network.run_trained(self._frozen.batch([number]))
             parts[patient].append(logits.float().softmax(dim=1).cpu())
             starts[patient].append((start[0], start[1], start[2]))
         grids = [(v.shape[0], v.shape[1], v.shape[2]) for v in self.patches.images]

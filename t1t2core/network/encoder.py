@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from t1t2core.network.stage import BottleneckStage, EncoderStage, Features
+from t1t2core.network.stage import BottleneckStage, EncoderStage, Features, run_stages
 from t1t2core.settings import NetworkSettings
 
 
@@ -23,6 +23,4 @@ class Encoder(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """From the image (B, 1, X, Y, Z) to (B, 4 width, X/8, Y/8, Z/8)."""
-        for stage in self.stages:
-            features = stage(features)
-        return features
+        return run_stages(self.stages, features)

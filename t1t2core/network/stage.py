@@ -4,8 +4,10 @@ The network is a row of stages (four of the encoder, three of the decoder, the c
 `Features` to `Features`. So the part up to any stage can be run alone, which is what freezing needs.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -20,10 +22,35 @@ class Features:
     Args:
         values: (B, C, X, Y, Z).
         indices: where each pooling so far found its maxima, the latest last (int64, as torch has them).
+        image: (B, 1, X, Y, Z), where a trained encoder still needs it.
     """
 
     values: Tensor
     indices: tuple[Tensor, ...] = ()
+    image: Tensor | None = None
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that is kept."""
+        return [self.values, *self.indices, *([] if self.image is None else [self.image])]
+
+
+def join(parts: list[Features]) -> Features:
+    """One batch of several."""
+    indices = zip(*(part.indices for part in parts), strict=True)
+    images = [part.image for part in parts if part.image is not None]
+    return Features(
+        torch.cat([part.values for part in parts]),
+        tuple(torch.cat(index) for index in indices),
+        torch.cat(images) if images else None,
+    )
+
+
+def run_stages(stages: Iterable[nn.Module], features: Features) -> Features:
+    """One stage after the other."""
+    for stage in stages:
+        features = stage(features)
+    return features
 
 
 class EncoderStage(nn.Module):
@@ -54,10 +81,10 @@ class BottleneckStage(nn.Module):
 class DecoderStage(nn.Module):
     """Unpooling, then a block."""
 
-    def __init__(self, channels_in: int, channels_out: int, settings: NetworkSettings) -> None:
+    def __init__(self, channels_in: int, channels: int, channels_out: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.unpooling = settings.unpooling
-        self.block = Block(channels_in, channels_in, channels_out, settings)
+        self.block = Block(channels_in, channels, channels_out, settings)
 
     def forward(self, features: Features) -> Features:
         """Doubles the grid and uses up the latest indices."""

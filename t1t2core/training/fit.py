@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.base import Network
 from t1t2core.seeds import generator
 from t1t2core.settings import TrainingSettings
 from t1t2core.training.compute import Compute
@@ -48,7 +48,7 @@ class Fit:
     """A network in training (Sec. 3.5).
 
     Args:
-        segmenter: as its strategy starts it; must have something to train.
+        network: as its strategy starts it; must have something to train.
         patches: of the training patients.
         learning_rate: initial (plateau) or highest (one_cycle) rate.
         seed: of the order of the patches.
@@ -56,7 +56,7 @@ class Fit:
 
     def __init__(
         self,
-        segmenter: Segmenter,
+        network: Network,
         patches: PatchSet,
         settings: TrainingSettings,
         *,
@@ -64,7 +64,7 @@ class Fit:
         seed: int,
         compute: Compute,
     ) -> None:
-        self.segmenter = segmenter
+        self.network = network
         self.patches = patches
         self.settings = settings
         self.compute = compute
@@ -72,15 +72,15 @@ class Fit:
         self.epoch = 0
         self.steps = 0
         self.stop_reason: StopReason | None = None
-        self.optimiser = _make_optimiser(segmenter, settings, learning_rate)
+        self.optimiser = _make_optimiser(network, settings, learning_rate)
         self.schedule = make_schedule(
             self.optimiser, settings, learning_rate=learning_rate, steps=self._step_budget()
         )
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
-        self._frozen = FrozenCache(segmenter, patches.image, compute)
+        self._frozen = FrozenCache(network, patches.image, compute)
         shares = class_shares(patches.labels).to(compute.device)
-        if segmenter.fresh_classifier and settings.initial_bias == "class_shares":
-            segmenter.set_class_shares(shares)
+        if network.fresh_classifier and settings.initial_bias == "class_shares":
+            network.set_class_shares(shares)
         self._class_weights = class_weights(shares) if settings.loss == "weighted_cross_entropy" else None
 
     @property
@@ -91,7 +91,7 @@ class Fit:
     def run_epoch(self) -> EpochReport:
         """Trains one epoch."""
         started = time.perf_counter()
-        self.segmenter.train()
+        self.network.train()
         losses, right, known = [], torch.zeros(()), torch.zeros(())
         for numbers in itertools.islice(self._batches(), self._steps_left_in_epoch()):
             loss, logits, labels = self._step(numbers)
@@ -116,7 +116,7 @@ class Fit:
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         labels = torch.cat([self.patches.label(n) for n in numbers]).to(self.compute.device)
         with self.compute.autocast():
-            logits = self.segmenter.run_trained(self._frozen.batch(numbers))
+            logits = self.network.run_trained(self._frozen.batch(numbers))
         loss = segmentation_loss(logits.float(), labels, self.settings.loss, self._class_weights)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -148,10 +148,10 @@ class Fit:
         return self.steps_per_epoch * (self.settings.max_epochs or 1)
 
 
-def _make_optimiser(segmenter: Segmenter, settings: TrainingSettings, learning_rate: float) -> Adam:
+def _make_optimiser(network: Network, settings: TrainingSettings, learning_rate: float) -> Adam:
     kernels: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
-    for part in segmenter.modules():
+    for part in network.modules():
         for name, parameter in part.named_parameters(recurse=False):
             if parameter.requires_grad:
                 is_kernel = isinstance(part, nn.Conv3d) and name == "weight"

@@ -1,0 +1,36 @@
+"""Joining the outputs of two encoders (Sec. 3.3.3, Fig. 4)."""
+
+from typing import Literal
+
+import torch
+
+from t1t2core.network.stage import Features
+
+Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
+
+
+def fuse(
+    adapted: Features, dedicated: Features, operator: Fusion, indices: Literal["adapted", "dedicated"]
+) -> Features:
+    """One input for one decoder.
+
+    All operators but concatenation are element-wise and keep (B, C, X, Y, Z); concatenation gives
+    (B, 2 C, X, Y, Z), the adapted encoder's channels first.
+
+    Args:
+        operator: Table 5.
+        indices: whose pooling indices the decoder unpools with. With concatenation each half of the
+            channels has its own at the first unpooling; those after it have too few channels for both.
+    """
+    a, d = adapted.values, dedicated.values
+    source = adapted if indices == "adapted" else dedicated
+    match operator:
+        case "concatenation":
+            both = torch.cat([adapted.indices[-1], dedicated.indices[-1]], dim=1)
+            return Features(torch.cat([a, d], dim=1), (*source.indices[:-1], both))
+        case "multiplication":
+            return Features(a * d, source.indices)
+        case "average":
+            return Features((a + d) / 2, source.indices)
+        case "maximum":
+            return Features(torch.maximum(a, d), source.indices)

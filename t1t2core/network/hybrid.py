@@ -1,0 +1,102 @@
+"""Two encoders and one decoder (Sec. 3.3.3, Fig. 4)."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from t1t2core.network.base import Network
+from t1t2core.network.decoder import Decoder
+from t1t2core.network.encoder import Encoder
+from t1t2core.network.fusion import Fusion, fuse
+from t1t2core.network.stage import ClassifierStage, Features
+from t1t2core.settings import NetworkSettings
+
+
+class HybridSegmenter(Network):
+    """A frozen encoder that learnt T1, a fresh one that learns T2, and a decoder on both.
+
+    Both encoders see the same T2 patch. The adapted encoder is frozen whole, its attention too.
+    """
+
+    def __init__(self, settings: NetworkSettings, fusion: Fusion, *, seed: int) -> None:
+        super().__init__()
+        self.settings = settings
+        self.fusion = fusion
+        self.adapted = Encoder(settings)
+        self.dedicated = Encoder(settings)
+        self.decoder = Decoder(settings, encoders=2 if fusion == "concatenation" else 1)
+        self.dedicated_is_frozen = False
+        self.initialise(seed=seed)
+
+    @property
+    def has_frozen_part(self) -> bool:
+        """Always: the adapted encoder."""
+        return True
+
+    @property
+    def has_trained_part(self) -> bool:
+        """Always: the decoder."""
+        return True
+
+    def classifier(self) -> ClassifierStage:
+        """The last stage."""
+        return self.decoder.classifier()
+
+    def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the adapted encoder from the T1 network, and freezes it.
+
+        With `hybrid_decoder: pretrained` the decoder starts from there too; the first convolution after a
+        concatenation has twice the channels and stays fresh.
+        """
+        self.adapted.load_state_dict(_under("encoder.", state))
+        self.adapted.requires_grad_(False)
+        if self.settings.hybrid_decoder == "pretrained":
+            own = self.decoder.state_dict()
+            fitting = {n: t for n, t in _under("decoder.", state).items() if own[n].shape == t.shape}
+            self.decoder.load_state_dict(fitting, strict=False)
+            self.fresh_classifier = False
+        self.train(self.training)
+
+    def freeze_dedicated(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the dedicated encoder from a T2 network that was trained beforehand, and freezes it."""
+        self.dedicated.load_state_dict(_under("encoder.", state))
+        self.dedicated.requires_grad_(False)
+        self.dedicated_is_frozen = True
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        """Training mode for what is trained; frozen encoders stay in evaluation mode."""
+        super().train(mode)
+        self.adapted.eval()
+        if self.dedicated_is_frozen:
+            self.dedicated.eval()
+        return self
+
+    def run_frozen(self, image: Tensor) -> Features:
+        """The adapted encoder's output, with the image for the dedicated one."""
+        with torch.no_grad():
+            adapted = self.adapted(Features(image))
+            if self.dedicated_is_frozen:
+                return self._fuse(adapted, self.dedicated(Features(image)))
+        return replace(adapted, image=image)
+
+    def run_trained(self, features: Features) -> Tensor:
+        """Dedicated encoder, fusion and decoder: logits (B, 3, X, Y, Z)."""
+        if features.image is not None:
+            features = self._fuse(features, self.dedicated(Features(features.image)))
+        logits: Tensor = self.decoder(features).values
+        return logits
+
+    def trained_state(self) -> dict[str, Tensor]:
+        """All but the adapted encoder."""
+        return {name: t for name, t in self.state_dict().items() if not name.startswith("adapted.")}
+
+    def _fuse(self, adapted: Features, dedicated: Features) -> Features:
+        return fuse(adapted, dedicated, self.fusion, self.settings.hybrid_indices)
+
+
+def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}

@@ -1,0 +1,261 @@
+"""Training gives the same numbers every time, ends when it should, and learns from what is known."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.preparation.prepare import PreparedScan
+from t1t2core.settings import Precision, TrainingSettings
+from t1t2core.training.compute import Compute
+from t1t2core.training.fit import EpochReport, Fit
+from t1t2core.training.patch_set import PatchSet
+from tests.heads import IGNORED, TINY, different, make_fit, make_scan, make_training, pretrained_state
+
+ANYTHING = 1e-12
+"""A learning rate at which nothing is learnt."""
+
+
+@pytest.fixture(scope="module")
+def pretrained() -> dict[str, Tensor]:
+    return pretrained_state()
+
+
+@pytest.fixture(scope="module")
+def scans() -> list[PreparedScan]:
+    """Three heads: with two patches a step, the second step of a pass has one."""
+    return [make_scan(seed, "T2") for seed in (1, 2, 3)]
+
+
+def make_network(pretrained: dict[str, Tensor], *, tuned: int = 9) -> Segmenter:
+    segmenter = Segmenter(TINY, seed=0)
+    segmenter.load_pretrained(pretrained)
+    segmenter.freeze(stages_before(tuned))
+    return segmenter
+
+
+def run(fit: Fit) -> list[EpochReport]:
+    """Epochs until the fit itself ends, judged by training accuracy."""
+    reports = []
+    while fit.stop_reason is None:
+        reports.append(fit.run_epoch())
+        fit.judge(reports[-1].accuracy)
+    return reports
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of the patches in the order in which they are trained on."""
+    numbers: list[int] = []
+    label = PatchSet.label
+
+    def watched(patches: PatchSet, number: int) -> Tensor:
+        numbers.append(number)
+        return label(patches, number)
+
+    monkeypatch.setattr(PatchSet, "label", watched)
+    return numbers
+
+
+@pytest.mark.parametrize("tuned", [0, 9, 21])
+def test_the_same_seed_gives_the_same_weights_to_the_bit(
+    pretrained: dict[str, Tensor], scans: list[PreparedScan], tuned: int
+):
+    ends = []
+    for seed in (1, 1, 2):
+        segmenter = make_network(pretrained, tuned=tuned)
+        run(make_fit(segmenter, scans, make_training(), seed=seed))
+        ends.append(segmenter.state_dict())
+    assert different(ends[0], ends[1]) == set()
+    assert different(ends[0], ends[2])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("tuned", [0, 3, 9, 18])
+def test_features_kept_or_not_give_the_same_weights_to_the_bit(
+    pretrained: dict[str, Tensor], scans: list[PreparedScan], tuned: int, precision: Precision
+):
+    ends, losses = [], []
+    for room in (0, 2**18, 2**28):  # for none, for some, for all
+        segmenter = make_network(pretrained, tuned=tuned)
+        compute = Compute(precision=precision, cache_bytes=room)
+        fit = make_fit(segmenter, scans, make_training(max_epochs=3), compute=compute)
+        losses.append([report.loss for report in run(fit)])
+        ends.append(segmenter.state_dict())
+    assert different(ends[0], ends[1]) == different(ends[0], ends[2]) == set()
+    assert losses[0] == losses[1] == losses[2]
+
+
+def test_where_epochs_end_changes_no_step(pretrained: dict[str, Tensor], scans: list[PreparedScan]):
+    ends = []
+    for steps_per_epoch in (1, 4, None):
+        segmenter = make_network(pretrained)
+        settings = make_training(max_epochs=None, max_steps=8, steps_per_epoch=steps_per_epoch)
+        run(make_fit(segmenter, scans, settings))
+        ends.append(segmenter.state_dict())
+    assert different(ends[0], ends[1]) == different(ends[0], ends[2]) == set()
+
+
+def test_every_pass_takes_every_patch_once_each_time_in_another_order(
+    pretrained: dict[str, Tensor], asked: list[int]
+):
+    many = [make_scan(seed) for seed in range(7)]
+    run(make_fit(make_network(pretrained, tuned=0), many, make_training(max_epochs=3)))
+    passes = [asked[at : at + 7] for at in (0, 7, 14)]
+    assert [sorted(order) for order in passes] == [list(range(7))] * 3
+    assert len({tuple(order) for order in passes}) == 3
+
+
+def test_the_order_of_patches_depends_on_the_seed_only(pretrained: dict[str, Tensor], asked: list[int]):
+    many = [make_scan(seed) for seed in range(7)]
+
+    def order(tuned: int, seed: int, rate: float = 1e-3, **changes: object) -> list[int]:
+        asked.clear()
+        settings = make_training(**changes)
+        run(make_fit(make_network(pretrained, tuned=tuned), many, settings, seed=seed, learning_rate=rate))
+        return list(asked)
+
+    first = order(0, seed=1)
+    assert order(0, seed=1) == first
+    assert order(9, seed=1, rate=1e-2, loss="cross_entropy", schedule="one_cycle") == first
+    assert order(0, seed=2) != first
+
+
+def test_max_epochs_ends_training(pretrained: dict[str, Tensor], scans: list[PreparedScan]):
+    fit = make_fit(make_network(pretrained, tuned=0), scans, make_training(max_epochs=3))
+    assert [report.epoch for report in run(fit)] == [1, 2, 3]
+    assert fit.stop_reason == "max_epochs"
+    assert fit.steps == 3 * 2
+
+
+def test_max_steps_ends_training_within_an_epoch(pretrained: dict[str, Tensor], scans: list[PreparedScan]):
+    settings = make_training(max_epochs=None, max_steps=7, steps_per_epoch=3)
+    fit = make_fit(make_network(pretrained, tuned=0), scans, settings)
+    assert len(run(fit)) == 3
+    assert (fit.stop_reason, fit.steps) == ("max_steps", 7)
+
+
+def test_a_budget_in_steps_is_the_same_for_few_patients_and_many(
+    pretrained: dict[str, Tensor], scans: list[PreparedScan]
+):
+    settings = make_training(max_epochs=None, max_steps=6, steps_per_epoch=3)
+    for patients in (1, 3):
+        fit = make_fit(make_network(pretrained, tuned=0), scans[:patients], settings)
+        assert (len(run(fit)), fit.steps) == (2, 6)
+
+
+def test_the_rate_falls_after_five_epochs_without_improvement_and_training_ends_after_ten(
+    pretrained: dict[str, Tensor], scans: list[PreparedScan]
+):
+    settings = make_training(max_epochs=50, stop_patience=10)
+    fit = make_fit(make_network(pretrained, tuned=0), scans, settings, learning_rate=ANYTHING)
+    rates = [report.learning_rate / ANYTHING for report in run(fit)]
+    # The first epoch improves on nothing; 2 to 6 do not improve, nor do 7 to 11.
+    assert rates == pytest.approx([1.0] * 6 + [0.75] * 5)
+    assert fit.optimiser.param_groups[0]["lr"] / ANYTHING == pytest.approx(0.75**2)
+    assert (fit.stop_reason, fit.epoch) == ("converged", 11)
+
+
+def test_one_cycle_spends_the_whole_budget(pretrained: dict[str, Tensor], scans: list[PreparedScan]):
+    for budget in ({"max_epochs": 10}, {"max_epochs": None, "max_steps": 20, "steps_per_epoch": 2}):
+        settings = make_training(schedule="one_cycle", **budget)
+        fit = make_fit(make_network(pretrained, tuned=0), scans, settings, learning_rate=1e-2)
+        assert fit.optimiser.param_groups[0]["lr"] == pytest.approx(1e-2 / 25)
+        rates = [report.learning_rate for report in run(fit)]
+        assert max(rates) == pytest.approx(1e-2, rel=0.05)
+        assert rates.index(max(rates)) == 2
+        assert rates[-1] < 1e-2 / 1e4
+
+
+def test_adam_as_in_the_study_decays_convolution_kernels_only(
+    pretrained: dict[str, Tensor], scans: list[PreparedScan]
+):
+    fit = make_fit(make_network(pretrained, tuned=21), scans, make_training(weight_decay=5e-4, beta1=0.8))
+    decayed, others = fit.optimiser.param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (5e-4, 0.0)
+    assert {parameter.dim() for parameter in decayed["params"]} == {5}
+    assert 5 not in {parameter.dim() for parameter in others["params"]}
+    assert decayed["betas"] == others["betas"] == (0.8, 0.999)
+    trained = sum(len(group["params"]) for group in fit.optimiser.param_groups)
+    assert trained == len(list(fit.network.parameters()))
+
+
+def test_accuracy_is_the_share_of_known_voxels_labelled_rightly(pretrained: dict[str, Tensor]):
+    scans = [make_scan(1, ignored=5), make_scan(2)]
+    segmenter = make_network(pretrained)
+    report = make_fit(segmenter, scans, make_training(), learning_rate=ANYTHING).run_epoch()
+    labels = torch.stack([torch.from_numpy(scan.labels) for scan in scans])
+    with torch.no_grad():
+        found = segmenter(torch.stack([torch.from_numpy(scan.image) for scan in scans])[:, None]).argmax(1)
+    known = labels != IGNORED
+    assert report.accuracy == pytest.approx((found == labels)[known].float().mean().item(), abs=1e-3)
+
+
+def test_training_learns(scans: list[PreparedScan]):
+    settings = make_training(max_epochs=15, schedule="one_cycle")
+    reports = run(make_fit(Segmenter(TINY, seed=0), scans, settings, learning_rate=2e-2))
+    assert reports[-1].loss < 0.6 * reports[0].loss
+    assert reports[-1].accuracy > 0.9
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "weighted_cross_entropy", "dice", "cross_entropy_dice"])
+def test_labels_where_none_is_known_leave_the_weights_alone(pretrained: dict[str, Tensor], loss: str):
+    blank = make_scan(1, ignored=16)
+    assert (blank.labels == IGNORED).all()
+    segmenter = make_network(pretrained)
+    before = {name: p.detach().clone() for name, p in segmenter.named_parameters()}
+    run(make_fit(segmenter, [blank, blank], make_training(loss=loss, weight_decay=0.0)))
+    assert different(dict(segmenter.named_parameters()), before) == set()
+
+
+def test_a_patch_without_a_known_voxel_does_no_harm_beside_others(pretrained: dict[str, Tensor]):
+    segmenter = make_network(pretrained)
+    scans = [make_scan(1), make_scan(2, ignored=16), make_scan(3)]
+    reports = run(make_fit(segmenter, scans, make_training(batch_size=1, max_epochs=4)))
+    assert all(tensor.isfinite().all() for tensor in segmenter.state_dict().values())
+    assert all(0 < report.accuracy < 1 for report in reports)
+
+
+@pytest.mark.xfail(strict=True, reason="the mean of an epoch's losses takes in those that are undefined")
+def test_the_loss_of_an_epoch_is_a_number_also_with_such_a_patch(pretrained: dict[str, Tensor]):
+    scans = [make_scan(1), make_scan(2, ignored=16), make_scan(3)]
+    fit = make_fit(make_network(pretrained), scans, make_training(batch_size=1))
+    assert fit.run_epoch().loss > 0
+
+
+def test_what_is_in_unknown_voxels_labels_changes_nothing(pretrained: dict[str, Tensor]):
+    """Without them the other half of the volume decides: scores on it rise all the same."""
+    half = [make_scan(seed, ignored=8) for seed in (1, 2)]
+    segmenter = make_network(pretrained, tuned=21)
+    reports = run(make_fit(segmenter, half, make_training(max_epochs=10)))
+    assert reports[-1].loss < reports[0].loss
+
+
+@pytest.mark.parametrize("start", ["class_shares", "zeros"])
+def test_a_fresh_classifier_starts_at_the_class_shares(scans: list[PreparedScan], start: str):
+    segmenter = Segmenter(TINY, seed=0)
+    make_fit(segmenter, scans, make_training(initial_bias=start))
+    bias = segmenter.state_dict()["decoder.stages.3.layer.bias"]
+    labels = torch.stack([torch.from_numpy(scan.labels) for scan in scans]).flatten().long()
+    shares = torch.bincount(labels) / len(labels)
+    expected = shares.log() if start == "class_shares" else torch.zeros(3)
+    torch.testing.assert_close(bias, expected)
+
+
+def test_a_pretrained_classifier_keeps_its_bias(pretrained: dict[str, Tensor], scans: list[PreparedScan]):
+    segmenter = make_network(pretrained)
+    make_fit(segmenter, scans, make_training())
+    assert different(segmenter.state_dict(), pretrained) == set()
+
+
+def test_class_weights_make_a_rare_class_count(scans: list[PreparedScan]):
+    def bone_found(settings: TrainingSettings) -> float:
+        segmenter = Segmenter(TINY, seed=0)
+        run(make_fit(segmenter, scans, settings))
+        image = torch.from_numpy(scans[0].image)[None, None]
+        return (segmenter.eval()(image).argmax(1) == 2).float().mean().item()
+
+    plain = make_training(loss="cross_entropy", max_epochs=4)
+    assert bone_found(replace(plain, loss="weighted_cross_entropy")) > bone_found(plain)

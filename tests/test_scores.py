@@ -1,0 +1,154 @@
+"""Scores agree with scikit-learn, with cases worked by hand, and with the study's definitions."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.metrics import confusion_matrix, jaccard_score, precision_recall_fscore_support
+
+from t1t2core.evaluation.scores import CLASSES, IGNORED, LABELS, METRICS, Counts, confusion, count_classes
+
+SHAPE = (3, 4, 5)
+PREDICTIONS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 2]))
+TRUTHS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 2, IGNORED]))
+HULLS = arrays(np.bool_, SHAPE)
+repeatable = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def same(one: float, other: float) -> bool:
+    return (math.isnan(one) and math.isnan(other)) or one == pytest.approx(other)
+
+
+def sklearn_scores(prediction: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall, Dice and Jaccard of the labels 0, 1, 2; NaN where undefined."""
+    labels, nan = list(LABELS.values()), np.nan
+    precision, recall, dsc, _ = precision_recall_fscore_support(
+        truth, prediction, labels=labels, zero_division=nan
+    )
+    absent = [not ((truth == label) | (prediction == label)).any() for label in labels]
+    jsc = jaccard_score(truth, prediction, labels=labels, average=None, zero_division=0)
+    jsc[absent] = nan
+    return {"precision": precision, "recall": recall, "dsc": dsc, "jsc": jsc}
+
+
+@repeatable
+@given(PREDICTIONS, TRUTHS, HULLS)
+def test_scores_are_scikit_learn_s_over_the_known_voxels(
+    prediction: np.ndarray, truth: np.ndarray, hull: np.ndarray
+):
+    known = truth != IGNORED
+    if not known.any():
+        return
+    counts = count_classes(prediction, truth, hull)
+    expected = sklearn_scores(prediction[known], truth[known])
+    for name, label in LABELS.items():
+        for metric in METRICS:
+            assert same(getattr(counts[name], metric), expected[metric][label]), (name, metric)
+
+
+@repeatable
+@given(PREDICTIONS, TRUTHS)
+def test_the_confusion_matrix_is_scikit_learn_s(prediction: np.ndarray, truth: np.ndarray):
+    known = truth != IGNORED
+    if not known.any():
+        return
+    expected = confusion_matrix(truth[known], prediction[known], labels=[0, 1, 2])
+    np.testing.assert_array_equal(confusion(prediction, truth), expected)
+
+
+@repeatable
+@given(PREDICTIONS, TRUTHS, HULLS)
+def test_internal_air_is_air_in_the_hull_by_scikit_learn(
+    prediction: np.ndarray, truth: np.ndarray, hull: np.ndarray
+):
+    inside = hull & (truth != IGNORED)
+    if not inside.any():
+        return
+    counts = count_classes(prediction, truth, hull)["internal_air"]
+    expected = sklearn_scores(prediction[inside], truth[inside])
+    for metric in METRICS:
+        assert same(getattr(counts, metric), expected[metric][LABELS["air"]]), metric
+
+
+@repeatable
+@given(st.tuples(*[st.integers(0, 10**9)] * 3).filter(any))
+def test_jaccard_follows_from_dice(numbers: tuple[int, int, int]):
+    counts = Counts(*numbers)
+    assert counts.jsc == pytest.approx(counts.dsc / (2 - counts.dsc))
+
+
+@repeatable
+@given(st.tuples(st.integers(1, 10**9), st.integers(0, 10**9), st.integers(0, 10**9)))
+def test_dice_is_the_harmonic_mean_of_precision_and_recall(numbers: tuple[int, int, int]):
+    counts = Counts(*numbers)
+    p, r = counts.precision, counts.recall
+    assert counts.dsc == pytest.approx(2 * p * r / (p + r))
+
+
+@repeatable
+@given(PREDICTIONS, PREDICTIONS, TRUTHS, TRUTHS, HULLS, HULLS)
+def test_pooled_counts_are_those_of_all_voxels_together(*volumes: np.ndarray):
+    one, other = ([volumes[i] for i in (n, n + 2, n + 4)] for n in (0, 1))
+    together = count_classes(*(np.concatenate(pair) for pair in zip(one, other, strict=True)))
+    first, second = count_classes(*one), count_classes(*other)
+    assert together == {name: first[name] + second[name] for name in CLASSES}
+
+
+def test_by_hand():
+    truth = np.array([[[0, 0], [1, 1]], [[1, 2], [2, IGNORED]]], np.uint8)
+    found = np.array([[[0, 1], [1, 1]], [[2, 2], [0, 0]]], np.uint8)
+    hull = np.array([[[False, True], [True, True]], [[True, True], [True, True]]])
+    counts = count_classes(found, truth, hull)
+    assert counts == {
+        "bone": Counts(tp=1, fp=1, fn=1),
+        "soft_tissue": Counts(tp=2, fp=1, fn=1),
+        "air": Counts(tp=1, fp=1, fn=1),
+        # In the hull lies one voxel of true air, labelled soft tissue, and one of bone, labelled air.
+        "internal_air": Counts(tp=0, fp=1, fn=1),
+    }
+    soft = counts["soft_tissue"]
+    assert [soft.precision, soft.recall, soft.dsc, soft.jsc] == pytest.approx([2 / 3, 2 / 3, 2 / 3, 1 / 2])
+
+
+def test_precision_is_over_what_was_found_and_recall_over_what_is_there():
+    counts = Counts(tp=6, fp=2, fn=4)
+    scores = [counts.precision, counts.recall, counts.dsc, counts.jsc]
+    assert scores == pytest.approx([6 / 8, 6 / 10, 12 / 18, 6 / 12])
+
+
+def test_rows_are_the_truth_and_columns_the_prediction():
+    table = confusion(np.array([2, 2, 1], np.uint8), np.array([1, 1, 1], np.uint8))
+    assert table.tolist() == [[0, 0, 0], [0, 1, 2], [0, 0, 0]]
+
+
+def test_a_class_neither_there_nor_found_has_no_score():
+    nothing = Counts(0, 0, 0)
+    assert all(math.isnan(getattr(nothing, metric)) for metric in METRICS)
+
+
+def test_a_class_that_is_there_and_not_found_has_recall_0_and_no_precision():
+    missed = Counts(tp=0, fp=0, fn=5)
+    assert math.isnan(missed.precision)
+    assert (missed.recall, missed.dsc, missed.jsc) == (0, 0, 0)
+
+
+def test_air_around_the_head_does_not_flatter_internal_air():
+    truth = np.zeros((10, 10, 10), np.uint8)
+    truth[3:7, 3:7, 3:7] = 1
+    truth[4, 4, 4] = 0
+    hull = np.zeros(truth.shape, bool)
+    hull[3:7, 3:7, 3:7] = True
+    found = truth.copy()
+    found[4, 4, 4] = 1
+    counts = count_classes(found, truth, hull)
+    assert counts["air"].dsc > 0.99
+    assert counts["internal_air"].recall == 0
+
+
+def test_a_patient_without_any_known_voxel_counts_nothing():
+    unknown = np.full((2, 2, 2), IGNORED, np.uint8)
+    counts = count_classes(np.zeros((2, 2, 2), np.uint8), unknown, np.ones((2, 2, 2), bool))
+    assert set(counts.values()) == {Counts(0, 0, 0)}
