@@ -142,6 +142,10 @@ class Ledger:
         """Ends a run that was interrupted; it is replaced when the command is given again."""
         self.client.set_terminated(run_id, "KILLED")
 
+    def remove(self, run: Run) -> None:
+        """Takes a run out of the record."""
+        self.client.delete_run(run.info.run_id)
+
     def records(self, runs: Iterable[Run]) -> list[Record]:
         """The records of these finished runs."""
         return [self._record(run) for run in runs]

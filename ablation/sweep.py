@@ -1,11 +1,12 @@
 """Ray Tune runs the trials of a plan; what they report goes to the record as it comes."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import Run
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
@@ -39,6 +40,8 @@ class Recorder:
 
     Args:
         tags: that every trial of the run gets.
+        names: of the trials, by key.
+        replaces: runs that recorded the same keys before, where they are run again.
     """
 
     ledger: Ledger
@@ -48,6 +51,7 @@ class Recorder:
     settings: Settings
     tags: dict[str, str]
     names: dict[str, str]
+    replaces: Mapping[str, Run]
 
     def start(self, trial: Trial) -> str:
         """Opens the trial's run."""
@@ -67,6 +71,8 @@ class Recorder:
             summary = fetch_outcome(self.storage, trial.key, Path(folder))
             tags = {"stop_reason": summary["stop_reason"]}
             self.ledger.finish_trial(run_id, summary["metrics"], tags, Path(folder), step=summary["epochs"])
+        if trial.key in self.replaces:
+            self.ledger.remove(self.replaces[trial.key])
         remove_outcome(self.storage, trial.key)
 
 

@@ -15,8 +15,8 @@ from ablation.names import trial_names
 from ablation.plan import Trial, make_plan, recipes_of
 from ablation.pretraining import ensure_encoders
 from ablation.progress import LiveLine, clock
-from ablation.report.results import patients_frame, results_frame
 from ablation.report.summary import never_predicted, render, summarise
+from ablation.report.write import write_results
 from ablation.sweep import Recorder, SweepResult, run_sweep
 from ablation.tables import plan_frame, subjects_frame, write_table
 from ablation.terminal import FAILED, INTERRUPTED, say, show
@@ -103,40 +103,59 @@ def _run(
     references: dict[str, ray.ObjectRef],
     resources: dict[str, float],
 ) -> SweepResult:
-    keys = [trial.key or "" for trial in plan]
+    """Runs what is not recorded, under the plan's parent run."""
     to_run = [trial for trial in plan if trial.key not in recorded]
+    limit = workspace.request.max_concurrent
     slots = max(1, int(min(ray.cluster_resources()["CPU"] // resources["cpu"], len(to_run) or 1)))
-    _, seconds = _write_plan(workspace, plan, recorded, workspace.request.max_concurrent or slots)
-    if not to_run:
-        return SweepResult()
-    ledger, experiment = workspace.ledger, workspace.ledger.experiment(workspace.space.name)
+    _, seconds = _write_plan(workspace, plan, recorded, limit or slots)
+    recorder = _open_record(workspace, plan)
+    result = SweepResult(interrupted=True)
+    with LiveLine(len(to_run), seconds) as line:
+        try:
+            shared = _share(workspace, to_run, references, resources)
+            result = run_sweep(to_run, shared, recorder, resources, line, max_concurrent=limit)
+        finally:
+            status = "KILLED" if result.interrupted else "FAILED" if result.failed else "FINISHED"
+            workspace.ledger.close_plan(recorder.parent, status, _note(plan, recorded, result))
+    return result
+
+
+def _open_record(workspace: Workspace, plan: Sequence[Trial]) -> Recorder:
+    """The plan's parent run, with nothing left under it from a run that was broken off."""
+    ledger, keys = workspace.ledger, [trial.key or "" for trial in plan]
+    experiment = ledger.experiment(workspace.space.name)
     ledger.clear_unfinished(keys)
     parent = ledger.open_plan(
         experiment, digest_of(sorted(keys)), workspace.space.name, _plan_tags(workspace)
     )
-    names = dict(zip(keys, trial_names([trial.point for trial in plan]), strict=True))
-    recorder = Recorder(
-        ledger, workspace.storage, experiment, parent, workspace.settings, _trial_tags(workspace), names
+    return Recorder(
+        ledger=ledger,
+        storage=workspace.storage,
+        experiment_id=experiment,
+        parent=parent,
+        settings=workspace.settings,
+        tags=_trial_tags(workspace),
+        replaces=ledger.finished() if workspace.request.rerun else {},
+        names=dict(zip(keys, trial_names([trial.point for trial in plan]), strict=True)),
     )
-    shared = Shared(
-        trials={trial.key or "": trial for trial in to_run},
+
+
+def _share(
+    workspace: Workspace,
+    trials: Sequence[Trial],
+    references: dict[str, ray.ObjectRef],
+    resources: dict[str, float],
+) -> Shared:
+    """What the trials read, in the object store."""
+    return Shared(
+        trials={trial.key or "": trial for trial in trials},
         subjects=references,
-        encoders=_share_encoders(workspace, to_run),
+        encoders=_share_encoders(workspace, trials),
         settings=workspace.settings,
         precision=workspace.study.precision,
         storage=workspace.storage.address,
         threads=max(1, int(resources["cpu"])),
     )
-    result = SweepResult(interrupted=True)
-    with LiveLine(len(to_run), seconds) as line:
-        try:
-            result = run_sweep(
-                to_run, shared, recorder, resources, line, max_concurrent=workspace.request.max_concurrent
-            )
-        finally:
-            status = "KILLED" if result.interrupted else "FAILED" if result.failed else "FINISHED"
-            ledger.close_plan(parent, status, _note(plan, recorded, result))
-    return result
 
 
 def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, ray.ObjectRef]:
@@ -150,21 +169,20 @@ def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, 
 
 
 def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run], result: SweepResult) -> int:
+    """Writes the tables from the record, prints the last of them. Gives the exit status."""
     runs = workspace.ledger.finished()
     records = workspace.ledger.records(runs[trial.key] for trial in plan if trial.key and trial.key in runs)
-    results = results_frame(records)
-    write_table(results, workspace.folder / "results.csv")
-    write_table(patients_frame(records), workspace.folder / "patients.csv")
     if records:
+        results = write_results(records, workspace.folder)
         show(render(summarise(results), f"{workspace.space.name}: mean test DSC"))
         for sentence in never_predicted(results):
             say(f"warning: {sentence}")
     for name, cause in result.failed.items():
         say(f"failed: {name}: {cause}")
-    reused = sum(trial.key in recorded for trial in plan)
-    not_started = len(plan) - len(records) - len(result.failed)
     if result.interrupted:
         say(f"interrupted; the same command goes on where it stopped: {_command()}")
+    reused = sum(trial.key in recorded for trial in plan)
+    not_started = len(plan) - len(records) - len(result.failed)
     end = f", {not_started} not started" if not_started else ""
     print(f"{len(plan)} trials: {len(records)} finished ({reused} reused), {len(result.failed)} failed{end}")
     return INTERRUPTED if result.interrupted else FAILED if result.failed or not_started else 0

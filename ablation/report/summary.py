@@ -5,6 +5,7 @@ from rich.table import Table
 
 from ablation.names import arm_name
 from ablation.report.results import FACTORS
+from t1t2core.evaluation.scores import METRICS
 
 ARM = ["strategy", "tuned_layers", "fusion", "t2_train_size"]
 TISSUES = ["bone", "soft_tissue", "air"]
@@ -42,6 +43,42 @@ def summarise(results: pd.DataFrame) -> pd.DataFrame:
     table = dice.reindex(columns=SHOWN).dropna(how="all")
     table["seconds"] = groups["standalone_seconds"].mean()
     table["folds"] = groups["fold"].nunique()
+    return table.reset_index()
+
+
+def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
+    """How each arm's learning rate was chosen (T5): its validation Dice at each rate, and the choice.
+
+    A row an arm and rate: Dice of each class and their mean, over folds and seeds; `chosen` is true once
+    an arm.
+    """
+    validation = _part(results, split="validation", weights="best", sequence="T2")
+    trained = validation[validation["learning_rate"].notna() & validation["class"].isin(TISSUES)]
+    keys = [*ARM, "learning_rate"]
+    dice = trained.assign(dsc=trained["dsc"].fillna(0))
+    table = dice.pivot_table(index=keys, columns="class", values="dsc", aggfunc="mean", dropna=False)
+    table = table.reindex(columns=TISSUES).dropna(how="all")
+    table["mean"] = table.mean(axis=1)
+    table = table.reset_index()
+    best = chosen(results)[keys].drop_duplicates().assign(chosen=True)
+    return table.merge(best, on=keys, how="left").fillna({"chosen": False})
+
+
+def augmentation(results: pd.DataFrame) -> pd.DataFrame:
+    """Table 9: scores without and with T2 among the training scans, on T1 and on T2, means over folds.
+
+    `difference_percent` is 100 (with - without) / without, on unrounded values. Empty where one of the two
+    strategies is missing.
+    """
+    rows = _part(chosen(results), split="test", weights="best")
+    means = rows.groupby(["strategy", "sequence", "class"])[list(METRICS)].mean().stack()
+    sides = {"without": "no_fine_tuning", "with": "augmented"}
+    strategies = means.index.get_level_values("strategy")
+    if not set(sides.values()) <= set(strategies):
+        return pd.DataFrame(columns=["sequence", "class", "metric", *sides, "difference_percent"])
+    table = pd.DataFrame({side: means.xs(strategy, level="strategy") for side, strategy in sides.items()})
+    table.index.names = ["sequence", "class", "metric"]
+    table["difference_percent"] = 100 * (table["with"] - table["without"]) / table["without"]
     return table.reset_index()
 
 
