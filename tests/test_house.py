@@ -1,0 +1,166 @@
+"""The promises that the repository makes about itself: commands, pins, links and what may import what."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from importlib.metadata import packages_distributions
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("ablation", "t1t2core")
+OUTSIDE_SCIENCE = {"ablation", "mlflow", "pyarrow", "ray", "yaml"}
+STEPS = ("cohort", "preparation", "network", "transfer", "training", "evaluation", "experiment", "staged", "trial")
+"""Of the science, in the order in which data flows: a step imports earlier ones only."""
+GROUND = {"errors", "files", "presets", "seeds", "settings", "version"}
+"""Under all steps: imports none of them."""
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    """What a reader is told to type is what is checked."""
+    commands = [line.strip() for line in _shell_lines() if line.endswith("&& pytest")]
+    steps = [line.removeprefix("run ") for line in (ROOT / ".ci/run").read_text().splitlines()]
+    assert len(commands) == 1
+    positions = [steps.index(command) for command in commands[0].split(" && ")]
+    assert positions == sorted(positions)
+    assert steps[-1] == "pytest"
+
+
+def test_readmes_links_and_search_spaces_are_there() -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", _readme()) + re.findall(
+        r'(?:src|href)="([^"#]+)"', _readme()
+    )
+    files = [link for link in links if not re.match(r"[a-z]+:", link)]
+    spaces = re.findall(r"--space (\S+)", "\n".join(_shell_lines()))
+    assert {"LICENSE", "CITATION.cff", "search_spaces/conservative.yaml"} <= {*files, *spaces}
+    assert [path for path in (*files, *spaces) if not (ROOT / path).exists()] == []
+
+
+def test_every_pin_is_one_exact_version() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] != "#"]
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
+    names = [_canonical(line.split("==")[0]) for line in lines]
+    assert len(names) == len(set(names))
+
+
+def test_every_direct_dependency_is_pinned() -> None:
+    pins = {_canonical(line) for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    assert _declared("dependencies") | _declared("test") <= pins
+
+
+def test_every_import_of_a_library_is_declared() -> None:
+    """Nothing is used that is only there because another library brings it."""
+    code = {name for package in PACKAGES for path in _files(package) for name in _top_levels(path)}
+    tests = {name for path in _files("tests") for name in _top_levels(path)}
+    assert _undeclared(code, _declared("dependencies")) == set()
+    assert _undeclared(tests, _declared("dependencies") | _declared("test")) == set()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_run_in_no_circle(package: str) -> None:
+    graph = {module: imported & set(_graph(package)) for module, imported in _graph(package).items()}
+    assert any(graph.values())
+    TopologicalSorter(graph).prepare()  # raises CycleError and names the circle
+
+
+def test_the_science_knows_nothing_of_the_experiment_system() -> None:
+    findings = {
+        str(path.relative_to(ROOT)): sorted(found)
+        for path in _files("t1t2core")
+        if (found := _top_levels(path) & OUTSIDE_SCIENCE)
+    }
+    assert findings == {}
+
+
+def test_the_science_imports_earlier_steps_only() -> None:
+    findings = [
+        f"{module} imports {imported}"
+        for module, all_imported in _graph("t1t2core").items()
+        for imported in all_imported & set(_graph("t1t2core"))
+        if _step(imported) > _step(module)
+    ]
+    assert findings == []
+
+
+def _readme() -> str:
+    """Without its comments, which wait for what is not there yet."""
+    return re.sub(r"<!--.*?-->", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def _shell_lines() -> list[str]:
+    blocks = re.findall(
+        r"^```(?:sh|shell|bash|console)\n(.*?)^```", _readme(), flags=re.DOTALL | re.MULTILINE
+    )
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def _declared(group: str) -> set[str]:
+    """Names of the direct dependencies: those of the product, or of one of its extras."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return {_canonical(line) for line in project.get(group) or project["optional-dependencies"][group]}
+
+
+def _canonical(requirement: str) -> str:
+    """The library's name alone, spelt as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement)[0]).lower()
+
+
+def _undeclared(imported: set[str], declared: set[str]) -> set[str]:
+    owners = packages_distributions()
+    ours = {*PACKAGES, "tests", *sys.stdlib_module_names}
+    return {
+        name
+        for name in imported - ours
+        if not {_canonical(owner) for owner in owners.get(name, [name])} & declared
+    }
+
+
+def _files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def _graph(package: str) -> dict[str, set[str]]:
+    """Every module of a package and all that it imports, wherever in the file."""
+    return {_module(path): set(_imports(path)) - {_module(path)} for path in _files(package)}
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Dotted names: for `from a.b import c` the module `a.b.c` if there is one, else `a.b`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            here = _module(path) if path.name == "__init__.py" else _module(path).rpartition(".")[0]
+            source = resolve_name("." * node.level + (node.module or ""), here)
+            for alias in node.names:
+                yield f"{source}.{alias.name}" if _is_module(f"{source}.{alias.name}") else source
+
+
+def _is_module(name: str) -> bool:
+    place = ROOT.joinpath(*name.split("."))
+    return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
+
+
+def _top_levels(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in _imports(path)}
+
+
+def _step(module: str) -> int:
+    """Place of a module of the science in the order of `STEPS`, -1 under them all."""
+    parts = module.split(".")
+    if len(parts) == 1 or parts[1] in GROUND:
+        return -1
+    assert parts[1] in STEPS, f"{module} has no place among the steps {STEPS}"
+    return STEPS.index(parts[1])

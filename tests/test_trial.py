@@ -1,0 +1,121 @@
+"""A trial of every strategy on tiny heads, as a researcher in a notebook would run it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.experiment import Experiment, Outcome
+from t1t2core.settings import EvaluationSettings, Settings
+from t1t2core.staged import StagedExperiment
+from t1t2core.trial import AnyExperiment, Factors, make_experiment, pretraining_experiment, scans_of
+from tests.heads import FLOAT32, TINY, make_subjects, make_training, pretrained_state
+
+SUBJECTS = make_subjects(6)
+SPLIT = FoldSplit(
+    1,
+    t1=Roles(("P01", "P02"), ("P05",), ("P06",)),
+    t2=Roles(("P03", "P02"), ("P04",), ("P06",)),
+)
+SETTINGS = Settings(
+    network=TINY,
+    training=make_training(max_epochs=2),
+    pretraining=make_training(max_epochs=3),
+    evaluation=EvaluationSettings(surface_distances=False),
+)
+
+
+def start(factors: Factors, settings: Settings = SETTINGS) -> AnyExperiment:
+    return make_experiment(factors, SPLIT, SUBJECTS, settings, pretrained=pretrained_state(), compute=FLOAT32)
+
+
+def run(experiment: AnyExperiment) -> Outcome:
+    while not experiment.finished:
+        experiment.run_epoch()
+    return experiment.score()
+
+
+@pytest.mark.parametrize(
+    ("factors", "epochs", "stop_reason"),
+    [
+        (Factors(strategy="no_fine_tuning"), 0, "not_trained"),
+        (Factors(strategy="norm_adaptation", t2_train_size=2), 0, "not_trained"),
+        (Factors(strategy="open", t2_train_size=1, learning_rate=1e-2, seed=0), 2, "max_epochs"),
+        (
+            Factors(strategy="conservative", tuned_layers=9, t2_train_size=2, learning_rate=1e-2, seed=0),
+            2,
+            "max_epochs",
+        ),
+        (
+            Factors(strategy="hybrid", fusion="average", t2_train_size=2, learning_rate=1e-2, seed=0),
+            2,
+            "max_epochs",
+        ),
+        (Factors(strategy="scratch", t2_train_size=2, learning_rate=1e-2, seed=0), 2, "max_epochs"),
+        (Factors(strategy="augmented", t2_train_size=2, learning_rate=1e-2, seed=0), 3, "max_epochs"),
+    ],
+    ids=lambda value: value.strategy if isinstance(value, Factors) else None,
+)
+def test_every_strategy_ends_with_scores_of_the_same_test_patients(
+    factors: Factors, epochs: int, stop_reason: str
+) -> None:
+    outcome = run(start(factors))
+    assert (outcome.epochs, outcome.stop_reason) == (epochs, stop_reason)
+    tested = {(s.sequence, s.patient) for s in outcome.scores if s.split == "test"}
+    on_t1 = {("T1", "P06")} if factors.strategy in ("no_fine_tuning", "augmented") else set()
+    assert tested == {("T2", "P06")} | on_t1
+    assert set(outcome.predictions) == tested
+
+
+def test_augmented_learns_from_both_sequences_and_nobody_else_trains_on_t1() -> None:
+    both = scans_of("augmented", SPLIT, 1, SUBJECTS)
+    assert (set(both["T1"].training), set(both["T2"].training)) == ({"P01", "P02"}, {"P03"})
+    assert set(scans_of("open", SPLIT, 2, SUBJECTS)) == {"T2"}
+    assert not scans_of("no_fine_tuning", SPLIT, None, SUBJECTS)["T1"].training
+
+
+def test_norm_adaptation_differs_from_the_plain_t1_network_only_by_its_statistics() -> None:
+    plain, adapted = (
+        start(Factors(strategy="no_fine_tuning")),
+        start(Factors(strategy="norm_adaptation", t2_train_size=2)),
+    )
+    assert isinstance(adapted, Experiment)
+    outcome = run(adapted)
+    assert all("running" in name or "num_batches" in name for name in outcome.weights)
+    assert not np.array_equal(run(plain).predictions["T2", "P06"], outcome.predictions["T2", "P06"])
+
+
+def test_concatenation_may_have_a_batch_of_its_own() -> None:
+    settings = replace(SETTINGS, training=replace(SETTINGS.training, batch_size_of_concatenation=1))
+    factors = Factors(strategy="hybrid", fusion="concatenation", t2_train_size=2, learning_rate=1e-2, seed=0)
+    experiment = start(factors, settings)
+    assert isinstance(experiment, Experiment)
+    assert experiment.training.batch_size == 1
+    other = start(replace(factors, fusion="average"), settings)
+    assert isinstance(other, Experiment)
+    assert other.training.batch_size == 2
+
+
+def test_staged_hybrid_trains_its_t2_encoder_first_and_counts_both_stages() -> None:
+    settings = replace(SETTINGS, network=replace(TINY, hybrid_training="staged"))
+    factors = Factors(strategy="hybrid", fusion="average", t2_train_size=2, learning_rate=1e-2, seed=0)
+    experiment = start(factors, settings)
+    assert isinstance(experiment, StagedExperiment)
+    epochs = []
+    while not experiment.finished:
+        epochs.append(experiment.run_epoch().report.epoch)
+    assert epochs == [1, 2, 3, 4]
+    outcome = experiment.score()
+    assert (outcome.epochs, len(outcome.epoch_seconds)) == (4, 4)
+    alone = run(start(Factors(strategy="scratch", t2_train_size=2, learning_rate=1e-2, seed=0)))
+    first = "stages.0.block.convolutions.0.weight"
+    assert torch.equal(outcome.weights[f"dedicated.{first}"], alone.weights[f"encoder.{first}"])
+
+
+def test_pretraining_takes_the_t1_scans_of_the_roles_it_is_given() -> None:
+    experiment = pretraining_experiment(["P01", "P02"], ["P05"], SUBJECTS, SETTINGS, seed=0, compute=FLOAT32)
+    outcome = run(experiment)
+    assert outcome.epochs == 3
+    assert {(s.sequence, s.split, s.patient) for s in outcome.scores} == {("T1", "validation", "P05")}
