@@ -1,7 +1,6 @@
 """The Ray cluster that trials run on."""
 
 import logging
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,11 +17,6 @@ def connect(address: str) -> Iterator[None]:
     Raises:
         InputError: there is no cluster at the address.
     """
-    # The driver reports on trials itself; Ray's and Tune's own tables would drown that.
-    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
-    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
-    # Ctrl-C is handled where trials are recorded.
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
         ray.init(

@@ -57,7 +57,6 @@ class Ledger:
         self._artifacts = artifacts
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         logging.getLogger("alembic").setLevel(logging.ERROR)
-        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         try:
             _create_database(tracking_uri)
             self.client = MlflowClient(tracking_uri)

@@ -1,0 +1,65 @@
+"""What tests share: one record that is opened once, and a tiny cohort that is made once."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ablation.ledger import Ledger
+from t1t2core.cohort.phantom import write_phantom
+
+PHANTOM_HEADS, PHANTOM_WITH_T2W, PHANTOM_VOXEL_MM = 6, 4, 4.0
+
+
+@dataclass(frozen=True)
+class Record:
+    """A new MLflow database and the files of its runs."""
+
+    uri: str
+    artifacts: Path
+
+    def open(self) -> Ledger:
+        """As another command would."""
+        return Ledger(self.uri, self.artifacts)
+
+
+@pytest.fixture(autouse=True)
+def _no_addresses_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def blank_record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs; making its tables takes seconds, copying it does not."""
+    database = tmp_path_factory.mktemp("record") / "mlflow.db"
+    Ledger(f"sqlite:///{database}", database.parent / "artifacts")
+    return database
+
+
+@pytest.fixture
+def add_record(blank_record: Path) -> Callable[[Path], Record]:
+    """Puts an empty record into an output folder, where commands look for it."""
+
+    def add(output: Path) -> Record:
+        output.mkdir(parents=True, exist_ok=True)
+        shutil.copy(blank_record, output / "mlflow.db")
+        return Record(f"sqlite:///{output / 'mlflow.db'}", output / "artifacts")
+
+    return add
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, add_record: Callable[[Path], Record]) -> Ledger:
+    """An empty record."""
+    return add_record(tmp_path).open()
+
+
+@pytest.fixture(scope="session")
+def tiny_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BIDS folder of six digital heads, four with T2w. Shared: copy it before you change it."""
+    folder = tmp_path_factory.mktemp("cohort") / "heads"
+    write_phantom(folder, subjects=PHANTOM_HEADS, with_t2w=PHANTOM_WITH_T2W, voxel_mm=PHANTOM_VOXEL_MM)
+    return folder

@@ -1,0 +1,111 @@
+"""A user keeps encoders, volumes and outcomes in a folder or a bucket."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from ablation.storage import Storage
+from t1t2core.errors import InputError
+
+
+def closed_port() -> int:
+    """A port of this machine on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(params=["path", "uri"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+    folder = tmp_path / "store"
+    return Storage(str(folder) if request.param == "path" else folder.as_uri())
+
+
+def test_what_was_written_is_read_back_and_can_be_replaced_and_removed(storage: Storage) -> None:
+    storage.write("encoders/a.json", b"first")
+    storage.write("encoders/a.json", b"second")
+    assert storage.has("encoders/a.json")
+    assert storage.read("encoders/a.json") == b"second"
+    storage.delete("encoders/a.json")
+    assert not storage.has("encoders/a.json")
+    with pytest.raises(FileNotFoundError):
+        storage.read("encoders/a.json")
+
+
+def test_names_lists_the_objects_of_one_folder_in_order(storage: Storage) -> None:
+    for name in ("outcomes/b", "outcomes/a", "outcomes/deeper/c", "elsewhere/d"):
+        storage.write(name, b"")
+    assert storage.names("outcomes") == ["outcomes/a", "outcomes/b"]
+    assert storage.names("never made") == []
+
+
+def test_a_folder_is_no_object(storage: Storage) -> None:
+    storage.write("outcomes/a", b"")
+    assert not storage.has("outcomes")
+
+
+def test_the_same_place_as_path_and_as_uri(tmp_path: Path) -> None:
+    Storage(str(tmp_path)).write("a", b"here")
+    assert Storage(tmp_path.as_uri()).read("a") == b"here"
+    assert Storage(tmp_path.as_uri()).is_local
+
+
+def test_a_relative_path_stays_valid_when_the_working_folder_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = Storage("store")
+    storage.write("a", b"here")
+    monkeypatch.chdir("/")
+    assert storage.read("a") == b"here"
+
+
+def test_modified_tells_the_newer_of_two(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write("old", b"")
+    storage.write("new", b"")
+    os.utime(tmp_path / "old", (1_000_000, 1_000_000))
+    assert storage.modified("old") == 1_000_000
+    assert storage.modified("new") > storage.modified("old")
+
+
+def test_a_write_that_fails_leaves_what_was_there_and_no_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write("a", b"whole")
+
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space left"):
+        storage.write("a", b"half")
+    assert storage.read("a") == b"whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_check_passes_for_a_new_folder_and_leaves_no_object(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path / "new" / "store"))
+    storage.check()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_file_where_the_folder_should_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("I am a file")
+    with pytest.raises(InputError, match=r"storage .*store cannot be used: .*Not a directory"):
+        Storage(str(tmp_path / "store")).check()
+
+
+@pytest.mark.parametrize("address", ["ftp://host/folder", "s3:///", "nonsense://"])
+def test_an_address_of_no_known_kind_is_refused(address: str) -> None:
+    with pytest.raises(InputError, match=f"storage {address}: "):
+        Storage(address).check()
+
+
+def test_a_bucket_that_does_not_answer_is_refused() -> None:
+    address = f"s3://bucket/folder?endpoint_override=127.0.0.1:{closed_port()}&scheme=http"
+    with pytest.raises(InputError, match=r"storage s3://bucket/folder.* cannot be used: .*connect"):
+        Storage(address).check()
