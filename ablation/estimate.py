@@ -1,5 +1,6 @@
 """How long trials will take."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -15,8 +16,10 @@ from t1t2core.settings import Precision, Settings
 from t1t2core.training.compute import Compute
 from t1t2core.transfer import TRAINS, build_network, training_of
 
-MEASURED = 3
+MEASURED = 2
 """Steps of which the fastest counts, after one to warm up."""
+LARGEST_SIDE = 32
+"""Voxels of a patch's side that are measured; larger patches cost in proportion to their voxels."""
 SCORED_PATIENTS = 6
 """Validation and test patients of the study's T2 split; the estimate need not know better."""
 SAME_COST = ("strategy", "tuned_layers", "fusion")
@@ -60,19 +63,22 @@ class Estimator:
             pretrained=Segmenter(self._settings.network, seed=0).state_dict(),
             seed=0,
         )
-        image = torch.zeros((1, 1, *training.patch))
+        torch.set_num_threads(1)  # as trials have on a CPU
+        sides = [min(side, LARGEST_SIDE) for side in training.patch]
+        scale = math.prod(training.patch) / math.prod(sides)
+        image = torch.zeros((1, 1, *sides))
 
         def forward() -> torch.Tensor:
             with Compute(precision=self._precision).autocast():
                 logits: torch.Tensor = network(image)
                 return logits
 
-        label = _fastest(lambda: forward().detach())
+        label = scale * _fastest(lambda: forward().detach())
         rounds = 3  # validation now and then, and the scores of two sets of weights
         scoring = rounds * SCORED_PATIENTS * per_volume * label
         if trial.point.strategy not in TRAINS:
             return scoring
-        step = training.batch_size * _fastest(lambda: forward().float().mean().backward())
+        step = scale * training.batch_size * _fastest(lambda: forward().float().mean().backward())
         steps_per_epoch = training.steps_per_epoch or -(-patients * per_volume // training.batch_size)
         steps = training.max_steps or steps_per_epoch * (training.max_epochs or 1)
         return steps * step + scoring

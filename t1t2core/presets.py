@@ -16,13 +16,13 @@ DEMO_TRAINING = TrainingSettings(
     patch=(32, 40, 24),
     stride=(32, 40, 24),
     max_epochs=None,
-    max_steps=128,
+    max_steps=96,
     steps_per_epoch=16,
     schedule="one_cycle",
     stop_patience=None,
     loss="cross_entropy_dice",
     learning_rate=5e-3,
-    validate_every=4,
+    validate_every=3,
 )
 """A budget in steps, so that two patients get as many as eight, and a schedule that spends it well.
 

@@ -8,14 +8,16 @@ from torch import Tensor
 
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.preparation.prepare import PreparedScan
-from t1t2core.settings import Precision, TrainingSettings
+from t1t2core.settings import NetworkSettings, Precision, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit
 from t1t2core.training.patch_set import PatchSet
 from tests.heads import IGNORED, TINY, different, make_fit, make_scan, make_training, pretrained_state
 
-ANYTHING = 1e-12
+NOTHING = 1e-12
 """A learning rate at which nothing is learnt."""
+WIDER = NetworkSettings(width=8)
+"""Learns tiny heads in thirty steps."""
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +77,16 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("tuned", [0, 3, 9, 18])
 def test_features_kept_or_not_give_the_same_weights_to_the_bit(
-    pretrained: dict[str, Tensor], scans: list[PreparedScan], tuned: int, precision: Precision
+    pretrained: dict[str, Tensor], tuned: int, precision: Precision
 ):
+    shape = (24, 16, 16)
+    scans = [make_scan(seed, "T2", shape=shape) for seed in (1, 2, 3)]
+    settings = make_training(patch=shape, stride=shape)
     ends, losses = [], []
     for room in (0, 2**18, 2**28):  # for none, for some, for all
         segmenter = make_network(pretrained, tuned=tuned)
         compute = Compute(precision=precision, cache_bytes=room)
-        fit = make_fit(segmenter, scans, make_training(max_epochs=3), compute=compute)
+        fit = make_fit(segmenter, scans, settings, compute=compute)
         losses.append([report.loss for report in run(fit)])
         ends.append(segmenter.state_dict())
     assert different(ends[0], ends[1]) == different(ends[0], ends[2]) == set()
@@ -149,24 +154,30 @@ def test_a_budget_in_steps_is_the_same_for_few_patients_and_many(
 def test_the_rate_falls_after_five_epochs_without_improvement_and_training_ends_after_ten(
     pretrained: dict[str, Tensor], scans: list[PreparedScan]
 ):
-    settings = make_training(max_epochs=50, stop_patience=10)
-    fit = make_fit(make_network(pretrained, tuned=0), scans, settings, learning_rate=ANYTHING)
-    rates = [report.learning_rate / ANYTHING for report in run(fit)]
-    # The first epoch improves on nothing; 2 to 6 do not improve, nor do 7 to 11.
+    # No accuracy is 1 above another: only the first epoch improves; 2 to 6 do not, nor do 7 to 11.
+    settings = make_training(max_epochs=50, stop_patience=10, min_delta=1.0)
+    fit = make_fit(make_network(pretrained, tuned=0), scans, settings, learning_rate=1e-3)
+    rates = [report.learning_rate / 1e-3 for report in run(fit)]
     assert rates == pytest.approx([1.0] * 6 + [0.75] * 5)
-    assert fit.optimiser.param_groups[0]["lr"] / ANYTHING == pytest.approx(0.75**2)
+    assert fit.optimiser.param_groups[0]["lr"] / 1e-3 == pytest.approx(0.75**2)
     assert (fit.stop_reason, fit.epoch) == ("converged", 11)
 
 
-def test_one_cycle_spends_the_whole_budget(pretrained: dict[str, Tensor], scans: list[PreparedScan]):
-    for budget in ({"max_epochs": 10}, {"max_epochs": None, "max_steps": 20, "steps_per_epoch": 2}):
-        settings = make_training(schedule="one_cycle", **budget)
-        fit = make_fit(make_network(pretrained, tuned=0), scans, settings, learning_rate=1e-2)
-        assert fit.optimiser.param_groups[0]["lr"] == pytest.approx(1e-2 / 25)
-        rates = [report.learning_rate for report in run(fit)]
-        assert max(rates) == pytest.approx(1e-2, rel=0.05)
-        assert rates.index(max(rates)) == 2
-        assert rates[-1] < 1e-2 / 1e4
+@pytest.mark.parametrize(
+    "budget", [{"max_epochs": 10}, {"max_epochs": None, "max_steps": 20, "steps_per_epoch": 3}]
+)
+def test_one_cycle_spends_the_whole_budget_of_20_steps(
+    pretrained: dict[str, Tensor], scans: list[PreparedScan], budget: dict[str, int | None]
+):
+    settings = make_training(schedule="one_cycle", **budget)
+    fit = make_fit(make_network(pretrained, tuned=0), scans, settings, learning_rate=1e-2)
+    rates: list[float] = []
+    fit.optimiser.register_step_pre_hook(lambda optimiser, *_: rates.append(optimiser.param_groups[0]["lr"]))
+    run(fit)
+    assert len(rates) == 20
+    assert rates[0] == pytest.approx(1e-2 / 25)
+    assert rates[5] == max(rates) == pytest.approx(1e-2)
+    assert rates[-1] < 1e-2 / 1e5
 
 
 def test_adam_as_in_the_study_decays_convolution_kernels_only(
@@ -185,7 +196,7 @@ def test_adam_as_in_the_study_decays_convolution_kernels_only(
 def test_accuracy_is_the_share_of_known_voxels_labelled_rightly(pretrained: dict[str, Tensor]):
     scans = [make_scan(1, ignored=5), make_scan(2)]
     segmenter = make_network(pretrained)
-    report = make_fit(segmenter, scans, make_training(), learning_rate=ANYTHING).run_epoch()
+    report = make_fit(segmenter, scans, make_training(), learning_rate=NOTHING).run_epoch()
     labels = torch.stack([torch.from_numpy(scan.labels) for scan in scans])
     with torch.no_grad():
         found = segmenter(torch.stack([torch.from_numpy(scan.image) for scan in scans])[:, None]).argmax(1)
@@ -194,10 +205,10 @@ def test_accuracy_is_the_share_of_known_voxels_labelled_rightly(pretrained: dict
 
 
 def test_training_learns(scans: list[PreparedScan]):
-    settings = make_training(max_epochs=15, schedule="one_cycle")
-    reports = run(make_fit(Segmenter(TINY, seed=0), scans, settings, learning_rate=2e-2))
+    settings = make_training(max_epochs=30, plateau_patience=30)
+    reports = run(make_fit(Segmenter(WIDER, seed=0), scans[:2], settings, learning_rate=1e-2))
     assert reports[-1].loss < 0.6 * reports[0].loss
-    assert reports[-1].accuracy > 0.9
+    assert reports[-1].accuracy > 0.9 > reports[0].accuracy
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "weighted_cross_entropy", "dice", "cross_entropy_dice"])
@@ -225,14 +236,6 @@ def test_the_loss_of_an_epoch_is_a_number_also_with_such_a_patch(pretrained: dic
     assert fit.run_epoch().loss > 0
 
 
-def test_what_is_in_unknown_voxels_labels_changes_nothing(pretrained: dict[str, Tensor]):
-    """Without them the other half of the volume decides: scores on it rise all the same."""
-    half = [make_scan(seed, ignored=8) for seed in (1, 2)]
-    segmenter = make_network(pretrained, tuned=21)
-    reports = run(make_fit(segmenter, half, make_training(max_epochs=10)))
-    assert reports[-1].loss < reports[0].loss
-
-
 @pytest.mark.parametrize("start", ["class_shares", "zeros"])
 def test_a_fresh_classifier_starts_at_the_class_shares(scans: list[PreparedScan], start: str):
     segmenter = Segmenter(TINY, seed=0)
@@ -251,11 +254,13 @@ def test_a_pretrained_classifier_keeps_its_bias(pretrained: dict[str, Tensor], s
 
 
 def test_class_weights_make_a_rare_class_count(scans: list[PreparedScan]):
-    def bone_found(settings: TrainingSettings) -> float:
-        segmenter = Segmenter(TINY, seed=0)
-        run(make_fit(segmenter, scans, settings))
-        image = torch.from_numpy(scans[0].image)[None, None]
-        return (segmenter.eval()(image).argmax(1) == 2).float().mean().item()
+    image = torch.from_numpy(scans[0].image)[None, None]
 
-    plain = make_training(loss="cross_entropy", max_epochs=4)
-    assert bone_found(replace(plain, loss="weighted_cross_entropy")) > bone_found(plain)
+    def bone_found(settings: TrainingSettings) -> float:
+        segmenter = Segmenter(WIDER, seed=0)
+        run(make_fit(segmenter, scans[:2], settings, learning_rate=1e-2))
+        with torch.no_grad():
+            return segmenter.train()(image).softmax(1)[:, 2].mean().item()
+
+    plain = make_training(loss="cross_entropy", max_epochs=8)
+    assert bone_found(replace(plain, loss="weighted_cross_entropy")) > 1.2 * bone_found(plain)

@@ -16,7 +16,17 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("ablation", "t1t2core")
 OUTSIDE_SCIENCE = {"ablation", "mlflow", "pyarrow", "ray", "yaml"}
-STEPS = ("cohort", "preparation", "network", "transfer", "training", "evaluation", "experiment", "staged", "trial")
+STEPS = (
+    "cohort",
+    "preparation",
+    "network",
+    "transfer",
+    "training",
+    "evaluation",
+    "experiment",
+    "staged",
+    "trial",
+)
 """Of the science, in the order in which data flows: a step imports earlier ones only."""
 GROUND = {"errors", "files", "presets", "seeds", "settings", "version"}
 """Under all steps: imports none of them."""
@@ -43,15 +53,13 @@ def test_readmes_links_and_search_spaces_are_there() -> None:
 
 
 def test_every_pin_is_one_exact_version() -> None:
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if line[:1] != "#"]
-    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []
-    names = [_canonical(line.split("==")[0]) for line in lines]
+    assert [pin for pin in _pins() if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    names = [_canonical(pin) for pin in _pins()]
     assert len(names) == len(set(names))
 
 
 def test_every_direct_dependency_is_pinned() -> None:
-    pins = {_canonical(line) for line in (ROOT / "constraints.txt").read_text().splitlines()}
-    assert _declared("dependencies") | _declared("test") <= pins
+    assert _declared("dependencies") | _declared("test") <= {_canonical(pin) for pin in _pins()}
 
 
 def test_every_import_of_a_library_is_declared() -> None:
@@ -98,6 +106,10 @@ def _shell_lines() -> list[str]:
         r"^```(?:sh|shell|bash|console)\n(.*?)^```", _readme(), flags=re.DOTALL | re.MULTILINE
     )
     return [line for block in blocks for line in block.splitlines()]
+
+
+def _pins() -> list[str]:
+    return [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
 
 
 def _declared(group: str) -> set[str]:

@@ -89,9 +89,10 @@ def test_dice_is_the_harmonic_mean_of_precision_and_recall(numbers: tuple[int, i
 
 
 @repeatable
-@given(PREDICTIONS, PREDICTIONS, TRUTHS, TRUTHS, HULLS, HULLS)
-def test_pooled_counts_are_those_of_all_voxels_together(*volumes: np.ndarray):
-    one, other = ([volumes[i] for i in (n, n + 2, n + 4)] for n in (0, 1))
+@given(st.tuples(PREDICTIONS, TRUTHS, HULLS), st.tuples(PREDICTIONS, TRUTHS, HULLS))
+def test_pooled_counts_are_those_of_all_voxels_together(
+    one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]
+):
     together = count_classes(*(np.concatenate(pair) for pair in zip(one, other, strict=True)))
     first, second = count_classes(*one), count_classes(*other)
     assert together == {name: first[name] + second[name] for name in CLASSES}

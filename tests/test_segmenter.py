@@ -10,6 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from t1t2core.network.attention import Attention
+from t1t2core.network.block import Block
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.network.stage import DecoderStage, EncoderStage, Features
 from t1t2core.settings import NetworkSettings
@@ -43,10 +44,11 @@ class Operations(TorchDispatchMode):
 
 def test_three_convolutions_then_attention_seven_times(segmenter: Segmenter):
     parts = [*segmenter.modules()]
-    counted = dict.fromkeys(convolutions(segmenter), "C") | {
-        part: "A" for part in parts if isinstance(part, Attention)
-    }
-    row = "".join(counted.get(part, "") for part in parts)
+    attention = [part for part in parts if isinstance(part, Attention)]
+    letters: dict[nn.Module, str] = {}
+    letters.update(dict.fromkeys(convolutions(segmenter), "C"))
+    letters.update(dict.fromkeys(attention, "A"))
+    row = "".join(letters.get(part, "") for part in parts)
     assert row == "CCCA" * 7
     assert len(convolutions(segmenter)) == 21
     assert sum(isinstance(part, EncoderStage) for part in parts) == 3
@@ -140,7 +142,7 @@ def test_the_last_convolutions_and_the_classifier_are_trained(segmenter: Segment
 @pytest.mark.parametrize("tuned", [0, *TUNED, 21])
 def test_batch_norm_and_attention_go_with_their_convolutions(segmenter: Segmenter, tuned: int):
     segmenter.freeze(stages_before(tuned))
-    blocks = [m.block for m in segmenter.stages[:-1]]
+    blocks = [part for part in segmenter.modules() if isinstance(part, Block)]
     expected = [number >= 7 - tuned // 3 for number in range(7)]
     for block, is_trained in zip(blocks, expected, strict=True):
         assert {p.requires_grad for p in block.parameters()} == {is_trained}

@@ -40,9 +40,9 @@ def cubes(shift: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
 def test_they_are_monai_s(seed: int, spacing: tuple[float, float, float]):
     prediction, truth = moved_head(seed)
     found = surface_distances(prediction, truth, spacing)
-    pair = {"y_pred": one_hot(prediction), "y": one_hot(truth), "include_background": True}
-    far = compute_hausdorff_distance(**pair, percentile=95, spacing=list(spacing))[0]
-    mean = compute_average_surface_distance(**pair, symmetric=True, spacing=list(spacing))[0]
+    pair = one_hot(prediction), one_hot(truth)
+    far = compute_hausdorff_distance(*pair, True, percentile=95, spacing=list(spacing))[0]
+    mean = compute_average_surface_distance(*pair, True, symmetric=True, spacing=list(spacing))[0]
     for label, name in enumerate(("air", "soft_tissue", "bone")):
         expected = [float(far[label]), float(mean[label])]
         assert [found[name][metric] for metric in SURFACE_METRICS] == pytest.approx(expected, rel=1e-5)
@@ -79,8 +79,9 @@ def test_equal_labels_are_0_mm_apart():
 @pytest.mark.parametrize("swap", [False, True])
 def test_a_class_absent_in_either_has_no_distance(swap: bool):
     truth = cubes((0, 0, 0))[1]
-    volumes = [np.ones_like(truth), truth]
-    found = surface_distances(*(volumes[::-1] if swap else volumes), (1.0, 1.0, 1.0))
+    without = np.ones_like(truth)
+    prediction, truth = (truth, without) if swap else (without, truth)
+    found = surface_distances(prediction, truth, (1.0, 1.0, 1.0))
     assert all(math.isnan(value) for value in found["bone"].values())
     assert all(math.isnan(value) for value in found["air"].values())
     assert not any(math.isnan(value) for value in found["soft_tissue"].values())
