@@ -130,7 +130,9 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     study = Study(
         settings=settings,
-        precision=resolve_precision(settings.training.precision, device),
+        precision=resolve_precision(
+            settings.training.precision, device, [settings.training.patch, settings.pretraining.patch]
+        ),
         cohort_fingerprint=cohort.fingerprint,
         splits=splits,
     )

@@ -4,6 +4,10 @@ import os
 import tempfile
 from pathlib import Path
 
+UMASK = os.umask(0)
+os.umask(UMASK)
+"""What this process takes from the rights of new files; a temporary file starts with its owner's alone."""
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Writes under a temporary name in the same folder, then renames; makes the folder if need be."""
@@ -12,6 +16,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
+        Path(temporary).chmod(0o666 & ~UMASK)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -24,7 +24,8 @@ def test_what_computes_the_same_has_the_same_digest(one: object, other: object) 
 
 
 @pytest.mark.parametrize(
-    ("one", "other"), [(1, True), (0, None), (1, "1"), (0.1, 0.10000000000000002), ([], {}), ([[1], 2], [1, 2])]
+    ("one", "other"),
+    [(1, True), (0, None), (1, "1"), (0.1, 0.10000000000000002), ([], {}), ([[1], 2], [1, 2])],
 )
 def test_what_differs_has_another_digest(one: object, other: object) -> None:
     assert digest_of(one) != digest_of(other)

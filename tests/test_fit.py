@@ -229,7 +229,6 @@ def test_a_patch_without_a_known_voxel_does_no_harm_beside_others(pretrained: di
     assert all(0 < report.accuracy < 1 for report in reports)
 
 
-@pytest.mark.xfail(strict=True, reason="the mean of an epoch's losses takes in those that are undefined")
 def test_the_loss_of_an_epoch_is_a_number_also_with_such_a_patch(pretrained: dict[str, Tensor]):
     scans = [make_scan(1), make_scan(2, ignored=16), make_scan(3)]
     fit = make_fit(make_network(pretrained), scans, make_training(batch_size=1))

@@ -106,9 +106,6 @@ def test_both_files_are_needed(tmp_path: Path, state: dict[str, torch.Tensor], m
     assert f"{tmp_path / missing}: no such file" in refusal(tmp_path / "t1.safetensors")
 
 
-@pytest.mark.xfail(
-    raises=(ValueError, LookupError, TypeError), strict=True, reason="its own error comes through"
-)
 @pytest.mark.parametrize(
     "description", ["", "[]", "{}", '{"network": {"width": 4, "depth": 3}}', '{"network": {"width": "wide"}}']
 )

@@ -50,4 +50,5 @@ def cross_entropy(probabilities: Tensor, labels: Tensor) -> float:
         labels: (X, Y, Z) uint8, 255 where unknown.
     """
     logs = probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()
-    return float(functional.nll_loss(logs[None], labels[None].long(), ignore_index=IGNORED))
+    loss = functional.nll_loss(logs[None], labels[None].long(), ignore_index=IGNORED, reduction="sum")
+    return float(loss) / max(1, int((labels != IGNORED).sum()))

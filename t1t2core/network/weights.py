@@ -80,7 +80,10 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], NetworkSettings]:
             raise InputError(
                 f"{file}: no such file; weights need the .safetensors file and its .json beside it"
             )
-    network = NetworkSettings(**json.loads(description.read_text())["network"])
+    try:
+        network = NetworkSettings(**json.loads(description.read_text())["network"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{description} does not describe a network: {error}") from error
     state = unpack_weights(path.read_bytes(), source=str(path))
     check_weights(state, network, source=str(path))
     return state, network

@@ -1,10 +1,12 @@
 """Where and in what arithmetic a network is computed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from t1t2core.errors import InputError
 from t1t2core.settings import Precision
 
 
@@ -27,10 +29,30 @@ class Compute:
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
-def resolve_precision(wanted: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:
-    """bfloat16 for `auto` where the device computes in it, else float32."""
-    if wanted != "auto":
-        return wanted
+SMALLEST_BFLOAT16_SIDE = 24
+"""Voxels along a patch's first axis. With 8 or 16 a convolution meets two voxels there, and oneDNN 3.12's
+bfloat16 weight gradient (avx512_core_bf16) is then garbage: different in every run, up to infinity."""
+
+
+def resolve_precision(
+    wanted: Literal["auto", "float32", "bfloat16"], device: str, patches: Iterable[tuple[int, int, int]]
+) -> Precision:
+    """bfloat16 for `auto` where the device computes in it, else float32.
+
+    Args:
+        patches: sizes that will be trained on.
+
+    Raises:
+        InputError: bfloat16 is asked for on a CPU with a patch that it cannot train on.
+    """
+    small = device == "cpu" and any(patch[0] < SMALLEST_BFLOAT16_SIDE for patch in patches)
+    if wanted == "bfloat16" and small:
+        raise InputError(
+            "training.precision: bfloat16 on a CPU needs patches of at least "
+            f"{SMALLEST_BFLOAT16_SIDE} voxels along their first axis; use float32 or auto"
+        )
+    if wanted != "auto" or small:
+        return "float32" if wanted == "auto" else wanted
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

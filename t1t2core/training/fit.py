@@ -16,6 +16,7 @@ from t1t2core.settings import TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache
 from t1t2core.training.loss import IGNORED, class_shares, class_weights, segmentation_loss
+from t1t2core.training.norms import PLAIN_BATCHES, warm_norms
 from t1t2core.training.patch_set import PatchSet
 from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
 
@@ -33,7 +34,7 @@ class EpochReport:
         epoch: 1 for the first.
         loss: mean over the epoch's steps.
         accuracy: share of the known voxels of the epoch's patches that were labelled rightly.
-        learning_rate: at the epoch's end.
+        learning_rate: of its last step.
         seconds: what its steps took.
     """
 
@@ -94,13 +95,13 @@ class Fit:
         self.network.train()
         losses, right, known = [], torch.zeros(()), torch.zeros(())
         for numbers in itertools.islice(self._batches(), self._steps_left_in_epoch()):
+            rate = float(self.optimiser.param_groups[0]["lr"])
             loss, logits, labels = self._step(numbers)
             losses.append(loss)
             right = right + ((logits.argmax(1) == labels) & (labels != IGNORED)).sum()
             known = known + (labels != IGNORED).sum()
         self.epoch += 1
-        mean_loss, accuracy = float(torch.stack(losses).mean()), float(right / known)
-        rate = float(self.optimiser.param_groups[0]["lr"])
+        mean_loss, accuracy = float(torch.stack(losses).mean()), float(right / known.clamp(min=1))
         return EpochReport(self.epoch, mean_loss, accuracy, rate, time.perf_counter() - started)
 
     def judge(self, monitored: float) -> None:
@@ -115,6 +116,8 @@ class Fit:
 
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         labels = torch.cat([self.patches.label(n) for n in numbers]).to(self.compute.device)
+        if self.steps <= PLAIN_BATCHES:
+            warm_norms(self.network)
         with self.compute.autocast():
             logits = self.network.run_trained(self._frozen.batch(numbers))
         loss = segmentation_loss(logits.float(), labels, self.settings.loss, self._class_weights)

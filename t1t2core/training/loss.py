@@ -22,10 +22,18 @@ def segmentation_loss(logits: Tensor, labels: Tensor, kind: str, weights: Tensor
     """
     loss = logits.new_zeros(())
     if "cross_entropy" in kind:
-        loss = loss + functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED)
+        loss = loss + _cross_entropy(logits, labels, weights)
     if "dice" in kind:
         loss = loss + soft_dice_loss(logits, labels)
     return loss
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """torch's mean over known voxels, weighted by class; 0 and not NaN where none is known."""
+    total = functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED, reduction="sum")
+    known = labels[labels != IGNORED]
+    mass = known.numel() if weights is None else weights[known].sum()
+    return total / (mass if known.numel() else 1)
 
 
 def soft_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:

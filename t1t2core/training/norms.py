@@ -7,6 +7,23 @@ from t1t2core.network.segmenter import Segmenter
 from t1t2core.training.compute import Compute
 from t1t2core.training.patch_set import PatchSet
 
+PLAIN_BATCHES = 10
+"""Batches after which torch's decay of 0.1 is as slow as a plain mean would be."""
+
+
+def warm_norms(network: nn.Module) -> None:
+    """Lets fresh batch-norm layers keep a plain mean over their first batches.
+
+    Stored statistics start at mean 0 and variance 1. With torch's decay they are still far from the true
+    ones after dozens of steps, and until then the network labels everything as one class when it is scored.
+    Call before each training step; layers that have seen enough are left as they are.
+    """
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm3d) and part.training and part.num_batches_tracked is not None:
+            seen = int(part.num_batches_tracked)
+            if seen <= PLAIN_BATCHES:
+                part.momentum = max(1 / PLAIN_BATCHES, 1 / (seen + 1))
+
 
 @torch.no_grad()
 def adapt_norms(segmenter: Segmenter, patches: PatchSet, batch_size: int, compute: Compute) -> None:

@@ -37,7 +37,9 @@ def main(names: list[str]) -> None:
     if device == "cuda":
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, GPU_BYTES / total))
-    compute = Compute(precision=resolve_precision("auto", device), device=device)
+    compute = Compute(
+        precision=resolve_precision("auto", device, [PRESETS["paper"].training.patch]), device=device
+    )
     print(f"{device}, {compute.precision}, {torch.get_num_threads()} threads")
     for name in names or list(ARMS):
         measure(name, compute)
