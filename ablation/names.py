@@ -20,5 +20,9 @@ def trial_names(points: Sequence[Point]) -> list[str]:
 
 def _name(point: Point, varying: list[str]) -> str:
     factors = [(LABELS[name], getattr(point, name)) for name in varying]
-    shown = [f"{label}={value:g}" for label, value in factors if value is not None]
+    shown = [f"{label}={_short(value)}" for label, value in factors if value is not None]
     return " ".join([arm_name(point.strategy, point.tuned_layers, point.fusion), *shown])
+
+
+def _short(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"

@@ -232,5 +232,5 @@ def test_an_address_that_mlflow_cannot_use_is_refused(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="tracking address .* does not answer as MLflow"):
+    with pytest.raises(InputError, match=r"tracking address .* does not answer as MLflow"):
         Ledger(uri, tmp_path)

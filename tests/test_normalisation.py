@@ -77,5 +77,7 @@ def test_the_settings_choose(tissue: np.ndarray, seen: np.ndarray):
     narrow = normalise(image, seen, seen, PreparationSettings(normalisation_sigma_mm=5.0))
     wide = normalise(image, seen, seen, PreparationSettings())
     assert not np.allclose(narrow, wide)
-    np.testing.assert_array_equal(wide, local_contrast(image, seen, 20.0))
+    np.testing.assert_array_equal(
+        wide, local_contrast(image, seen, PreparationSettings().normalisation_sigma_mm)
+    )
     assert to_array(image).shape == SHAPE

@@ -24,12 +24,12 @@ pytestmark = pytest.mark.slow
 SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
 TRIALS = {"no_fine_tuning", "conservative fc", "conservative 9"}
 FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
-RESULTS = (
-    "trial_key, strategy, tuned_layers, fusion, t2_train_size, learning_rate, fold, seed, weights, split, "
-    "sequence, class, precision, recall, dsc, jsc, tp, fp, fn, patients, epochs, stop_reason, "
-    "seconds_per_epoch, total_seconds, standalone_seconds, peak_memory_mb, encoder_digest, "
-    "cohort_fingerprint, mlflow_run_id"
-).split(", ")
+RESULTS = [
+    *("trial_key", *FACTORS, "weights", "split", "sequence", "class"),
+    *("precision", "recall", "dsc", "jsc", "tp", "fp", "fn", "patients"),
+    *("epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalone_seconds", "peak_memory_mb"),
+    *("encoder_digest", "cohort_fingerprint", "mlflow_run_id"),
+]
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
 CLASSES = {"bone", "soft_tissue", "air", "internal_air"}
 METRICS = ["precision", "recall", "dsc", "jsc"]

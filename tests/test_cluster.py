@@ -1,0 +1,42 @@
+"""Trials run on a cluster: that of this machine, or another that answers."""
+
+import os
+import socket
+
+import pytest
+import ray
+
+from ablation.cluster import connect, request_of
+from ablation.space import Resources
+from t1t2core.errors import InputError
+
+
+def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
+    with connect("local"):
+        assert request_of(Resources()) == {"cpu": 1.0, "gpu": float("GPU" in ray.cluster_resources())}
+        assert request_of(Resources(cpus=0.5, gpus=0)) == {"cpu": 0.5, "gpu": 0.0}
+        cores = ray.cluster_resources()["CPU"]
+        with pytest.raises(
+            InputError, match=rf"resources\.cpus: a trial asks for {cores + 1:g}, the cluster has {cores:g}"
+        ):
+            request_of(Resources(cpus=cores + 1))
+        with pytest.raises(InputError, match=r"resources\.gpus: a trial asks for 64"):
+            request_of(Resources(gpus=64))
+    assert not ray.is_initialized()
+
+
+def test_the_cluster_is_left_when_something_goes_wrong() -> None:
+    with pytest.raises(RuntimeError, match="mine"), connect("local"):
+        raise RuntimeError("mine")
+    assert not ray.is_initialized()
+
+
+def test_an_address_where_no_cluster_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_NUM_REDIS_GET_RETRIES", "1")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    with pytest.raises(InputError, match=f"no Ray cluster answers at {address}"), connect(address):
+        pass
+    assert not ray.is_initialized()
+    assert "RAY_ADDRESS" not in os.environ

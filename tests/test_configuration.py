@@ -1,0 +1,137 @@
+"""Settings come from a preset, the search space and the command line, each over the one before."""
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from ablation.configuration import describe_settings, resolve_settings
+from t1t2core.errors import InputError
+from t1t2core.presets import PRESETS
+from t1t2core.settings import Settings
+
+
+def resolve(space: dict[str, dict[str, Any]] | None = None, *overrides: str) -> Settings:
+    return resolve_settings("demo", space or {}, "mine.yaml", overrides)
+
+
+def refusal(space: dict[str, dict[str, Any]] | None = None, *overrides: str) -> list[str]:
+    """The findings of the message, a line each."""
+    with pytest.raises(InputError) as caught:
+        resolve(space, *overrides)
+    headline, *findings = str(caught.value).splitlines()
+    assert headline == "these settings cannot be used:"
+    return [finding.removeprefix("  - ") for finding in findings]
+
+
+@pytest.mark.parametrize("preset", ["demo", "paper"])
+def test_a_preset_as_it_is(preset: Any) -> None:
+    assert resolve_settings(preset, {}, "mine.yaml", []) == PRESETS[preset]
+
+
+def test_the_space_over_the_preset_and_the_command_line_over_both() -> None:
+    space = {"training": {"batch_size": 3, "beta1": 0.8}, "network": {"width": 5}}
+    settings = resolve(space, "training.batch_size=4", "cohort.split_seed=1")
+    assert (settings.training.batch_size, settings.training.beta1) == (4, 0.8)
+    assert settings.network.width == 5
+    assert settings.cohort.split_seed == 1
+    assert settings.training.loss == PRESETS["demo"].training.loss
+    assert settings.preparation == PRESETS["demo"].preparation
+
+
+def test_of_one_setting_given_twice_the_last_counts() -> None:
+    assert resolve(None, "network.width=3", "network.width=4").network.width == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("training.weight_decay=1e-4", 1e-4),
+        ("training.weight_decay=0", 0.0),
+        ("training.max_epochs=3", 3),
+        ("training.stop_patience=null", None),
+        ("training.patch=[8, 16, 24]", (8, 16, 24)),
+        ("training.loss=dice", "dice"),
+        ("evaluation.surface_distances=false", False),
+        ("cohort.exclude=[sub-01, sub-02]", ("sub-01", "sub-02")),
+        ("cohort.split_file=a=b.csv", "a=b.csv"),
+    ],
+)
+def test_values_on_the_command_line_are_written_as_in_yaml(override: str, value: object) -> None:
+    group, name = override.partition("=")[0].split(".")
+    assert getattr(getattr(resolve(None, override), group), name) == value
+
+
+@pytest.mark.parametrize("label", ["01", "pre", "1e5", "no"])
+def test_a_label_stays_a_text_as_it_does_in_the_search_space(label: str) -> None:
+    assert resolve(None, f"cohort.session={label}").cohort.session == label
+
+
+@pytest.mark.parametrize(
+    ("override", "finding"),
+    [
+        ("training.max_epoch=3", "no such setting; training has .*; did you mean max_epochs?"),
+        ("trainng.max_epochs=3", "no such group of settings; there are .*; did you mean training?"),
+        ("training.max_epochs.x=3", "expected GROUP.NAME=VALUE, such as training.max_epochs=3"),
+        ("training=3", "expected GROUP.NAME=VALUE, such as training.max_epochs=3"),
+        ("training.batch_size=0", "Input should be greater than 0 (found 0)"),
+        ("training.batch_size=two", "valid integer"),
+        ("training.patch=[8, 8]", "Field required"),
+        ("training.patch=[8, 8", "valid tuple"),
+        ("training.loss=dise", "'dice'"),
+        ("training.weight_decay=nan", "finite number"),
+        ("training.learning_rate=.inf", "finite number"),
+        ("training.beta1=1", "less than 1 (found 1"),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place(override: str, finding: str) -> None:
+    (line,) = refusal(None, override)
+    key = override.partition("=")[0]
+    assert line.startswith(f"--set {key}")
+    for part in finding.split(" .*"):
+        assert part in line
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    space = {"training": {"max_epoch": 3, "batch_size": -1}, "network": {"width": 0}}
+    lines = refusal(space, "cohort.splitseed=1", "nonsense", "preparation.grid=[0, 1, 1]")
+    places = [
+        "mine.yaml: training.max_epoch: no such setting",
+        "mine.yaml: training.batch_size: ",
+        "mine.yaml: network.width: ",
+        "--set cohort.splitseed=1: no such setting",
+        "--set nonsense: expected",
+        "--set preparation.grid=[0, 1, 1]: ",
+    ]
+    assert len(lines) == len(places)
+    for place in places:
+        assert any(line.startswith(place) for line in lines), place
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    (line,) = refusal(None, "training.max_epochs=null", "training.max_steps=null")
+    assert line.startswith("training: max_epochs and max_steps are both null")
+
+
+def test_every_setting_is_described() -> None:
+    rows = {row["setting"]: row for row in describe_settings()}
+    expected = [
+        f"{group.name}.{setting.name}"
+        for group in fields(Settings)
+        for setting in fields(getattr(PRESETS["demo"], group.name))
+    ]
+    assert list(rows) == expected
+    assert all(row["meaning"] for row in rows.values())
+    width = rows["network.width"]
+    assert (width["demo"], width["paper"]) == tuple(
+        str(PRESETS[name].network.width) for name in ("demo", "paper")
+    )
+    assert rows["training.patch"]["paper"] == "[128, 128, 48]"
+    assert rows["training.max_steps"]["paper"] == "null"
+
+
+@pytest.mark.parametrize("preset", ["demo", "paper"])
+def test_a_value_as_it_is_described_can_be_given_back(preset: Any) -> None:
+    for row in describe_settings():
+        given = resolve_settings(preset, {}, "mine.yaml", [f"{row['setting']}={row[preset]}"])
+        assert given == PRESETS[preset], row["setting"]
