@@ -5,13 +5,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
+from rich.table import Table
 
+from ablation.names import arm_name
 from ablation.plan import Trial
 from t1t2core.cohort.roles import ROLES, FoldSplit
 from t1t2core.cohort.subject import Cohort
 from t1t2core.files import write_atomically
 from t1t2core.preparation.prepare import PreparedSubject
 
+ARM = ["strategy", "tuned_layers", "fusion", "t2_train_size"]
 FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
 WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64"}
@@ -29,6 +32,21 @@ def plan_frame(plan: Sequence[Trial], recorded: set[str], seconds: Sequence[floa
         for trial, estimate in zip(plan, seconds, strict=True)
     ]
     return pd.DataFrame(rows, columns=PLAN).astype(WHOLE_NUMBERS)
+
+
+def render_plan(plan: pd.DataFrame, title: str) -> Table:
+    """For the terminal: an arm and training size a row."""
+    table = Table(title=f"{title}: what would run", title_justify="left")
+    for name in ("arm", "T2 patients", "trials", "to run", "seconds a trial"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for _, rows in plan.groupby(ARM, dropna=False, sort=False):
+        strategy, layers, fusion, size = (value if pd.notna(value) else "" for value in rows[ARM].iloc[0])
+        seconds = rows["estimated_seconds"].mean()
+        to_run = (rows["status"] == "to_run").sum()
+        table.add_row(
+            arm_name(strategy, layers, fusion), str(size), str(len(rows)), str(to_run), f"{seconds:.1f}"
+        )
+    return table
 
 
 def subjects_frame(

@@ -5,6 +5,7 @@ import platform
 import sys
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
 import ray
 from mlflow.entities import Run
 
@@ -18,7 +19,7 @@ from ablation.progress import LiveLine, clock
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.report.write import write_results
 from ablation.sweep import Recorder, SweepResult, run_sweep
-from ablation.tables import plan_frame, subjects_frame, write_table
+from ablation.tables import plan_frame, render_plan, subjects_frame, write_table
 from ablation.terminal import FAILED, INTERRUPTED, say, show
 from ablation.trial import Shared
 from ablation.volumes import prepare_cohort
@@ -34,8 +35,12 @@ def show_plan(request: Request) -> int:
     plan = make_plan(workspace.points, workspace.study, workspace.known_encoders(recipes))
     recorded = _recorded(workspace)
     slots = request.max_concurrent or max(1, int(_cores() // workspace.space.resources.cpus))
-    to_run, seconds = _write_plan(workspace, plan, recorded, slots)
-    print(f"{len(plan)} trials: {len(plan) - to_run} recorded, {to_run} to run, about {clock(seconds)}")
+    frame = _write_plan(workspace, plan, recorded)
+    show(render_plan(frame, workspace.space.name))
+    to_run = frame[frame["status"] == "to_run"]
+    seconds = to_run["estimated_seconds"].sum() / slots
+    done = len(plan) - len(to_run)
+    print(f"{len(plan)} trials: {done} recorded, {len(to_run)} to run, about {clock(seconds)}")
     return 0
 
 
@@ -104,13 +109,15 @@ def _run(
     resources: dict[str, float],
 ) -> SweepResult:
     """Runs what is not recorded, under the plan's parent run."""
-    to_run = [trial for trial in plan if trial.key not in recorded]
+    seconds = dict(zip(plan, _write_plan(workspace, plan, recorded)["estimated_seconds"], strict=True))
+    # The longest first, so that none of them runs alone at the end.
+    to_run = sorted((t for t in plan if t.key not in recorded), key=lambda t: -seconds[t])
     limit = workspace.request.max_concurrent
     slots = max(1, int(min(ray.cluster_resources()["CPU"] // resources["cpu"], len(to_run) or 1)))
-    _, seconds = _write_plan(workspace, plan, recorded, limit or slots)
+    expected = sum(seconds[trial] for trial in to_run) / (limit or slots)
     recorder = _open_record(workspace, plan)
     result = SweepResult(interrupted=True)
-    with LiveLine(len(to_run), seconds) as line:
+    with LiveLine(len(to_run), expected) as line:
         try:
             shared = _share(workspace, to_run, references, resources)
             result = run_sweep(to_run, shared, recorder, resources, line, max_concurrent=limit)
@@ -192,16 +199,13 @@ def _recorded(workspace: Workspace) -> dict[str, Run]:
     return {} if workspace.request.rerun else workspace.ledger.finished()
 
 
-def _write_plan(
-    workspace: Workspace, plan: Sequence[Trial], recorded: Mapping[str, Run], slots: int
-) -> tuple[int, float]:
-    """Writes `plan.csv`; gives the number of trials to run and the seconds they take in so many slots."""
+def _write_plan(workspace: Workspace, plan: Sequence[Trial], recorded: Mapping[str, Run]) -> pd.DataFrame:
+    """Writes `plan.csv` and gives it."""
     estimator = Estimator(workspace.settings, workspace.study.precision, list(recorded.values()))
     seconds = [estimator.seconds(trial, trial.point.t2_train_size or 0) for trial in plan]
     frame = plan_frame(plan, set(recorded), seconds)
     write_table(frame, workspace.folder / "plan.csv")
-    to_run = frame[frame["status"] == "to_run"]
-    return len(to_run), float(to_run["estimated_seconds"].sum()) / slots
+    return frame
 
 
 def _plan_tags(workspace: Workspace) -> dict[str, str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from ablation.ledger import Ledger
+from ablation.ledger import SHORT_PATIENCE, Ledger
 from t1t2core.errors import InputError
 from tests.conftest import Record
 
@@ -212,11 +212,24 @@ def test_a_kill_while_the_database_is_made_leaves_none(tmp_path: Path) -> None:
     assert not database.exists()
 
 
-def test_a_server_that_does_not_answer_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # how long it tries is a setting of MLflow
+def test_a_server_that_does_not_answer_is_refused(tmp_path: Path) -> None:
     uri = f"http://127.0.0.1:{closed_port()}"
     with pytest.raises(InputError, match=f"tracking address {uri} does not answer as MLflow: .*refused"):
         Ledger(uri, tmp_path)
+
+
+def test_a_server_that_never_answers_is_refused_before_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SHORT_PATIENCE, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    before = dict(os.environ)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"tracking address {uri} does not answer as MLflow"):
+            Ledger(uri, tmp_path)
+    assert dict(os.environ) == before, "once it has answered, a server may take its time"
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:

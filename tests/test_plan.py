@@ -36,8 +36,17 @@ TUNED = Point(
 )
 UNTUNED = Point.canonical(strategy="no_fine_tuning", fold=1)
 SCRATCH = Point.canonical(strategy="scratch", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0)
-RESOLVED = {"learning_rate", "precision"}
-"""Settings of the training that a factor and the machine decide in the end."""
+RESOLVED = {("training", "learning_rate"), ("training", "precision")}
+"""Settings that a factor and the machine decide in the end."""
+HYBRID_ALONE = {
+    ("network", "hybrid_decoder"),
+    ("network", "hybrid_indices"),
+    ("network", "hybrid_training"),
+    ("training", "batch_size_of_concatenation"),
+}
+HYBRID = Point.canonical(
+    strategy="hybrid", fusion="concatenation", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0
+)
 
 
 def trial(point: Point = TUNED, study: Study = STUDY, encoder: str | None = "encoder") -> Trial:
@@ -102,14 +111,28 @@ def test_each_factor_counts(factor: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [
-        (group, name)
-        for group, name in names("training", "network", "preparation")
-        if group != "training" or name not in RESOLVED
-    ],
+    [item for item in names("training", "network", "preparation") if item not in RESOLVED | HYBRID_ALONE],
 )
 def test_each_setting_of_training_network_and_preparation_counts(group: str, name: str) -> None:
     assert key(study=changed(STUDY, group, name)) != key()
+
+
+@pytest.mark.parametrize(("group", "name"), sorted(HYBRID_ALONE))
+def test_settings_of_the_hybrid_count_for_the_hybrid_alone(group: str, name: str) -> None:
+    study = changed(STUDY, group, name)
+    # The same T1 network serves, so its weights are the same.
+    assert key(HYBRID, study) != key(HYBRID)
+    for point in (TUNED, UNTUNED, SCRATCH):
+        assert key(point, study) == key(point), point.strategy
+    assert study.recipe(1).digest == STUDY.recipe(1).digest
+
+
+def test_the_augmented_network_has_the_settings_of_the_t1_network() -> None:
+    point = Point.canonical(strategy="augmented", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0)
+    assert key(point, changed(STUDY, "pretraining", "max_epochs")) != key(point)
+    assert key(point, changed(STUDY, "training", "max_epochs")) == key(point)
+    trained = replace(STUDY, splits=(replace(FOLD_1, t1=replace(T1, training=("a", "b"))),))
+    assert key(point, trained) != key(point)
 
 
 def test_whether_surface_distances_are_measured_counts() -> None:
@@ -232,7 +255,11 @@ def test_a_plan_takes_for_each_fold_the_encoder_of_its_own_recipe() -> None:
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [item for item in names("pretraining", "network", "preparation") if item[1] != "precision"],
+    [
+        item
+        for item in names("pretraining", "network", "preparation")
+        if item[1] not in ("precision", "batch_size_of_concatenation") and item not in HYBRID_ALONE
+    ],
 )
 def test_each_setting_that_an_encoder_is_made_with_is_in_its_recipe(group: str, name: str) -> None:
     assert changed(STUDY, group, name).recipe(1).digest != STUDY.recipe(1).digest

@@ -31,6 +31,7 @@ def rows_of(
         "trial_key": f"{strategy} {layers} {rate} {fold} {size}",
         "strategy": strategy,
         "tuned_layers": layers,
+        "fusion": None,
         "t2_train_size": size,
         "learning_rate": rate,
         "fold": fold,

@@ -88,6 +88,6 @@ def test_subjects_show_how_well_their_ct_lies_and_how_much_tissue_they_have() ->
 
 def test_a_role_that_nobody_gave_is_empty() -> None:
     stranger = Subject(name="P04", t1w=Path("t1w"), ct=Path("ct"))
-    (head,) = make_subjects(1).values()
+    (head,) = (replace(subject, alignment={}) for subject in make_subjects(1).values())
     frame = subjects_frame(Cohort(name="mine", subjects=(stranger,)), SPLITS, {"P04": head})
     assert frame["fold_1_T2"].tolist() == [""]

@@ -180,7 +180,6 @@ def test_storage_that_does_not_answer(session: Session) -> None:
 
 
 def test_a_record_that_does_not_answer(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     uri = f"http://127.0.0.1:{closed_port()}"
     assert f"tracking address {uri} does not answer" in session.refused("--tracking-uri", uri)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)

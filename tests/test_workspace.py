@@ -1,0 +1,132 @@
+"""What a command was asked for becomes what it works with, all of it checked."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ablation.encoder_store import EncoderStore
+from ablation.plan import make_plan, recipes_of
+from ablation.storage import Storage
+from ablation.workspace import Request, Workspace, git_commit, open_workspace
+from t1t2core.errors import InputError
+from t1t2core.network.segmenter import Segmenter
+from tests.conftest import Record
+
+SMOKE = Path(__file__).parents[1] / "search_spaces" / "smoke.yaml"
+Open = Callable[..., Workspace]
+
+
+@pytest.fixture
+def open_it(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Path) -> Open:
+    """Opens a workspace; what is not given is the smoke space on six heads."""
+
+    def opened(output: str = "runs", **asked: Any) -> Workspace:
+        add_record(tmp_path / output)
+        given = {"space": SMOKE, "cohort": str(tiny_heads), "preset": "demo", "output": tmp_path / output}
+        said: list[str] = []
+        return open_workspace(Request(**given | asked), said.append)  # type: ignore[arg-type]
+
+    return opened
+
+
+def keys_of(workspace: Workspace) -> list[str | None]:
+    """Of all trials, as if their T1 networks were there."""
+    recipes = recipes_of(workspace.points, workspace.study)
+    plan = make_plan(workspace.points, workspace.study, dict.fromkeys(recipes, "encoder"))
+    return [trial.key for trial in plan]
+
+
+def test_it_has_the_trials_the_cohort_and_a_folder(open_it: Open, tmp_path: Path) -> None:
+    workspace = open_it()
+    assert len(workspace.points) == 3
+    assert len(workspace.cohort.subjects) == 6
+    assert workspace.folder == tmp_path / "runs" / "smoke"
+    assert workspace.settings.network.width == 2
+    assert workspace.storage.address == str(tmp_path / "runs" / "store")
+    assert workspace.ledger.tracking_uri == f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
+    assert workspace.study.precision in ("float32", "bfloat16")
+    assert workspace.address == "local"
+
+
+def test_a_cohort_of_ones_own_gets_the_settings_of_the_study(open_it: Open) -> None:
+    overrides = ("preparation.grid=[128, 128, 48]",)
+    assert open_it(preset=None, overrides=overrides).settings.training.batch_size == 2
+    assert open_it(preset=None, overrides=overrides).settings.training.schedule == "plateau"
+    assert open_it(preset="demo").settings.training.schedule == "one_cycle"
+
+
+def test_where_and_how_it_runs_does_not_change_what_a_trial_is_called(open_it: Open, tmp_path: Path) -> None:
+    text = SMOKE.read_text().replace("name: smoke", "name: another")
+    renamed = tmp_path / "another.yaml"
+    renamed.write_text(f"{text}\nresources: {{cpus: 0.5, gpus: 0}}\n")
+    keys = keys_of(open_it())
+    assert len({*keys}) == 3
+    assert keys_of(open_it("elsewhere", space=renamed, max_concurrent=1, rerun=True)) == keys
+    assert keys_of(open_it("elsewhere", storage=str(tmp_path / "bucket"))) == keys
+    assert keys_of(open_it(overrides=("evaluation.pictures=0",))) == keys
+    assert not set(keys_of(open_it(overrides=("cohort.split_seed=1",)))) & set(keys)
+
+
+def test_addresses_are_taken_from_the_environment_where_none_is_given(
+    open_it: Open, tmp_path: Path, add_record: Callable[[Path], Record], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = add_record(tmp_path / "shared").uri
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", shared)
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    assert open_it().ledger.tracking_uri == shared
+    assert open_it().address == "10.0.0.1:6379"
+    own = add_record(tmp_path / "own").uri
+    assert open_it(tracking_uri=own).ledger.tracking_uri == own
+    assert open_it(address="local").address == "local"
+
+
+def test_digital_heads_are_made_once(tmp_path: Path, add_record: Callable[[Path], Record]) -> None:
+    add_record(tmp_path)
+    said: list[str] = []
+    overrides = ("cohort.phantom_subjects=6", "cohort.phantom_t2w=4", "cohort.phantom_voxel_mm=6")
+    request = Request(space=SMOKE, output=tmp_path, overrides=overrides)
+    first = open_workspace(request, said.append)
+    assert said == [f"making 6 digital heads in {tmp_path / 'phantom' / '6-heads-4-T2w-6-mm'}"]
+    assert first.cohort.simulated
+    assert open_workspace(request, said.append).cohort.fingerprint == first.cohort.fingerprint
+    assert len(said) == 1
+
+
+# A T1 network that the user names
+
+
+def publish(workspace: Workspace, storage: str, *, training: tuple[str, ...]) -> str:
+    recipe = replace(workspace.study.recipe(1), training=training, validation=())
+    weights = Segmenter(workspace.settings.network, seed=0).state_dict()
+    return EncoderStore(Storage(storage)).publish(weights, recipe, {})
+
+
+def test_a_named_encoder_serves_every_fold(open_it: Open, tmp_path: Path) -> None:
+    workspace = open_it()
+    digest = publish(workspace, workspace.storage.address, training=("somebody else",))
+    recipes = recipes_of(workspace.points, workspace.study)
+    assert workspace.known_encoders(recipes) == {}
+    assert open_it(encoder=digest).known_encoders(recipes) == dict.fromkeys(recipes, digest)
+
+
+def test_an_encoder_that_has_seen_the_test_patients_is_refused(open_it: Open) -> None:
+    workspace = open_it()
+    tested = workspace.study.split(1).t2.test[0]
+    digest = publish(workspace, workspace.storage.address, training=("somebody else", tested))
+    recipes = recipes_of(workspace.points, workspace.study)
+    with pytest.raises(InputError, match=f"patients that are tested here: {tested}; use another, or"):
+        open_it(encoder=digest).known_encoders(recipes)
+    allowed = open_it(encoder=digest, overrides=("cohort.overlap=as_published",))
+    assert list(allowed.known_encoders(recipes).values()) == [digest]
+
+
+# The commit
+
+
+def test_the_commit_is_recorded_or_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert git_commit()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit() == "unknown"
