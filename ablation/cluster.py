@@ -1,6 +1,7 @@
 """The Ray cluster that trials run on."""
 
 import logging
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,8 @@ import ray
 
 from ablation.space import Resources
 from t1t2core.errors import InputError
+
+ANSWER_SECONDS = 10.0
 
 
 @contextmanager
@@ -18,6 +21,7 @@ def connect(address: str) -> Iterator[None]:
         InputError: there is no cluster at the address.
     """
     logging.getLogger("ray").setLevel(logging.CRITICAL)
+    _check_answers(address)
     try:
         ray.init(
             address=address,
@@ -32,6 +36,17 @@ def connect(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself waits for minutes where nobody listens."""
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    if not port.isdigit():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"no Ray cluster answers at {address}: {error}") from error
 
 
 def request_of(resources: Resources) -> dict[str, float]:

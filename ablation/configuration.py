@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from ablation.yaml_loader import PlainLoader
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS, PresetName
 from t1t2core.settings import Settings
@@ -73,18 +74,10 @@ def _parse(override: str, findings: list[str]) -> tuple[str, str, str, Any]:
     key, _, text = override.partition("=")
     group, name = key.split(".")
     try:
-        value = yaml.safe_load(text)
+        value = PlainLoader(text).get_single_data()
     except yaml.YAMLError:
         value = text
-    return f"--set {override}", group, name, _number(value)
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 1e-4 as text; people mean a number."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+    return f"--set {override}", group, name, value
 
 
 def _unknown(groups: Groups, group: str, name: str) -> str | None:

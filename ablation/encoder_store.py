@@ -7,7 +7,7 @@ JSON is written last, so an encoder that can be found is whole.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from torch import Tensor
@@ -67,6 +67,13 @@ class Encoder:
         return frozenset(self.card["recipe"]["training"]) | frozenset(self.card["recipe"]["validation"])
 
 
+def t1_network(network: NetworkSettings) -> NetworkSettings:
+    """The settings without those of the hybrid, in which the T1 network has no part."""
+    usual = NetworkSettings()
+    hybrid = {f.name: getattr(usual, f.name) for f in fields(network) if f.name.startswith("hybrid_")}
+    return replace(network, **hybrid)
+
+
 class EncoderStore:
     """Publishes and finds pretrained networks."""
 
@@ -92,7 +99,7 @@ class EncoderStore:
     def find(self, recipe: EncoderRecipe) -> str | None:
         """Digest of the newest encoder of this recipe, or None."""
         cards = [name for name in self.storage.names(FOLDER) if name.endswith(".json")]
-        fitting = [name for name in cards if self._card(name)["recipe_digest"] == recipe.digest]
+        fitting = [name for name in cards if self._card(name).get("recipe_digest") == recipe.digest]
         newest = max(fitting, key=self.storage.modified, default=None)
         return None if newest is None else newest.removeprefix(f"{FOLDER}/").removesuffix(".json")
 
@@ -106,7 +113,7 @@ class EncoderStore:
         if not self.storage.has(name):
             raise InputError(f"no encoder {digest} in {self.storage.address}/{FOLDER}")
         card = self._card(name)
-        found, wanted = card["recipe"]["network"], asdict(network)
+        found, wanted = card["recipe"]["network"], asdict(t1_network(network))
         differing = [
             f"network.{k}: the encoder has {found.get(k)}, the space {v}"
             for k, v in wanted.items()
@@ -136,11 +143,15 @@ class EncoderStore:
         elsewhere = Storage(folder or ".")
         try:
             content, card = elsewhere.read(name), elsewhere.read(name.removesuffix("safetensors") + "json")
-            json.loads(card)["recipe"]["network"]
-        except (OSError, KeyError, ValueError) as error:
+            described = json.loads(card)
+            network = NetworkSettings(**described["recipe"]["network"])
+            described["recipe_digest"], described["recipe"]["training"], described["recipe"]["validation"]
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"--encoder {source}: it and its .json must be there and whole ({error})"
             ) from error
+        # Before it is stored: what is there is found by later runs.
+        check_weights(unpack_weights(content, source=source), network, source=source)
         digest = hashlib.sha256(content).hexdigest()
         self.storage.write(f"{FOLDER}/{digest}.safetensors", content)
         self.storage.write(f"{FOLDER}/{digest}.json", card)
@@ -150,7 +161,13 @@ class EncoderStore:
         return json.loads(self.storage.read(name))
 
     def _content(self, digest: str) -> bytes:
-        content = self.storage.read(f"{FOLDER}/{digest}.safetensors")
+        try:
+            content = self.storage.read(f"{FOLDER}/{digest}.safetensors")
+        except FileNotFoundError as error:
+            raise InputError(
+                f"encoder {digest} in {self.storage.address}: its card is there, its weights are not; "
+                f"remove {FOLDER}/{digest}.json to have it trained anew"
+            ) from error
         found = hashlib.sha256(content).hexdigest()
         if found != digest:
             raise InputError(

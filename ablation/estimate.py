@@ -22,7 +22,7 @@ LARGEST_SIDE = 32
 """Voxels of a patch's side that are measured; larger patches cost in proportion to their voxels."""
 SCORED_PATIENTS = 6
 """Validation and test patients of the study's T2 split; the estimate need not know better."""
-SAME_COST = ("strategy", "tuned_layers", "fusion")
+SAME_COST = ("strategy", "tuned_layers", "fusion", "t2_train_size")
 GROUPS = ("preparation.", "network.", "training.", "evaluation.")
 
 
@@ -33,17 +33,17 @@ class Estimator:
         self._settings = settings
         self._precision = precision
         self._recorded = recorded
-        self._measured: dict[tuple[object, ...], float] = {}
+        self._measured: dict[tuple[object, ...], tuple[float, float]] = {}
 
     def seconds(self, trial: Trial, patients: int) -> float:
         """Of one trial that trains on `patients` T2 scans."""
         alike = [r.data.metrics["time/total_seconds"] for r in self._recorded if self._is_alike(r, trial)]
         if alike:
             return median(alike)
-        kind = (trial.point.strategy, trial.point.tuned_layers)
-        if kind not in self._measured:
-            self._measured[kind] = self._measure(trial, patients)
-        return self._measured[kind]
+        arm = (trial.point.strategy, trial.point.tuned_layers, trial.point.fusion)
+        if arm not in self._measured:
+            self._measured[arm] = self._measure(trial)
+        return self._total(trial, patients, *self._measured[arm])
 
     def _is_alike(self, run: Run, trial: Trial) -> bool:
         params = run.data.params
@@ -51,10 +51,20 @@ class Estimator:
         same_arm = all(params.get(name) == (None if v is None else str(v)) for name, v in factors.items())
         return same_arm and _cost_settings(params) == _cost_settings(as_params(self._settings))
 
-    def _measure(self, trial: Trial, patients: int) -> float:
+    def _total(self, trial: Trial, patients: int, label: float, train: float) -> float:
+        """From the seconds that a patch takes to be labelled and to be trained on."""
         training = training_of(trial.point.strategy, trial.point.fusion, self._settings)
         grid = self._settings.preparation.grid
         per_volume = len(patch_starts(grid, training.patch, training.stride))
+        rounds = 3  # validation now and then, and the scores of two sets of weights
+        scoring = rounds * SCORED_PATIENTS * per_volume * label
+        steps_per_epoch = training.steps_per_epoch or -(-patients * per_volume // training.batch_size)
+        steps = training.max_steps or steps_per_epoch * (training.max_epochs or 1)
+        return steps * training.batch_size * train + scoring
+
+    def _measure(self, trial: Trial) -> tuple[float, float]:
+        """Seconds that a patch takes to be labelled and to be trained on."""
+        training = training_of(trial.point.strategy, trial.point.fusion, self._settings)
         network = build_network(
             trial.point.strategy,
             trial.point.tuned_layers,
@@ -74,14 +84,9 @@ class Estimator:
                 return logits
 
         label = scale * _fastest(lambda: forward().detach())
-        rounds = 3  # validation now and then, and the scores of two sets of weights
-        scoring = rounds * SCORED_PATIENTS * per_volume * label
         if trial.point.strategy not in TRAINS:
-            return scoring
-        step = scale * training.batch_size * _fastest(lambda: forward().float().mean().backward())
-        steps_per_epoch = training.steps_per_epoch or -(-patients * per_volume // training.batch_size)
-        steps = training.max_steps or steps_per_epoch * (training.max_epochs or 1)
-        return steps * step + scoring
+            return label, 0.0
+        return label, scale * _fastest(lambda: forward().float().mean().backward())
 
 
 def as_params(settings: Settings) -> dict[str, str]:

@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ PAGE = 1000
 KIND = "kind"
 """Tag that tells trials from plans."""
 SCORES = "scores.json"
+SHORT_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""While a server is asked for the first time: one that is not there should be known at once."""
 LONGEST_CAUSE = 500
 """Characters of an error that a tag keeps."""
 
@@ -59,10 +62,11 @@ class Ledger:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         try:
             _create_database(tracking_uri)
-            self.client = MlflowClient(tracking_uri)
-            self.client.search_experiments(max_results=1)
-        except (MlflowException, SQLAlchemyError, OSError) as error:
-            cause = str(error).strip().splitlines()[0]
+            with _short_patience():
+                self.client = MlflowClient(tracking_uri)
+                self.client.search_experiments(max_results=1)
+        except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(f"tracking address {tracking_uri} does not answer as MLflow: {cause}") from error
 
     def experiment(self, name: str) -> str:
@@ -80,7 +84,7 @@ class Ledger:
         found = self.client.search_runs([experiment_id], query, max_results=1)
         if found:
             run_id = found[0].info.run_id
-            self.client.set_terminated(run_id, "RUNNING")
+            self.client.update_run(run_id, status="RUNNING")
             self.client.log_batch(run_id, tags=_tags(tags))
             return run_id
         all_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **tags}
@@ -92,8 +96,12 @@ class Ledger:
         self.client.set_terminated(run_id, status)
 
     def finished(self) -> dict[str, Run]:
-        """All trials recorded as finished, in any experiment, by key."""
-        return {run.data.tags["trial_key"]: run for run in self._trials("attributes.status = 'FINISHED'")}
+        """All trials recorded as finished, in any experiment, by key; of two runs the newer."""
+        newest_first = self._trials("attributes.status = 'FINISHED'")
+        found: dict[str, Run] = {}
+        for run in newest_first:
+            found.setdefault(run.data.tags["trial_key"], run)
+        return found
 
     def clear_unfinished(self, keys: Iterable[str]) -> None:
         """Removes the runs of these trials that never finished: broken off, failed or left RUNNING."""
@@ -139,7 +147,8 @@ class Ledger:
 
     def stop_trial(self, run_id: str) -> None:
         """Ends a run that was interrupted; it is replaced when the command is given again."""
-        self.client.set_terminated(run_id, "KILLED")
+        if self.client.get_run(run_id).info.status == "RUNNING":
+            self.client.set_terminated(run_id, "KILLED")
 
     def remove(self, run: Run) -> None:
         """Takes a run out of the record."""
@@ -170,6 +179,21 @@ class Ledger:
             token = page.token
             if not token:
                 return
+
+
+@contextmanager
+def _short_patience() -> Iterator[None]:
+    """MLflow gives up on a server soon, once; later it is patient again."""
+    before = {name: os.environ.get(name) for name in SHORT_PATIENCE}
+    os.environ.update(SHORT_PATIENCE)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:

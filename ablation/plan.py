@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ablation.encoder_store import EncoderRecipe
+from ablation.encoder_store import EncoderRecipe, t1_network
 from ablation.fingerprint import digest_of
 from ablation.space import Point
 from t1t2core.cohort.split import FoldSplit, Roles
@@ -56,7 +56,7 @@ class Study:
             training=tuple(sorted(t1.training)),
             validation=tuple(sorted(t1.validation)),
             preparation=self.settings.preparation,
-            network=self.settings.network,
+            network=t1_network(self.settings.network),
             pretraining=self.settings.pretraining,
             precision=self.precision,
             science=SCIENCE_VERSION,
@@ -94,6 +94,8 @@ def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> s
     training = asdict(training_of(point.strategy, point.fusion, settings))
     del training["learning_rate"]  # the factor's value counts
     del training["precision"]  # the resolved one counts
+    del training["batch_size_of_concatenation"]  # resolved by `training_of`
+    network = settings.network if point.strategy == "hybrid" else t1_network(settings.network)
     if point.strategy not in TRAINS:
         counting = ("patch", "stride", "batch_size") if point.t2_train_size else ("patch", "stride")
         training = {name: training[name] for name in counting}
@@ -106,7 +108,7 @@ def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> s
             "t1": _scored(split.t1) if point.strategy in SCORED_ON_T1 else None,
             "t1_training": sorted(split.t1.training) if point.strategy == "augmented" else None,
             "training": training,
-            "network": asdict(settings.network),
+            "network": asdict(network),
             "preparation": asdict(settings.preparation),
             "evaluation": {"surface_distances": settings.evaluation.surface_distances},
             "precision": study.precision,

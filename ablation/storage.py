@@ -1,5 +1,7 @@
 """Object storage: a folder, or a bucket that `pyarrow.fs` can reach."""
 
+import re
+import threading
 import uuid
 from pathlib import Path, PurePosixPath
 
@@ -8,6 +10,9 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 
 from t1t2core.errors import InputError
 from t1t2core.files import write_atomically
+
+ANSWER_SECONDS = 30.0
+"""Within which storage must have taken a small object and given it back."""
 
 
 class Storage:
@@ -31,7 +36,7 @@ class Storage:
             else:
                 self._files, self._root = LocalFileSystem(), self.address
         except (ArrowException, OSError, ValueError) as error:
-            raise InputError(f"storage {address}: {_first_line(error)}") from error
+            raise InputError(f"storage {public(address)}: {_first_line(error)}") from error
 
     @property
     def is_local(self) -> bool:
@@ -44,6 +49,18 @@ class Storage:
         Raises:
             InputError: one of these did not work.
         """
+        failures: list[Exception] = []
+        # Clients of buckets have timeouts of their own, up to a quarter of an hour.
+        attempt = threading.Thread(target=self._try, args=(failures,), daemon=True)
+        attempt.start()
+        attempt.join(ANSWER_SECONDS)
+        if attempt.is_alive():
+            failures.append(TimeoutError(f"no answer within {ANSWER_SECONDS:g} s"))
+        for error in failures:
+            cause = _first_line(error)
+            raise InputError(f"storage {public(self.address)} cannot be used: {cause}") from error
+
+    def _try(self, failures: list[Exception]) -> None:
         name = f"check/{uuid.uuid4().hex}"
         try:
             self.write(name, b"check")
@@ -51,7 +68,7 @@ class Storage:
                 raise OSError("what was read back is not what was written")
             self.delete(name)
         except (ArrowException, OSError) as error:
-            raise InputError(f"storage {self.address} cannot be used: {_first_line(error)}") from error
+            failures.append(error)
 
     def write(self, name: str, content: bytes) -> None:
         """Puts `content` under `name`, over what was there."""
@@ -86,6 +103,11 @@ class Storage:
 
     def _path(self, name: str) -> str:
         return str(PurePosixPath(self._root) / name)
+
+
+def public(address: str) -> str:
+    """The address without the name and secret that it may hold."""
+    return re.sub(r"//[^/@]*@", "//", address)
 
 
 def _first_line(error: Exception) -> str:

@@ -104,7 +104,9 @@ class _Watch(tune.Callback):
         self._line.show()
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
-        self._recorder.finish(self._planned(trial), self.open.pop(trial.trial_id))
+        # The run stays open until it is whole: Ctrl-C may come in between.
+        self._recorder.finish(self._planned(trial), self.open[trial.trial_id])
+        del self.open[trial.trial_id]
         self._result.finished.add(trial.config["key"])
         self._line.done += 1
         self._ended()

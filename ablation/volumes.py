@@ -1,10 +1,11 @@
 """Prepared volumes in object storage: made once for a subject and its settings, reused by every run."""
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,7 +42,8 @@ def prepare_cohort(
     if missing:
         check_cohort(Cohort(name=cohort.name, subjects=tuple(missing), simulated=cohort.simulated))
         _prepare(missing, settings, storage, progress)
-    prepared = {s.name: _load(s, settings, storage) for s in cohort.subjects}
+    # Stored under its content: another cohort may have given the same scans another name.
+    prepared = {s.name: replace(_load(s, settings, storage), name=s.name) for s in cohort.subjects}
     _refuse_misaligned(cohort, prepared.values())
     return prepared
 
@@ -51,10 +53,15 @@ def _prepare(
 ) -> None:
     """In as many processes as there are cores; on this machine, since only it has the scans."""
     workers = min(len(subjects), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_stop_at_once) as pool:
         work = partial(_prepare_one, settings=settings, address=storage.address)
         for done, _ in enumerate(pool.map(work, subjects), start=1):
             progress(done, len(subjects))
+
+
+def _stop_at_once() -> None:
+    """Ctrl-C reaches the workers, too; by default they would go on with the next subject."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _prepare_one(subject: Subject, settings: PreparationSettings, address: str) -> None:

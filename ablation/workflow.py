@@ -10,6 +10,7 @@ import ray
 from mlflow.entities import Run
 
 from ablation.cluster import connect, request_of
+from ablation.encoder_store import EncoderRecipe
 from ablation.estimate import Estimator
 from ablation.fingerprint import digest_of
 from ablation.names import trial_names
@@ -18,6 +19,7 @@ from ablation.pretraining import ensure_encoders
 from ablation.progress import LiveLine, clock
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.report.write import write_results
+from ablation.storage import public
 from ablation.sweep import Recorder, SweepResult, run_sweep
 from ablation.tables import plan_frame, render_plan, subjects_frame, write_table
 from ablation.terminal import FAILED, INTERRUPTED, say, show
@@ -34,7 +36,8 @@ def show_plan(request: Request) -> int:
     recipes = recipes_of(workspace.points, workspace.study)
     plan = make_plan(workspace.points, workspace.study, workspace.known_encoders(recipes))
     recorded = _recorded(workspace)
-    slots = request.max_concurrent or max(1, int(_cores() // workspace.space.resources.cpus))
+    waiting = sum(trial.key not in recorded for trial in plan)
+    slots = max(1, min(request.max_concurrent or int(_cores() // workspace.space.resources.cpus), waiting))
     frame = _write_plan(workspace, plan, recorded)
     show(render_plan(frame, workspace.space.name))
     to_run = frame[frame["status"] == "to_run"]
@@ -47,11 +50,12 @@ def show_plan(request: Request) -> int:
 def run_plan(request: Request) -> int:
     """Runs what is not recorded yet, writes the tables, prints the last of them. Gives the exit status."""
     workspace = open_workspace(request, say)
+    known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
     prepared = _prepare(workspace)
     with connect(workspace.address):
         resources = request_of(workspace.space.resources)
         references = {name: ray.put(subject) for name, subject in prepared.items()}
-        plan = _plan_with_encoders(workspace, references, resources)
+        plan = _plan_with_encoders(workspace, known, references, resources)
         recorded = _recorded(workspace)
         result = _run(workspace, plan, recorded, references, resources)
     return _report(workspace, plan, recorded, result)
@@ -92,10 +96,12 @@ def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
 
 
 def _plan_with_encoders(
-    workspace: Workspace, references: Mapping[str, ray.ObjectRef], resources: dict[str, float]
+    workspace: Workspace,
+    known: Mapping[EncoderRecipe, str],
+    references: Mapping[str, ray.ObjectRef],
+    resources: dict[str, float],
 ) -> list[Trial]:
     recipes = recipes_of(workspace.points, workspace.study)
-    known = workspace.known_encoders(recipes)
     missing = [recipe for recipe in recipes if recipe not in known]
     trained = ensure_encoders(missing, workspace.encoders, references, resources, say)
     return make_plan(workspace.points, workspace.study, {**known, **trained})
@@ -235,7 +241,7 @@ def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResul
 
 
 def _command() -> str:
-    return " ".join(["python -m ablation.run", *sys.argv[1:]])
+    return public(" ".join(["python -m ablation.run", *sys.argv[1:]]))
 
 
 def _cores() -> int:

@@ -87,15 +87,15 @@ class Workspace:
         """Digests of the T1 networks that are there already."""
         given = self.given_encoder()
         if given is not None:
-            self._refuse_leak(given)
+            self._check(given)
             return dict.fromkeys(recipes, given)
         return {recipe: digest for recipe in recipes if (digest := self.encoders.find(recipe))}
 
-    def _refuse_leak(self, digest: str) -> None:
-        """A T1 network must not have seen the T2 test patients, unless the user asks for just that."""
+    def _check(self, digest: str) -> None:
+        """A T1 network must fit, and not have seen the T2 test patients unless the user asks for that."""
+        seen = self.encoders.fetch(digest, self.settings.network).seen
         if self.settings.cohort.overlap == "as_published":
             return
-        seen = self.encoders.fetch(digest, self.settings.network).seen
         folds = {point.fold for point in self.points}
         tested = {name for split in self.study.splits if split.fold in folds for name in split.t2.test}
         if leaked := sorted(seen & tested):
@@ -150,9 +150,11 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
 
 def git_commit() -> str:
     """Commit of the checkout that the code runs from, or `unknown`."""
-    asked = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
+    command, folder = ["git", "rev-parse", "HEAD"], Path(__file__).parent
+    try:
+        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
     return asked.stdout.strip() or "unknown"
 
 
