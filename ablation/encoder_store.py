@@ -29,6 +29,7 @@ class EncoderRecipe:
     Args:
         training: T1 patients it is trained on, sorted.
         validation: T1 patients that choose its best weights, sorted.
+        preparation_version: of the code that prepares the volumes.
         science: version of the code that trains it.
     """
 
@@ -39,6 +40,7 @@ class EncoderRecipe:
     network: NetworkSettings
     pretraining: TrainingSettings
     precision: Precision
+    preparation_version: int
     science: int
 
     @property

@@ -159,7 +159,13 @@ class Ledger:
         return [self._record(run) for run in runs]
 
     def _record(self, run: Run) -> Record:
-        scores = Path(self.client.download_artifacts(run.info.run_id, SCORES)).read_text()
+        try:
+            scores = Path(self.client.download_artifacts(run.info.run_id, SCORES)).read_text()
+        except (MlflowException, OSError) as error:
+            raise InputError(
+                f"the files of run {run.info.run_id} ({run.info.run_name}) are not at "
+                f"{run.info.artifact_uri}; was the output folder moved?"
+            ) from error
         return Record(
             run_id=run.info.run_id,
             experiment_id=run.info.experiment_id,

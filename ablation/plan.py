@@ -1,13 +1,14 @@
 """The plan: every trial of a search space once, with its key."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from ablation.encoder_store import EncoderRecipe, t1_network
 from ablation.fingerprint import digest_of
 from ablation.space import Point
 from t1t2core.cohort.split import FoldSplit, Roles
+from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import Precision, Settings
 from t1t2core.transfer import SCORED_ON_T1, STARTS_PRETRAINED, TRAINS, training_of
 from t1t2core.version import SCIENCE_VERSION
@@ -50,15 +51,17 @@ class Study:
 
     def recipe(self, fold: int) -> EncoderRecipe:
         """Of the T1 network for a fold; folds with the same T1 roles share it."""
-        t1 = self.split(fold).t1
+        t1, pretraining = self.split(fold).t1, self.settings.pretraining
+        precision = self.precision if pretraining.precision == "auto" else pretraining.precision
         return EncoderRecipe(
             cohort_fingerprint=self.cohort_fingerprint,
             training=tuple(sorted(t1.training)),
             validation=tuple(sorted(t1.validation)),
             preparation=self.settings.preparation,
             network=t1_network(self.settings.network),
-            pretraining=self.settings.pretraining,
-            precision=self.precision,
+            pretraining=replace(pretraining, precision=precision),
+            precision=precision,
+            preparation_version=PREPARATION_VERSION,
             science=SCIENCE_VERSION,
         )
 
@@ -110,6 +113,7 @@ def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> s
             "training": training,
             "network": asdict(network),
             "preparation": asdict(settings.preparation),
+            "preparation_version": PREPARATION_VERSION,
             "evaluation": {"surface_distances": settings.evaluation.surface_distances},
             "precision": study.precision,
             "cohort": study.cohort_fingerprint,

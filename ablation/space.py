@@ -58,7 +58,7 @@ No `learning_rate` is that of the settings.
 
 _FACTOR_OF_KEY = {"folds": "fold", "seeds": "seed"}
 _GROUPS = tuple(Settings.__annotations__)
-_TAKEN_NAMES = ("store", "artifacts", "mlflow.db")
+_TAKEN_NAMES = ("store", "artifacts", "mlflow.db", "phantom")
 
 
 def _as_list(value: Any) -> tuple[Any, ...]:

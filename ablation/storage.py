@@ -88,10 +88,10 @@ class Storage:
         return self._files.get_file_info(self._path(name)).type == FileType.File
 
     def names(self, folder: str) -> list[str]:
-        """All objects in `folder`, not in folders under it, sorted."""
+        """All objects in `folder`, not in folders under it, sorted; what was left half-written is none."""
         selector = FileSelector(self._path(folder), allow_not_found=True)
-        found = self._files.get_file_info(selector)
-        return sorted(f"{folder}/{info.base_name}" for info in found if info.type == FileType.File)
+        found = [i.base_name for i in self._files.get_file_info(selector) if i.type == FileType.File]
+        return sorted(f"{folder}/{name}" for name in found if not name.startswith("."))
 
     def modified(self, name: str) -> float:
         """When it was written, seconds since 1970."""

@@ -51,24 +51,29 @@ def run_plan(request: Request) -> int:
     """Runs what is not recorded yet, writes the tables, prints the last of them. Gives the exit status."""
     workspace = open_workspace(request, say)
     known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
-    prepared = _prepare(workspace)
-    with connect(workspace.address):
-        resources = request_of(workspace.space.resources)
-        references = {name: ray.put(subject) for name, subject in prepared.items()}
-        plan = _plan_with_encoders(workspace, known, references, resources)
-        recorded = _recorded(workspace)
-        result = _run(workspace, plan, recorded, references, resources)
+    plan = make_plan(workspace.points, workspace.study, known)
+    recorded: Mapping[str, Run] = {}
+    try:
+        with connect(workspace.address):
+            resources = request_of(workspace.space.resources)
+            prepared = _prepare(workspace)
+            references = {name: ray.put(subject) for name, subject in prepared.items()}
+            plan = _plan_with_encoders(workspace, known, references, resources)
+            recorded = _recorded(workspace)
+            result = _run(workspace, plan, recorded, references, resources)
+    except KeyboardInterrupt:
+        result = SweepResult(interrupted=True)
     return _report(workspace, plan, recorded, result)
 
 
 def pretrain(request: Request) -> int:
     """Trains and publishes the T1 networks that the space's folds need. Gives the exit status."""
     workspace = open_workspace(request, say)
-    prepared = _prepare(workspace)
     folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
     recipes = list(dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds)))
     with connect(workspace.address):
         resources = request_of(workspace.space.resources)
+        prepared = _prepare(workspace)
         references = {name: ray.put(subject) for name, subject in prepared.items()}
         digests = ensure_encoders(recipes, workspace.encoders, references, resources, say)
     for recipe in recipes:

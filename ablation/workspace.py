@@ -128,6 +128,7 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    resolve_precision(settings.pretraining.precision, device, [settings.pretraining.patch])
     study = Study(
         settings=settings,
         precision=resolve_precision(

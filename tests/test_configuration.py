@@ -30,7 +30,7 @@ def test_a_preset_as_it_is(preset: Any) -> None:
 
 
 def test_the_space_over_the_preset_and_the_command_line_over_both() -> None:
-    space = {"training": {"batch_size": 3, "beta1": 0.8}, "network": {"width": 5}}
+    space: dict[str, dict[str, Any]] = {"training": {"batch_size": 3, "beta1": 0.8}, "network": {"width": 5}}
     settings = resolve(space, "training.batch_size=4", "cohort.split_seed=1")
     assert (settings.training.batch_size, settings.training.beta1) == (4, 0.8)
     assert settings.network.width == 5

@@ -26,6 +26,7 @@ RECIPE = EncoderRecipe(
     network=NETWORK,
     pretraining=TrainingSettings(),
     precision="float32",
+    preparation_version=1,
     science=1,
 )
 RESULTS = {"scores": {"best_validation_T1/bone/dsc": 0.5}, "epochs": 3, "total_seconds": 1.5}

@@ -78,12 +78,12 @@ def test_subjects_show_their_sequences_and_their_role_in_each_fold() -> None:
 
 
 def test_subjects_show_how_well_their_ct_lies_and_how_much_tissue_they_have() -> None:
-    frame = subjects()
-    assert frame.loc["P02", "T1_alignment_method"] == "rigid"
-    assert frame.loc["P02", "T1_alignment_ok"]
-    assert frame.loc["P02", ["T1_alignment_nmi", "T2_alignment_nmi"]].tolist() == [0.1, 0.2]
-    assert frame.loc["P02", ["T1_bone_ml", "T2_soft_tissue_ml"]].tolist() == [400.0, 2900.5]
-    assert pd.isna(frame.loc["P01", "T2_bone_ml"])
+    rows = subjects().to_dict("index")
+    assert rows["P02"]["T1_alignment_method"] == "rigid"
+    assert rows["P02"]["T1_alignment_ok"]
+    assert [rows["P02"][f"{sequence}_alignment_nmi"] for sequence in ("T1", "T2")] == [0.1, 0.2]
+    assert (rows["P02"]["T1_bone_ml"], rows["P02"]["T2_soft_tissue_ml"]) == (400.0, 2900.5)
+    assert np.isnan(rows["P01"]["T2_bone_ml"])
 
 
 def test_a_role_that_nobody_gave_is_empty() -> None:

@@ -49,7 +49,7 @@ def test_volumes_come_by_name_in_the_size_asked_for(cohort: Cohort, storage: Sto
     assert list(prepared) == [subject.name for subject in cohort.subjects]
     for subject in prepared.values():
         for sequence in ("T1", "T2"):
-            scan = subject.scan(sequence)  # type: ignore[arg-type]
+            scan = subject.scan(sequence)
             assert scan.image.shape == scan.labels.shape == SETTINGS.grid
             assert set(np.unique(scan.labels)) >= {0, 1, 2}
             assert subject.alignment[sequence].ok

@@ -246,9 +246,9 @@ def test_broken_scans_are_all_named_at_once(session: Session) -> None:
 
     def spoil(subject: str, place: str, change: Callable[[np.ndarray], np.ndarray]) -> None:
         (path,) = heads.glob(f"{subject}/*/*_{place}.nii.gz")
-        scan = nib.load(path)  # type: ignore[attr-defined]
-        new = change(np.asarray(scan.dataobj, dtype=np.float32))  # type: ignore[attr-defined]
-        nib.save(nib.Nifti1Image(new, scan.affine), path)  # type: ignore[attr-defined]
+        scan = nib.Nifti1Image.from_filename(path)
+        new = change(np.asarray(scan.dataobj, dtype=np.float32))
+        nib.Nifti1Image(new, scan.affine).to_filename(path)
 
     def with_nan(voxels: np.ndarray) -> np.ndarray:
         voxels[3, 4, 5] = np.nan
