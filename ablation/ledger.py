@@ -160,7 +160,7 @@ class Ledger:
 
     def _record(self, run: Run) -> Record:
         try:
-            scores = Path(self.client.download_artifacts(run.info.run_id, SCORES)).read_text()
+            scores = Path(self.client.download_artifacts(run.info.run_id, SCORES)).read_text(encoding="utf-8")
         except (MlflowException, OSError) as error:
             raise InputError(
                 f"the files of run {run.info.run_id} ({run.info.run_name}) are not at "

@@ -58,7 +58,7 @@ def fetch_outcome(storage: Storage, key: str, folder: Path) -> dict[str, Any]:
     for name in storage.names(f"{FOLDER}/{key}"):
         (folder / Path(name).name).write_bytes(storage.read(name))
     summary = folder / SUMMARY
-    content = json.loads(summary.read_text())
+    content = json.loads(summary.read_text(encoding="utf-8"))
     summary.unlink()
     return content
 

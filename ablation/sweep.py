@@ -196,6 +196,6 @@ def _short_key(trial: TuneTrial) -> str:
 
 
 def _last_line(trial: TuneTrial) -> str:
-    text = Path(trial.error_file).read_text() if trial.error_file else ""
+    text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else "the worker was lost without a message"

@@ -21,7 +21,7 @@ SEARCH_SPACES = sorted((Path(__file__).parents[1] / "search_spaces").glob("*.yam
 
 def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
     path = folder / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -424,7 +424,7 @@ def test_a_file_name_that_cannot_name_a_folder_needs_a_name_in_the_file(tmp_path
     path = write(tmp_path, OPEN, "my space.yaml")
     with pytest.raises(InputError, match="name: found 'my space'"):
         read_space(path)
-    path.write_text(OPEN + "name: my-space")
+    path.write_text(OPEN + "name: my-space", encoding="utf-8")
     assert read_space(path).name == "my-space"
 
 

@@ -1,5 +1,6 @@
 """The table at the end: each arm at the learning rate that validation chose, its scores those of the test."""
 
+import io
 from typing import Any
 
 import numpy as np
@@ -150,7 +151,7 @@ def test_the_terminal_shows_every_arm_and_says_what_is_undefined() -> None:
     for row in rows:
         if row["class"] == "internal_air":
             row["dsc"] = np.nan
-    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=160, record=True, file=io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
     console.print(render(summarise(table_of(untuned(), rows)), "mine: mean test DSC"))
     text = console.export_text()
     assert "mine: mean test DSC" in text

@@ -108,7 +108,7 @@ def _check(plan: _Plan) -> None:
 def _recorded(folder: Path) -> dict[str, Any]:
     """What the folder says about itself; empty where it is no phantom cohort."""
     try:
-        return dict(json.loads((folder / DESCRIPTION).read_text())["Phantom"])
+        return dict(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["Phantom"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 
@@ -155,8 +155,8 @@ def _write_dataset(folder: Path, plan: _Plan) -> None:
         name, has_t2w = f"sub-{index + 1:0{digits}d}", index in chosen
         _write_subject(folder / name, index, has_t2w, plan)
         rows.append(f"{name}\t{str(has_t2w).lower()}")
-    (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
-    (folder / ".bidsignore").write_text("sub-*/ct/\n")
+    (folder / "participants.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    (folder / ".bidsignore").write_text("sub-*/ct/\n", encoding="utf-8")
     sizes = {
         str(f.relative_to(folder).as_posix()): f.stat().st_size for f in folder.rglob("*") if f.is_file()
     }
@@ -306,4 +306,4 @@ def _write_scan(stem: Path, image: Array, affine: Array, sidecar: dict[str, Any]
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -81,7 +81,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], NetworkSettings]:
                 f"{file}: no such file; weights need the .safetensors file and its .json beside it"
             )
     try:
-        network = NetworkSettings(**json.loads(description.read_text())["network"])
+        network = NetworkSettings(**json.loads(description.read_text(encoding="utf-8"))["network"])
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"{description} does not describe a network: {error}") from error
     state = unpack_weights(path.read_bytes(), source=str(path))
