@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from ablation.ledger import Record
+from ablation.tables import FACTORS
 from t1t2core.evaluation.scores import CLASSES, METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
 
-FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
 WHAT = ["weights", "split", "sequence", "class"]
 COUNTS = ["tp", "fp", "fn"]
 COST = ["epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalone_seconds", "peak_memory_mb"]

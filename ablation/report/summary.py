@@ -4,10 +4,9 @@ import pandas as pd
 from rich.table import Table
 
 from ablation.names import arm_name
-from ablation.report.results import FACTORS
+from ablation.tables import ARM, FACTORS
 from t1t2core.evaluation.scores import METRICS
 
-ARM = ["strategy", "tuned_layers", "fusion", "t2_train_size"]
 TISSUES = ["bone", "soft_tissue", "air"]
 SHOWN = [*TISSUES, "internal_air"]
 

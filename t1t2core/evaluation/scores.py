@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from t1t2core.preparation.labels import IGNORED
+
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 """What is scored, in the order of the study's tables; `internal_air` is air inside the head's hull."""
 LABELS = {"air": 0, "soft_tissue": 1, "bone": 2}
-IGNORED = 255
 METRICS = ("precision", "recall", "dsc", "jsc")
 
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-IGNORED = 255
-"""Label of voxels that neither train nor score."""
+from t1t2core.preparation.labels import IGNORED
+
 SMOOTHING = 1e-5
 """Keeps the soft Dice of an absent class defined; MONAI's default for the same purpose."""
 
