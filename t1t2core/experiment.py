@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -115,6 +115,28 @@ class Experiment:
     def finished(self) -> bool:
         """Whether nothing is left to train."""
         return self.fit is None or self.fit.stop_reason is not None
+
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """The trained tensors that did best on validation so far, by name."""
+        return self._best
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs to go on bit for bit (on a CPU)."""
+        return {
+            "fit": None if self.fit is None else self.fit.state(),
+            "best": self._best,
+            "best_dice": self._best_dice,
+            "epoch_seconds": self.epoch_seconds,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over what another experiment of the same trial had got to."""
+        if self.fit is not None:
+            self.fit.restore(state["fit"])
+        self._best = {name: tensor.to(self.compute.device) for name, tensor in state["best"].items()}
+        self._best_dice = state["best_dice"]
+        self.epoch_seconds = list(state["epoch_seconds"])
 
     def run_epoch(self) -> EpochResult:
         """Trains one epoch and, every `validate_every` of them and after the last, measures validation."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from t1t2core.experiment import EpochResult, Experiment, Outcome
 from t1t2core.network.base import Network
@@ -36,12 +37,29 @@ class StagedExperiment:
         if self._second is None:
             result = self._alone.run_epoch()
             if self._alone.finished:
-                self._hybrid.freeze_dedicated(self._alone.score().weights)
-                self._second = self._make(self._hybrid)
+                self._second = self._start_second()
             return result
         result = self._second.run_epoch()
         before = len(self._alone.epoch_seconds)
         return replace(result, report=replace(result.report, epoch=before + result.report.epoch))
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs, of both stages."""
+        return {
+            "alone": self._alone.state(),
+            "second": None if self._second is None else self._second.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Takes over what another experiment of the same trial had got to."""
+        self._alone.restore(state["alone"])
+        if state["second"] is not None:
+            self._second = self._start_second()
+            self._second.restore(state["second"])
+
+    def _start_second(self) -> Experiment:
+        self._hybrid.freeze_dedicated(self._alone.best_weights)
+        return self._make(self._hybrid)
 
     def score(self) -> Outcome:
         """Scores of the hybrid; epochs and seconds of both stages."""

@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -114,6 +114,33 @@ class Fit:
         elif self.settings.max_epochs is not None and self.epoch >= self.settings.max_epochs:
             self.stop_reason = "max_epochs"
 
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs; the order of the patches follows from the number of steps."""
+        optimiser = self.optimiser.state_dict()
+        return {
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "stop_reason": self.stop_reason,
+            "network": self.network.trained_state(),
+            "moments": [optimiser["state"][number] for number in sorted(optimiser["state"])],
+            "groups": optimiser["param_groups"],
+            "schedule": self.schedule.state_dict(),
+            "early_stop": self.early_stop.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on where another training of the same trial had got to."""
+        self.epoch, self.steps, self.stop_reason = state["epoch"], state["steps"], state["stop_reason"]
+        self.network.load_state_dict(state["network"], strict=False)
+        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
+        moments = [
+            {name: _like(parameter, value) for name, value in values.items()}
+            for parameter, values in zip(parameters, state["moments"], strict=False)
+        ]
+        self.optimiser.load_state_dict({"state": dict(enumerate(moments)), "param_groups": state["groups"]})
+        self.schedule.load_state_dict(state["schedule"])
+        self.early_stop.restore(state["early_stop"])
+
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         labels = torch.cat([self.patches.label(n) for n in numbers]).to(self.compute.device)
         if self.steps <= PLAIN_BATCHES:
@@ -149,6 +176,11 @@ class Fit:
         if self.settings.max_steps is not None:
             return self.settings.max_steps
         return self.steps_per_epoch * (self.settings.max_epochs or 1)
+
+
+def _like(parameter: Tensor, value: Tensor) -> Tensor:
+    """In the parameter's order in memory, which the fused optimiser relies on."""
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _make_optimiser(network: Network, settings: TrainingSettings, learning_rate: float) -> Adam:

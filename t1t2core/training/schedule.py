@@ -56,3 +56,11 @@ class EarlyStop:
         else:
             self.waited += 1
         return self.patience is not None and self.waited >= self.patience
+
+    def state(self) -> dict[str, float]:
+        """What `restore` needs."""
+        return {"best": self.best, "waited": self.waited}
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Goes on counting where another had got to."""
+        self.best, self.waited = state["best"], int(state["waited"])
