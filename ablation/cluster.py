@@ -63,3 +63,10 @@ def request_of(resources: Resources) -> dict[str, float]:
         if amount > has:
             raise InputError(f"resources.{name}s: a trial asks for {amount:g}, the cluster has {has:g}")
     return wanted
+
+
+def slots_of(request: dict[str, float]) -> int:
+    """How many trials that ask for this fit into the cluster at once, at least one."""
+    there = ray.cluster_resources()
+    fitting = [there.get(name.upper(), 0.0) // amount for name, amount in request.items() if amount]
+    return max(1, int(min(fitting, default=1)))

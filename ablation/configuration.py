@@ -1,5 +1,7 @@
 """The settings of a run: a preset, the space's own over it, the command line's over both."""
 
+import math
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from difflib import get_close_matches
@@ -37,6 +39,7 @@ def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: 
         else:
             groups[group][name] = value
             places[group, name] = place
+    findings += [f"{places[spot]}: not a finite number" for spot in places if _is_endless(groups, spot)]
     settings = _validate(groups, places, findings)
     if findings or settings is None:
         raise InputError.collect("these settings cannot be used:", findings)
@@ -80,6 +83,12 @@ def _parse(override: str, findings: list[str]) -> tuple[str, str, str, Any]:
     return f"--set {override}", group, name, value
 
 
+def _is_endless(groups: Groups, spot: tuple[str, str]) -> bool:
+    """Is the value infinite or NaN? No setting has a use for that, and no key can be made of it."""
+    value = groups[spot[0]][spot[1]]
+    return isinstance(value, float) and not math.isfinite(value)
+
+
 def _unknown(groups: Groups, group: str, name: str) -> str | None:
     if group not in groups:
         return f"no such group of settings; there are {', '.join(groups)}{_nearest(group, groups)}"
@@ -102,7 +111,7 @@ def _validate(groups: Groups, places: dict[tuple[str, str], str], findings: list
             place = places.get((group, name), f"{group}.{name}" if name else group)
             message = item["msg"].removeprefix("Value error, ")
             findings.append(
-                f"{place}: {message} (found {item['input']!r})" if name else f"{place}: {message}"
+                f"{place}: {message} (found {reprlib.repr(item['input'])})" if name else f"{place}: {message}"
             )
     return None
 

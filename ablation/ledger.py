@@ -16,8 +16,10 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 from sqlalchemy.exc import SQLAlchemyError
 
+from ablation.driver import DRIVER, beat, is_live, this_driver
 from t1t2core.errors import InputError
 
 PAGE = 1000
@@ -29,6 +31,8 @@ SHORT_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_T
 """While a server is asked for the first time: one that is not there should be known at once."""
 LONGEST_CAUSE = 500
 """Characters of an error that a tag keeps."""
+ERROR_FILE = "error.txt"
+"""Artifact of a failed trial: the whole traceback."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,14 @@ class Ledger:
             cause = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise InputError(f"tracking address {tracking_uri} does not answer as MLflow: {cause}") from error
 
+    def answers(self) -> bool:
+        """Whether the record can be asked just now."""
+        try:
+            self.client.search_experiments(max_results=1)
+        except (MlflowException, OSError):
+            return False
+        return True
+
     def experiment(self, name: str) -> str:
         """Identifier of the experiment of this name, made if need be."""
         found = self.client.get_experiment_by_name(name)
@@ -103,12 +115,23 @@ class Ledger:
             found.setdefault(run.data.tags["trial_key"], run)
         return found
 
-    def clear_unfinished(self, keys: Iterable[str]) -> None:
-        """Removes the runs of these trials that never finished: broken off, failed or left RUNNING."""
+    def clear_unfinished(self, keys: Iterable[str], lease_seconds: float) -> None:
+        """Removes the runs of these trials that never finished and that no driver is at work on."""
         wanted = set(keys)
         for run in self._trials("attributes.status != 'FINISHED'"):
-            if run.data.tags["trial_key"] in wanted:
+            running = run.info.status == "RUNNING" and is_live(run.data.tags, lease_seconds)
+            if run.data.tags["trial_key"] in wanted and not running:
                 self.client.delete_run(run.info.run_id)
+
+    def runs_of(self, key: str) -> list[Run]:
+        """The trial's runs that are FINISHED or RUNNING, by run id."""
+        runs = self._trials(f"tags.trial_key = '{key}'")
+        counting = [run for run in runs if run.info.status in ("FINISHED", "RUNNING")]
+        return sorted(counting, key=lambda run: str(run.info.run_id))
+
+    def beat(self, run_id: str) -> None:
+        """Says that this driver is still at work on a run."""
+        self.client.log_batch(run_id, tags=_tags(beat()))
 
     def start_trial(
         self,
@@ -119,8 +142,8 @@ class Ledger:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
     ) -> str:
-        """A nested run, RUNNING."""
-        all_tags = {KIND: "trial", "mlflow.parentRunId": parent, **_origin(), **tags}
+        """A nested run, RUNNING, with this driver's heartbeat."""
+        all_tags = {KIND: "trial", "mlflow.parentRunId": parent, **_origin(), **beat(), **tags}
         run_id = self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         return run_id
@@ -140,19 +163,30 @@ class Ledger:
         self.client.log_batch(run_id, tags=_tags(tags))
         self.client.set_terminated(run_id, "FINISHED")
 
-    def fail_trial(self, run_id: str, cause: str) -> None:
-        """Ends a run as FAILED with the last line of its error."""
+    def fail_trial(self, run_id: str, cause: str, traceback: str) -> None:
+        """Ends a run as FAILED with the last line of its error as a tag and all of it as an artifact."""
+        self.client.log_text(run_id, traceback, ERROR_FILE)
         self.client.set_tag(run_id, "error", cause[:LONGEST_CAUSE])
         self.client.set_terminated(run_id, "FAILED")
 
-    def stop_trial(self, run_id: str) -> None:
-        """Ends a run that was interrupted; it is replaced when the command is given again."""
-        if self.client.get_run(run_id).info.status == "RUNNING":
-            self.client.set_terminated(run_id, "KILLED")
+    def stop_trials(self) -> None:
+        """Ends this driver's runs that are still under way; they are replaced when it is asked again."""
+        for run in self._trials("attributes.status = 'RUNNING'"):
+            if run.data.tags.get(DRIVER) == this_driver():
+                self.client.set_terminated(run.info.run_id, "KILLED")
 
-    def remove(self, run: Run) -> None:
+    def has_run(self, run_id: str) -> bool:
+        """Whether the run is in the record and nobody has removed it."""
+        try:
+            return str(self.client.get_run(run_id).info.lifecycle_stage) == "active"
+        except MlflowException as error:
+            if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                return False
+            raise
+
+    def remove(self, run_id: str) -> None:
         """Takes a run out of the record."""
-        self.client.delete_run(run.info.run_id)
+        self.client.delete_run(run_id)
 
     def records(self, runs: Iterable[Run]) -> list[Record]:
         """The records of these finished runs."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.ledger import SCORES
-from ablation.pictures import draw_confusion, draw_slices
+from ablation.pictures import SLICES, draw_confusion, draw_slices, pack_slices
 from ablation.plan import Trial
 from ablation.storage import Storage
 from t1t2core.evaluation.scores import METRICS
@@ -38,15 +38,21 @@ class Cost:
 
 
 def write_outcome(
-    storage: Storage, trial: Trial, experiment: AnyExperiment, outcome: Outcome, cost: Cost
+    storage: Storage,
+    trial: Trial,
+    experiment: AnyExperiment,
+    outcome: Outcome,
+    cost: Cost,
+    history: list[dict[str, float]],
 ) -> None:
-    """Puts the files of a finished trial into storage."""
+    """Puts the files of a finished trial into storage; `history` has the metrics of each epoch."""
     about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}
     files = {
         "weights.safetensors": pack_weights(outcome.weights, about),
         "confusion_matrix.png": draw_confusion(experiment, outcome),
         **draw_slices(experiment, outcome),
-        SUMMARY: _json(_summary(outcome, cost)),
+        SLICES: pack_slices(experiment, outcome),
+        SUMMARY: _json({**_summary(outcome, cost), "history": history}),
         SCORES: _json([asdict(score) for score in outcome.scores]),
     }
     for name, content in files.items():

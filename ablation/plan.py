@@ -59,7 +59,9 @@ class Study:
             validation=tuple(sorted(t1.validation)),
             preparation=self.settings.preparation,
             network=t1_network(self.settings.network),
-            pretraining=replace(pretraining, precision=precision),
+            pretraining=replace(
+                pretraining, precision=precision, batch_size_of_concatenation=None, hybrid_steps_factor=1
+            ),
             precision=precision,
             preparation_version=PREPARATION_VERSION,
             science=SCIENCE_VERSION,
@@ -97,7 +99,8 @@ def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> s
     training = asdict(training_of(point.strategy, point.fusion, settings))
     del training["learning_rate"]  # the factor's value counts
     del training["precision"]  # the resolved one counts
-    del training["batch_size_of_concatenation"]  # resolved by `training_of`
+    for resolved in ("batch_size_of_concatenation", "hybrid_steps_factor"):
+        del training[resolved]  # by `training_of`
     network = settings.network if point.strategy == "hybrid" else t1_network(settings.network)
     if point.strategy not in TRAINS:
         counting = ("patch", "stride", "batch_size") if point.t2_train_size else ("patch", "stride")

@@ -49,7 +49,8 @@ def ensure_encoders(
         done, pending = ray.wait(pending, timeout=POLL_SECONDS)
         for trained in ray.get(done):
             weights = {name: torch.from_numpy(array.copy()) for name, array in trained.weights.items()}
-            digest = store.publish(weights, trained.recipe, trained.results)
+            # Another driver may have published one meanwhile; all trials are to start from the same.
+            digest = store.find(trained.recipe) or store.publish(weights, trained.recipe, trained.results)
             digests[trained.recipe] = digest
             dice = trained.results["scores"]
             say(f"T1 network {digest[:12]}: validation DSC on T1, " + _dice(dice))

@@ -1,5 +1,6 @@
 """The search space: which points of the study's factors to try, as a YAML file says it."""
 
+import math
 import re
 import reprlib
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,8 @@ from pydantic import (
 )
 
 from ablation.yaml_loader import PlainLoader
+from t1t2core.cohort.names import is_reserved
+from t1t2core.cohort.text import is_there, read_text
 from t1t2core.errors import InputError
 from t1t2core.network.fusion import Fusion
 from t1t2core.settings import Settings
@@ -60,6 +63,18 @@ _FACTOR_OF_KEY = {"folds": "fold", "seeds": "seed"}
 _GROUPS = tuple(Settings.__annotations__)
 _TAKEN_NAMES = ("store", "artifacts", "mlflow.db", "phantom")
 
+MOST_BYTES = 200_000
+"""Of a file: larger ones are no search spaces, and reading them as YAML would take minutes."""
+
+MOST_POINTS = 100_000
+"""Combinations of factors in a space: more is a slip, and their list alone would fill the memory."""
+
+MOST_FINDINGS = 50
+"""Lines of a message; what is wrong beyond them is counted."""
+
+LONGEST_KEY = 60
+"""Characters of a key that messages show."""
+
 
 def _as_list(value: Any) -> tuple[Any, ...]:
     """One value stands for a list of it."""
@@ -67,8 +82,10 @@ def _as_list(value: Any) -> tuple[Any, ...]:
 
 
 def _not_taken(name: str) -> str:
-    if name.lower() in _TAKEN_NAMES:
+    if name.lower() in _TAKEN_NAMES or name.lower().startswith("mlflow.db"):
         raise ValueError("stands beside the space's folder already")
+    if is_reserved(name):
+        raise ValueError("no folder of this name can be made everywhere")
     return name
 
 
@@ -95,6 +112,22 @@ class Resources(_Strict):
     gpus: Literal["auto"] | _Accelerators = "auto"
 
 
+class Recovery(_Strict):
+    """What is done about losses: none of this changes a result.
+
+    Args:
+        retries: times that a trial which raised an error is tried again.
+        stop_after: trials in a row that fail with the same error end the sweep.
+        checkpoint_seconds: least time between two checkpoints of a trial; null writes none.
+        lease_seconds: without a heartbeat for so long, a driver on another machine counts as gone.
+    """
+
+    retries: Annotated[int, Field(ge=0)] = 2
+    stop_after: Annotated[int, Field(ge=1)] = 5
+    checkpoint_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = 30.0
+    lease_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
+
+
 class Search(_Strict):
     """How points are chosen from the space: `grid` takes them all."""
 
@@ -119,6 +152,7 @@ class _File(_Factors):
     name: _FolderName
     arms: Annotated[list[_Factors], Field(min_length=1)]
     resources: Resources = Resources()
+    recovery: Recovery = Recovery()
     search: Search = Search()
 
 
@@ -144,6 +178,7 @@ class Space:
         arms: in the order of the file.
         settings: groups of `t1t2core.settings.Settings` as the file has them, values not yet checked.
         resources: of each trial.
+        recovery: what is done about losses.
         search: how points are chosen.
         source: the file.
     """
@@ -152,6 +187,7 @@ class Space:
     arms: tuple[Arm, ...]
     settings: dict[str, dict[str, Any]]
     resources: Resources
+    recovery: Recovery
     search: Search
     source: Path
 
@@ -244,16 +280,31 @@ def read_space(path: Path) -> Space:
     rest = {key: value for key, value in document.items() if key not in _GROUPS}
     findings += [*_misfits(_FILE, rest), *_misfits(_SETTINGS, groups), *_misplaced(rest)]
     if findings:
-        raise InputError.collect(f"search space {path} cannot be used:", list(dict.fromkeys(findings)))
+        raise _refusal(path, findings)
     file = _File.model_validate(rest)
+    arms = tuple(_merge(file, arm) for arm in file.arms)
+    if (points := sum(map(_count, arms))) > MOST_POINTS:
+        raise _refusal(path, [f"arms: {points:,} combinations of factors; at most {MOST_POINTS:,}"])
     return Space(
         name=file.name,
-        arms=tuple(_merge(file, arm) for arm in file.arms),
+        arms=arms,
         settings=groups,
         resources=file.resources,
+        recovery=file.recovery,
         search=file.search,
         source=path,
     )
+
+
+def _refusal(path: Path, findings: list[str]) -> InputError:
+    different = list(dict.fromkeys(findings))
+    more = [f"and {len(different) - MOST_FINDINGS} more"] if len(different) > MOST_FINDINGS else []
+    return InputError.collect(f"search space {path} cannot be used:", different[:MOST_FINDINGS] + more)
+
+
+def _count(arm: Arm) -> int:
+    """Combinations of an arm's values, those that compute the same counted each."""
+    return math.prod(max(1, len(getattr(arm, key) or ())) for key in _FACTOR_KEYS)
 
 
 def _merge(top: _Factors, arm: _Factors) -> Arm:
@@ -275,11 +326,12 @@ def _uses(strategy: str, key: str) -> bool:
 
 _ARM_KEYS = tuple(_Factors.model_fields)
 _FACTOR_KEYS = tuple(key for key in _ARM_KEYS if key != "strategy")
-_TOP_KEYS = ("name", "arms", *_ARM_KEYS, *_GROUPS, "resources", "search")
+_TOP_KEYS = ("name", "arms", *_ARM_KEYS, *_GROUPS, "resources", "recovery", "search")
 _KEYS_IN: dict[str, tuple[str, ...]] = {
     "": _TOP_KEYS,
     "arms": _ARM_KEYS,
     "resources": tuple(Resources.model_fields),
+    "recovery": tuple(Recovery.model_fields),
     "search": tuple(Search.model_fields),
 }
 
@@ -293,7 +345,7 @@ _NAMES_FOR: dict[str, tuple[str, ...]] = {
 }
 _ALLOWED = {
     "name": "up to 100 of letters, digits, '.', '_' and '-', beginning with a letter, a digit or '_', "
-    f"and none of {', '.join(_TAKEN_NAMES)}",
+    f"and none of {', '.join(_TAKEN_NAMES)}, nor a device's name such as con",
     "arms": "a list of one or more arms, each with keys and values, such as `- strategy: open`",
     "strategy": "one of " + ", ".join(_STRATEGIES),
     "tuned_layers": f"one or more of fc, 3, 6, 9, 12, 15, 18, and {ALL_LAYERS}, which is the strategy open",
@@ -305,6 +357,11 @@ _ALLOWED = {
     "resources": "a mapping with the keys cpus and gpus",
     "cpus": "a number above 0",
     "gpus": "auto, or a number, 0 or more",
+    "recovery": "a mapping with keys of " + ", ".join(Recovery.model_fields),
+    "retries": "a whole number, 0 or more",
+    "stop_after": "a whole number, 1 or more",
+    "checkpoint_seconds": "a number, 0 or more, or null for no checkpoints",
+    "lease_seconds": "a number above 0",
     "search": "a mapping with the key method",
     "method": "grid, which tries every point; there is no other method",
 } | dict.fromkeys(_GROUPS, "settings with their values, such as `training: {max_epochs: 3}`")
@@ -365,9 +422,16 @@ def _place(loc: tuple[int | str, ...], document: Any) -> str:
             place += f"[{part}]"
             document = document[part]
         elif isinstance(document, dict) and (part in document or part == absent):
-            place += f".{part}" if place else str(part)
+            place += f".{_shown(part)}" if place else _shown(part)
             document = document.get(part)
     return place
+
+
+def _shown(key: object) -> str:
+    """A key as messages have it: a text as it is, if that can be printed on a line."""
+    if isinstance(key, str) and len(key) <= LONGEST_KEY and key.isprintable():
+        return key
+    return reprlib.repr(key)
 
 
 def _misplaced(document: dict[str, Any]) -> list[str]:
@@ -406,19 +470,17 @@ def _users(key: str) -> str:
 
 def _document(path: Path) -> tuple[dict[str, Any], list[str]]:
     """What is in the file, as plain values; and a line for each key that is there twice."""
+    if not is_there(path):
+        raise InputError(f"search space {path} is not there{_nearest_files(path)}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"search space {path} is not there{_nearest_files(path)}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"search space {path} cannot be read: {error}") from None
+        text = read_text(path, most_bytes=MOST_BYTES)
+    except InputError as error:
+        raise InputError(f"search space {path}: {error}") from None
     try:
         loader = PlainLoader(text)
         document = loader.get_single_data()
     except yaml.YAMLError as error:
         raise InputError(f"search space {path} is not YAML: {error}") from None
-    except RecursionError:
-        raise InputError(f"search space {path} is nested too deeply") from None
     if not isinstance(document, dict):
         found = "nothing" if document is None else reprlib.repr(document)
         raise InputError(f"search space {path}: found {found}; allowed: keys and values, at least `arms`")
@@ -428,7 +490,8 @@ def _document(path: Path) -> tuple[dict[str, Any], list[str]]:
 def _nearest_files(path: Path) -> str:
     """A question that offers files with a name like that of `path`, or else the files that are there."""
     folders = dict.fromkeys([path.parent, Path("search_spaces"), _OWN_SPACES])
-    files = {file.resolve(): file for folder in reversed(folders) for file in folder.glob("*.y*ml")}
+    found = (file for folder in reversed(folders) for file in folder.glob("*.y*ml") if file.is_file())
+    files = {file.resolve(): file for file in found}
     by_name = {file.stem: file for file in files.values()}
     near = get_close_matches(path.stem, by_name, n=3)
     if near:

@@ -2,8 +2,11 @@
 
 import re
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from pyarrow import ArrowException
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
@@ -11,8 +14,19 @@ from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
 from t1t2core.errors import InputError
 from t1t2core.files import write_atomically
 
+T = TypeVar("T")
+
 ANSWER_SECONDS = 30.0
 """Within which storage must have taken a small object and given it back."""
+PATIENCE_SECONDS = 120.0
+"""How long a bucket that does not answer in mid-run is asked again."""
+FIRST_PAUSE_SECONDS = 1.0
+FINAL = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
+"""Answers of a bucket that asking again does not change."""
+
+
+class StorageUnavailableError(OSError):
+    """Object storage did not answer for `PATIENCE_SECONDS`."""
 
 
 class Storage:
@@ -63,43 +77,69 @@ class Storage:
     def _try(self, failures: list[Exception]) -> None:
         name = f"check/{uuid.uuid4().hex}"
         try:
-            self.write(name, b"check")
-            if self.read(name) != b"check":
+            self._write(name, b"check")
+            if self._read(name) != b"check":
                 raise OSError("what was read back is not what was written")
-            self.delete(name)
+            self._files.delete_file(self._path(name))
         except (ArrowException, OSError) as error:
             failures.append(error)
 
     def write(self, name: str, content: bytes) -> None:
         """Puts `content` under `name`, over what was there."""
+        self._patiently(lambda: self._write(name, content))
+
+    def read(self, name: str) -> bytes:
+        """What is under `name`; FileNotFoundError if nothing is."""
+        return self._patiently(lambda: self._read(name))
+
+    def has(self, name: str) -> bool:
+        """Whether something is under `name`."""
+        return self._patiently(lambda: self._files.get_file_info(self._path(name)).type == FileType.File)
+
+    def names(self, folder: str) -> list[str]:
+        """All objects in `folder`, not in folders under it, sorted; what was left half-written is none."""
+        selector = FileSelector(self._path(folder), allow_not_found=True)
+        infos = self._patiently(lambda: self._files.get_file_info(selector))
+        found = [info.base_name for info in infos if info.type == FileType.File]
+        return sorted(f"{folder}/{name}" for name in found if not name.startswith("."))
+
+    def modified(self, name: str) -> float:
+        """When it was written, seconds since 1970."""
+        return self._patiently(lambda: self._files.get_file_info(self._path(name)).mtime_ns / 1e9)
+
+    def delete(self, name: str) -> None:
+        """Removes what is under `name`."""
+        self._patiently(lambda: self._files.delete_file(self._path(name)))
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Asks a bucket that does not answer again, at growing intervals; a folder is asked once."""
+        pause, gives_up = FIRST_PAUSE_SECONDS, time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return work()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                if self.is_local or any(answer in str(error) for answer in FINAL):
+                    raise
+                if time.monotonic() + pause > gives_up:
+                    raise StorageUnavailableError(
+                        f"storage {public(self.address)} has not answered for {PATIENCE_SECONDS:g} s: "
+                        f"{_first_line(error)}"
+                    ) from error
+            time.sleep(pause)
+            pause *= 2
+
+    def _write(self, name: str, content: bytes) -> None:
         if self.is_local:
             write_atomically(Path(self._path(name)), content)
         else:
             with self._files.open_output_stream(self._path(name)) as stream:
                 stream.write(content)
 
-    def read(self, name: str) -> bytes:
-        """What is under `name`; FileNotFoundError if nothing is."""
+    def _read(self, name: str) -> bytes:
         with self._files.open_input_stream(self._path(name)) as stream:
             return stream.read()
-
-    def has(self, name: str) -> bool:
-        """Whether something is under `name`."""
-        return self._files.get_file_info(self._path(name)).type == FileType.File
-
-    def names(self, folder: str) -> list[str]:
-        """All objects in `folder`, not in folders under it, sorted; what was left half-written is none."""
-        selector = FileSelector(self._path(folder), allow_not_found=True)
-        found = [i.base_name for i in self._files.get_file_info(selector) if i.type == FileType.File]
-        return sorted(f"{folder}/{name}" for name in found if not name.startswith("."))
-
-    def modified(self, name: str) -> float:
-        """When it was written, seconds since 1970."""
-        return self._files.get_file_info(self._path(name)).mtime_ns / 1e9
-
-    def delete(self, name: str) -> None:
-        """Removes what is under `name`."""
-        self._files.delete_file(self._path(name))
 
     def _path(self, name: str) -> str:
         return str(PurePosixPath(self._root) / name)

@@ -1,22 +1,20 @@
 """Ray Tune runs the trials of a plan; what they report goes to the record as it comes."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from mlflow.entities import Run
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
-from ablation.ledger import Ledger
-from ablation.outcome import fetch_outcome, has_outcome, remove_outcome
+from ablation.failures import Failures, Verdict, read_failure
+from ablation.feed import Feed
 from ablation.plan import Trial
 from ablation.progress import LiveLine
-from ablation.storage import Storage
+from ablation.recorder import Recorder
+from ablation.space import Recovery
 from ablation.trial import Shared, TrialRunner
-from t1t2core.settings import Settings
 
 
 @dataclass
@@ -24,105 +22,80 @@ class SweepResult:
     """How the trials ended.
 
     Args:
-        finished: keys of those recorded now.
-        failed: name and cause of those that were not.
+        finished: keys of those that this run trained to an end.
+        reused: keys of those that were recorded by others meanwhile.
+        failed: name and cause of those that failed.
+        not_started: names of those that were never run to an end.
+        stopped: why the sweep was ended early.
         interrupted: the user stopped it.
     """
 
     finished: set[str] = field(default_factory=set)
+    reused: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    not_started: list[str] = field(default_factory=list)
+    stopped: str = ""
     interrupted: bool = False
 
 
-@dataclass(frozen=True)
-class Recorder:
-    """Writes trials into one plan's parent run.
-
-    Args:
-        tags: that every trial of the run gets.
-        names: of the trials, by key.
-        replaces: runs that recorded the same keys before, where they are run again.
-    """
-
-    ledger: Ledger
-    storage: Storage
-    experiment_id: str
-    parent: str
-    settings: Settings
-    tags: dict[str, str]
-    names: dict[str, str]
-    replaces: Mapping[str, Run]
-
-    def start(self, trial: Trial) -> str:
-        """Opens the trial's run."""
-        assert trial.key is not None
-        params = {name: value for name, value in trial.factors.items() if value is not None}
-        for group, values in asdict(self.settings).items():
-            params |= {f"{group}.{name}": value for name, value in values.items()}
-        tags = {**self.tags, "trial_key": trial.key, "encoder_digest": trial.encoder or ""}
-        return self.ledger.start_trial(
-            self.experiment_id, self.parent, self.names[trial.key], params=params, tags=tags
-        )
-
-    def finish(self, trial: Trial, run_id: str) -> None:
-        """Delivers what the worker left in storage, then removes it there."""
-        assert trial.key is not None
-        with tempfile.TemporaryDirectory() as folder:
-            summary = fetch_outcome(self.storage, trial.key, Path(folder))
-            tags = {"stop_reason": summary["stop_reason"]}
-            self.ledger.finish_trial(run_id, summary["metrics"], tags, Path(folder), step=summary["epochs"])
-        if trial.key in self.replaces:
-            self.ledger.remove(self.replaces[trial.key])
-        remove_outcome(self.storage, trial.key)
-
-
 class _Watch(tune.Callback):
-    """Follows Tune: opens, feeds and closes runs, and keeps the live line true."""
+    """Follows Tune: records what trials report, decides about failures, keeps the live line true."""
 
     def __init__(
-        self, trials: dict[str, Trial], recorder: Recorder, line: LiveLine, result: SweepResult
+        self,
+        trials: dict[str, Trial],
+        recorder: Recorder,
+        feed: Feed,
+        recovery: Recovery,
+        line: LiveLine,
+        result: SweepResult,
     ) -> None:
-        self._trials, self._recorder, self._line, self._result = trials, recorder, line, result
-        self.open: dict[str, str] = {}
+        self._trials, self._recorder, self._feed = trials, recorder, feed
+        self._failures = Failures(recovery)
+        self._line, self._result = line, result
 
     def __getstate__(self) -> dict[str, Any]:
         # Tune pickles its callbacks to restore an experiment; this one is never restored.
         return {}
 
     def on_trial_start(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
-        self.open[trial.trial_id] = self._recorder.start(self._planned(trial))
         self._line.running += 1
         self._line.show()
 
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **_: Any
     ) -> None:
-        metrics = dict(result["metrics"])
-        if metrics:
-            epoch = int(metrics.pop("epoch"))
-            self._recorder.ledger.log(self.open[trial.trial_id], metrics, epoch)
+        self._recorder.log_epochs(trial.config["key"], result["history"])
         self._line.show()
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
-        # The run stays open until it is whole: Ctrl-C may come in between.
-        self._recorder.finish(self._planned(trial), self.open[trial.trial_id])
-        del self.open[trial.trial_id]
-        self._result.finished.add(trial.config["key"])
+        key = trial.config["key"]
+        self._recorder.finish(self._trials[key])
+        self._feed.ended(key)
+        self._failures.succeeded()
+        self._result.finished.add(key)
         self._line.done += 1
-        self._ended()
+        self._line.running -= 1
+        self._line.show()
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
-        cause = _last_line(trial)
-        if run_id := self.open.pop(trial.trial_id, None):
-            self._recorder.ledger.fail_trial(run_id, cause)
-        self._result.failed[self._recorder.names[trial.config["key"]]] = cause
-        self._line.failed += 1
-        self._ended()
-
-    def _planned(self, trial: TuneTrial) -> Trial:
-        return self._trials[trial.config["key"]]
-
-    def _ended(self) -> None:
+        key, gpus = trial.config["key"], trial.config["gpu"]
+        failure = read_failure(trial)
+        verdict = self._failures.judge(key, failure, gpus)
+        if verdict is Verdict.GIVE_UP:
+            self._recorder.fail(self._trials[key], failure.cause, failure.traceback)
+            self._result.failed[self._recorder.names[key]] = failure.cause
+            self._line.failed += 1
+            self._feed.ended(key)
+            if reason := self._failures.given_up(failure):
+                self._result.stopped = reason
+                self._feed.stop()
+        elif verdict is Verdict.WITH_MORE_OF_THE_GPU:
+            more = min(1.0, 2 * gpus)
+            self._recorder.tag(key, "out_of_memory", f"with {gpus:g} of a GPU, tried again with {more:g}")
+            self._feed.again(self._trials[key], more)
+        else:
+            self._feed.again(self._trials[key])
         self._line.running -= 1
         self._line.show()
 
@@ -132,46 +105,45 @@ def run_sweep(
     shared: Shared,
     recorder: Recorder,
     request: dict[str, float],
+    recovery: Recovery,
     line: LiveLine,
     *,
-    max_concurrent: int | None,
+    slots: int,
 ) -> SweepResult:
-    """Runs the trials, as many at once as the resources allow, and records each as it ends.
+    """Runs the trials and records each as it ends.
 
     Args:
         request: processors and GPUs of a trial, as `ablation.cluster.request_of` gives it.
+        slots: trials at once.
     """
     result = SweepResult()
-    waiting = [trial for trial in trials if trial.key and has_outcome(recorder.storage, trial.key)]
-    for trial in waiting:
-        recorder.finish(trial, recorder.start(trial))
-        result.finished.add(trial.key or "")
+
+    def recorded(trial: Trial, here: bool) -> None:
+        (result.finished if here else result.reused).add(trial.key or "")
         line.done += 1
-    to_run = [trial for trial in trials if trial not in waiting]
-    if to_run:
-        _tune(to_run, shared, request, max_concurrent, _Watch(shared.trials, recorder, line, result), result)
+
+    feed = Feed(trials, recorder, request, recorded)
+    watch = _Watch(shared.trials, recorder, feed, recovery, line, result)
+    with recorder.beating():
+        try:
+            _tune(shared, feed, watch, slots)
+        except KeyboardInterrupt:
+            result.interrupted = True
+    result.not_started = [recorder.names[trial.key or ""] for trial in feed.left()]
     return result
 
 
-def _tune(
-    trials: list[Trial],
-    shared: Shared,
-    request: dict[str, float],
-    max_concurrent: int | None,
-    watch: _Watch,
-    result: SweepResult,
-) -> None:
-    runner = tune.with_resources(tune.with_parameters(TrialRunner, shared=shared), request)
+def _tune(shared: Shared, feed: Feed, watch: _Watch, slots: int) -> None:
+    runner = tune.with_resources(tune.with_parameters(TrialRunner, shared=shared), _resources)
     # Tune's own folder is of no use afterwards: results are in the record, resuming rests on keys.
     with tempfile.TemporaryDirectory(prefix="ablation-tune-") as folder:
-        tuner = tune.Tuner(
+        tune.Tuner(
             runner,
-            param_space={"key": tune.grid_search([trial.key for trial in trials])},
             tune_config=tune.TuneConfig(
+                search_alg=feed,
+                num_samples=-1,
+                max_concurrent_trials=slots,
                 reuse_actors=True,
-                max_concurrent_trials=max_concurrent,
-                trial_name_creator=_short_key,
-                trial_dirname_creator=_short_key,
             ),
             run_config=tune.RunConfig(
                 name="sweep",
@@ -179,23 +151,12 @@ def _tune(
                 callbacks=[watch],
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                # The feed hands a trial out again; Tune itself would count lost machines as failures.
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
-        )
-        try:
-            tuner.fit()
-        except KeyboardInterrupt:
-            result.interrupted = True
-        finally:
-            for run_id in watch.open.values():
-                watch._recorder.ledger.stop_trial(run_id)
+        ).fit()
 
 
-def _short_key(trial: TuneTrial) -> str:
-    return str(trial.config["key"])[:16]
-
-
-def _last_line(trial: TuneTrial) -> str:
-    text = Path(trial.error_file).read_text(encoding="utf-8") if trial.error_file else ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "the worker was lost without a message"
+def _resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    wanted = {"CPU": config["cpu"], "GPU": config["gpu"]}
+    return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])

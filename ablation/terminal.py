@@ -1,14 +1,17 @@
 """What commands print, and the status they exit with."""
 
+import errno
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import ParamSpec
 
 import typer
+from mlflow.exceptions import MlflowException
 from rich.console import Console
 from rich.table import Table
 
+from ablation.storage import StorageUnavailableError
 from t1t2core.errors import InputError
 
 FAILED = 1
@@ -33,9 +36,25 @@ def command(body: Callable[P, int]) -> Callable[P, None]:
         except KeyboardInterrupt:
             say("interrupted; the same command goes on where it stopped")
             status = INTERRUPTED
+        except OSError as error:
+            say(f"stopped: {breakdown(error)}; the same command goes on where it stopped")
+            status = FAILED
         raise typer.Exit(status)
 
     return run
+
+
+def breakdown(error: Exception) -> str:
+    """One line about what the machine or a server failed to do.
+
+    Raises:
+        the error itself, where nothing outside this program explains it.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk: {error.filename or error}; nothing half-written is kept"
+    if isinstance(error, MlflowException | StorageUnavailableError):
+        return str(error).splitlines()[0]
+    raise error
 
 
 def say(message: str) -> None:

@@ -10,6 +10,7 @@ import ray
 import torch
 from ray import tune
 
+from ablation.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ablation.memory import peak_mb, reset_peak
 from ablation.outcome import Cost, write_outcome
 from ablation.plan import Trial
@@ -18,7 +19,7 @@ from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult
 from t1t2core.settings import Precision, Settings
 from t1t2core.training.compute import Compute
-from t1t2core.trial import Factors, make_experiment
+from t1t2core.trial import AnyExperiment, Factors, make_experiment
 
 CACHE_BYTES = 1 << 30
 """Memory that a trial may fill with features of its frozen part."""
@@ -32,8 +33,9 @@ class Shared:
         trials: by key.
         subjects: a reference to each `PreparedSubject`, by name.
         encoders: a reference to the weights of each T1 network (name to array), by digest.
-        storage: address where finished trials leave their files.
+        storage: address of checkpoints, and of the files that finished trials leave.
         threads: of torch, in each trial.
+        checkpoint_seconds: least time between two checkpoints; None for none.
     """
 
     trials: dict[str, Trial]
@@ -43,6 +45,7 @@ class Shared:
     precision: Precision
     storage: str
     threads: int
+    checkpoint_seconds: float | None
 
 
 class Fetched(Mapping[str, Any]):
@@ -67,6 +70,7 @@ class TrialRunner(tune.Trainable):
     def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
         """Once a process."""
         self._shared = shared
+        self._object_storage = Storage(shared.storage)
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
         self._start(config["key"])
@@ -78,37 +82,62 @@ class TrialRunner(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Trains an epoch; after the last one scores the trial and leaves its files in storage."""
-        metrics = {} if self._experiment.finished else epoch_metrics(self._experiment.run_epoch())
+        if not self._experiment.finished:
+            self._history.append(epoch_metrics(self._experiment.run_epoch()))
+            self._keep()
         if self._experiment.finished:
             self._finish()
-        return {"metrics": metrics, "done": self._experiment.finished}
+        news, self._told = self._history[self._told :], len(self._history)
+        return {"history": news, "done": self._experiment.finished}
 
     def _start(self, key: str) -> None:
-        trial = self._shared.trials[key]
-        self._started = time.perf_counter()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        reset_peak(device)
-        shared = self._shared
-        subjects = Fetched(shared.subjects)
-        weights = None if trial.encoder is None else ray.get(shared.encoders[trial.encoder])
-        pretrained = None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()}
-        self._trial, self._device = trial, device
-        factors = Factors(**{name: value for name, value in trial.factors.items() if name != "fold"})
-        self._experiment = make_experiment(
-            factors,
-            trial.split,
-            subjects,
-            shared.settings,
-            pretrained=pretrained,
-            compute=Compute(precision=shared.precision, device=device, cache_bytes=CACHE_BYTES),
-        )
+        """Where the trial's checkpoint left it, if it has one."""
+        self._trial = self._shared.trials[key]
+        self._started = self._kept = time.perf_counter()
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        reset_peak(self._device)
+        self._experiment = experiment_of(self._trial, self._shared, self._shared.settings, self._device)
+        self._history: list[dict[str, float]] = []
+        self._seconds_before = 0.0
+        self._told = 0
+        if checkpoint := load_checkpoint(self._object_storage, key):
+            self._experiment.restore(checkpoint.experiment)
+            self._history, self._seconds_before = checkpoint.history, checkpoint.seconds
+
+    def _keep(self) -> None:
+        """Writes a checkpoint if the last one is old enough."""
+        seconds = self._shared.checkpoint_seconds
+        if seconds is not None and time.perf_counter() - self._kept >= seconds:
+            checkpoint = Checkpoint(self._experiment.state(), self._history, self._seconds())
+            save_checkpoint(self._object_storage, str(self._trial.key), checkpoint)
+            self._kept = time.perf_counter()
 
     def _finish(self) -> None:
         outcome = self._experiment.score()
-        seconds = time.perf_counter() - self._started
         # Nothing is shared between trials, so a trial alone would have taken the same.
-        cost = Cost(total_seconds=seconds, standalone_seconds=seconds, peak_memory_mb=peak_mb(self._device))
-        write_outcome(Storage(self._shared.storage), self._trial, self._experiment, outcome, cost)
+        cost = Cost(
+            total_seconds=self._seconds(),
+            standalone_seconds=self._seconds(),
+            peak_memory_mb=peak_mb(self._device),
+        )
+        write_outcome(self._object_storage, self._trial, self._experiment, outcome, cost, self._history)
+
+    def _seconds(self) -> float:
+        """That the trial took, before a break and since."""
+        return self._seconds_before + time.perf_counter() - self._started
+
+
+def experiment_of(trial: Trial, shared: Shared, settings: Settings, device: str) -> AnyExperiment:
+    """The trial's experiment at its start, its inputs fetched from the object store."""
+    weights = None if trial.encoder is None else ray.get(shared.encoders[trial.encoder])
+    return make_experiment(
+        Factors(**{name: value for name, value in trial.factors.items() if name != "fold"}),
+        trial.split,
+        Fetched(shared.subjects),
+        settings,
+        pretrained=None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()},
+        compute=Compute(precision=shared.precision, device=device, cache_bytes=CACHE_BYTES),
+    )
 
 
 def quiet_read_only_volumes() -> None:

@@ -8,25 +8,29 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import ray
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 
-from ablation.cluster import connect, request_of
+from ablation.cluster import connect, request_of, slots_of
 from ablation.encoder_store import EncoderRecipe
 from ablation.estimate import Estimator
 from ablation.fingerprint import digest_of
 from ablation.names import trial_names
 from ablation.plan import Trial, make_plan, recipes_of
+from ablation.preflight import check_step, largest
 from ablation.pretraining import ensure_encoders
 from ablation.progress import LiveLine, clock
+from ablation.recorder import Recorder
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.report.write import write_results
 from ablation.storage import public
-from ablation.sweep import Recorder, SweepResult, run_sweep
+from ablation.sweep import SweepResult, run_sweep
 from ablation.tables import plan_frame, render_plan, subjects_frame, write_table
-from ablation.terminal import FAILED, INTERRUPTED, say, show
+from ablation.terminal import FAILED, INTERRUPTED, breakdown, say, show
 from ablation.trial import Shared
 from ablation.volumes import prepare_cohort
 from ablation.workspace import Request, Workspace, git_commit, open_workspace
 from t1t2core.cohort.roles import count_overlap
+from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
 
 
@@ -53,6 +57,7 @@ def run_plan(request: Request) -> int:
     known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
     plan = make_plan(workspace.points, workspace.study, known)
     recorded: Mapping[str, Run] = {}
+    result = SweepResult()
     try:
         with connect(workspace.address):
             resources = request_of(workspace.space.resources)
@@ -62,7 +67,9 @@ def run_plan(request: Request) -> int:
             recorded = _recorded(workspace)
             result = _run(workspace, plan, recorded, references, resources)
     except KeyboardInterrupt:
-        result = SweepResult(interrupted=True)
+        result.interrupted = True
+    except OSError as error:
+        result.stopped = breakdown(error)
     return _report(workspace, plan, recorded, result)
 
 
@@ -123,29 +130,40 @@ def _run(
     seconds = dict(zip(plan, _write_plan(workspace, plan, recorded)["estimated_seconds"], strict=True))
     # The longest first, so that none of them runs alone at the end.
     to_run = sorted((t for t in plan if t.key not in recorded), key=lambda t: -seconds[t])
-    limit = workspace.request.max_concurrent
-    slots = max(1, int(min(ray.cluster_resources()["CPU"] // resources["cpu"], len(to_run) or 1)))
-    expected = sum(seconds[trial] for trial in to_run) / (limit or slots)
+    slots = min(workspace.request.max_concurrent or slots_of(resources), len(to_run) or 1)
+    expected = sum(seconds[trial] for trial in to_run) / slots
+    shared = _share(workspace, to_run, references, resources)
+    if trial := largest(to_run):
+        check_step(trial, shared, resources)
     recorder = _open_record(workspace, plan)
     result = SweepResult(interrupted=True)
     with LiveLine(len(to_run), expected) as line:
         try:
-            shared = _share(workspace, to_run, references, resources)
-            result = run_sweep(to_run, shared, recorder, resources, line, max_concurrent=limit)
+            if to_run:
+                recovery = workspace.space.recovery
+                result = run_sweep(to_run, shared, recorder, resources, recovery, line, slots=slots)
+            else:
+                result = SweepResult()
         finally:
             status = "KILLED" if result.interrupted else "FAILED" if result.failed else "FINISHED"
-            workspace.ledger.close_plan(recorder.parent, status, _note(plan, recorded, result))
+            recorder.close(status, _note(plan, recorded, result), patient=not result.interrupted)
+            for key, cause in recorder.undelivered.items():
+                result.finished.discard(key)
+                result.failed[recorder.names[key]] = f"{cause}; given again, the command records it"
     return result
 
 
 def _open_record(workspace: Workspace, plan: Sequence[Trial]) -> Recorder:
     """The plan's parent run, with nothing left under it from a run that was broken off."""
     ledger, keys = workspace.ledger, [trial.key or "" for trial in plan]
-    experiment = ledger.experiment(workspace.space.name)
-    ledger.clear_unfinished(keys)
-    parent = ledger.open_plan(
-        experiment, digest_of(sorted(keys)), workspace.space.name, _plan_tags(workspace)
-    )
+    lease = workspace.space.recovery.lease_seconds
+    name = workspace.space.name
+    try:
+        experiment = ledger.experiment(name)
+        ledger.clear_unfinished(keys, lease)
+        parent = ledger.open_plan(experiment, digest_of(sorted(keys)), name, _plan_tags(workspace))
+    except (MlflowException, OSError) as error:
+        raise InputError(f"tracking address {ledger.tracking_uri} cannot be written: {error}") from error
     return Recorder(
         ledger=ledger,
         storage=workspace.storage,
@@ -155,6 +173,7 @@ def _open_record(workspace: Workspace, plan: Sequence[Trial]) -> Recorder:
         tags=_trial_tags(workspace),
         replaces=ledger.finished() if workspace.request.rerun else {},
         names=dict(zip(keys, trial_names([trial.point for trial in plan]), strict=True)),
+        lease_seconds=lease,
     )
 
 
@@ -173,6 +192,7 @@ def _share(
         precision=workspace.study.precision,
         storage=workspace.storage.address,
         threads=max(1, int(resources["cpu"])),
+        checkpoint_seconds=workspace.space.recovery.checkpoint_seconds,
     )
 
 
@@ -188,6 +208,26 @@ def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, 
 
 def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run], result: SweepResult) -> int:
     """Writes the tables from the record, prints the last of them. Gives the exit status."""
+    try:
+        recorded_now = _write_report(workspace, plan)
+    except (MlflowException, OSError) as error:
+        say(f"the tables could not be written: {breakdown(error)}")
+        recorded_now = len(recorded) + len(result.finished)
+    for name, cause in result.failed.items():
+        say(f"failed: {name}: {cause}")
+    if result.stopped:
+        say(f"stopped: {result.stopped}")
+    if result.interrupted or result.stopped:
+        say(f"the same command goes on where it stopped: {_command()}")
+    reused = sum(trial.key in recorded for trial in plan) + len(result.reused)
+    not_started = max(0, len(plan) - recorded_now - len(result.failed))
+    end = f", {not_started} not started" if not_started else ""
+    print(f"{len(plan)} trials: {recorded_now} finished ({reused} reused), {len(result.failed)} failed{end}")
+    return INTERRUPTED if result.interrupted else FAILED if result.failed or not_started else 0
+
+
+def _write_report(workspace: Workspace, plan: list[Trial]) -> int:
+    """Writes the tables from the record, shows the last of them. Gives the number of recorded trials."""
     runs = workspace.ledger.finished()
     records = workspace.ledger.records(runs[trial.key] for trial in plan if trial.key and trial.key in runs)
     if records:
@@ -195,15 +235,7 @@ def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run]
         show(render(summarise(results), f"{workspace.space.name}: mean test DSC"))
         for sentence in never_predicted(results):
             say(f"warning: {sentence}")
-    for name, cause in result.failed.items():
-        say(f"failed: {name}: {cause}")
-    if result.interrupted:
-        say(f"interrupted; the same command goes on where it stopped: {_command()}")
-    reused = sum(trial.key in recorded for trial in plan)
-    not_started = len(plan) - len(records) - len(result.failed)
-    end = f", {not_started} not started" if not_started else ""
-    print(f"{len(plan)} trials: {len(records)} finished ({reused} reused), {len(result.failed)} failed{end}")
-    return INTERRUPTED if result.interrupted else FAILED if result.failed or not_started else 0
+    return len(records)
 
 
 def _recorded(workspace: Workspace) -> dict[str, Run]:

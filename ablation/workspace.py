@@ -13,7 +13,7 @@ from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.ledger import Ledger
 from ablation.plan import Study
-from ablation.space import Point, Resources, Search, Space, expand, read_space
+from ablation.space import Point, Recovery, Resources, Search, Space, expand, read_space
 from ablation.storage import Storage
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
@@ -28,7 +28,13 @@ from t1t2core.transfer import training_of
 
 PHANTOM = "phantom"
 NO_SPACE = Space(
-    name="pretraining", arms=(), settings={}, resources=Resources(), search=Search(), source=Path()
+    name="pretraining",
+    arms=(),
+    settings={},
+    resources=Resources(),
+    recovery=Recovery(),
+    search=Search(),
+    source=Path(),
 )
 """Where a command needs none."""
 

@@ -5,6 +5,12 @@ from typing import Any
 
 import yaml
 
+MOST_VALUES = 100_000
+"""Values that a text may have, those counted again that it repeats by aliases: few lines could be billions."""
+
+MOST_DIGITS = 300
+"""Of a whole number: more are beyond what a number with a point can be."""
+
 
 class PlainLoader(yaml.SafeLoader):
     """Plain values by the rules of YAML 1.2, under which 1e-4 is a number, and 01 and no are texts.
@@ -17,6 +23,23 @@ class PlainLoader(yaml.SafeLoader):
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
         self.repeated: list[str] = []
+
+    def get_single_data(self) -> Any:
+        """The document's values.
+
+        Raises:
+            YAMLError: not YAML, nested too deeply, or too large.
+        """
+        try:
+            return super().get_single_data()
+        except RecursionError:
+            raise yaml.YAMLError("nested too deeply") from None
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and (size := _size(node, {})) > MOST_VALUES:
+            raise yaml.YAMLError(f"{size:,} values with what its aliases repeat; at most {MOST_VALUES:,}")
+        return node
 
     def compose_mapping_node(self, anchor: dict[str, Any]) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
@@ -31,7 +54,10 @@ class PlainLoader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
+                raise ValueError("too large")
+            return value
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             # PyYAML lets these through where a value does not fit the tag that it is given.
             problem = f"not a value of the type {node.tag}"
@@ -49,3 +75,19 @@ for _tag, _pattern, _first in (
     PlainLoader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first)
     )
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Number of values under a node, itself included; `known` has those found already, by identity.
+
+    Raises:
+        YAMLError: the node contains itself.
+    """
+    if id(node) not in known:
+        known[id(node)] = 0  # Under way: who meets it now has come in a circle.
+        parts = [] if isinstance(node, yaml.ScalarNode) else node.value
+        inner = [one for part in parts for one in (part if isinstance(part, tuple) else (part,))]
+        known[id(node)] = 1 + sum(_size(one, known) for one in inner)
+    elif known[id(node)] == 0:
+        raise yaml.YAMLError(f"line {node.start_mark.line + 1}: a value that contains itself")
+    return known[id(node)]

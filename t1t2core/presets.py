@@ -17,6 +17,7 @@ DEMO_TRAINING = TrainingSettings(
     stride=(32, 40, 24),
     max_epochs=None,
     max_steps=96,
+    hybrid_steps_factor=3,
     steps_per_epoch=16,
     schedule="one_cycle",
     stop_patience=None,
@@ -26,7 +27,9 @@ DEMO_TRAINING = TrainingSettings(
 )
 """A budget in steps, so that two patients get as many as eight, and a schedule that spends it well.
 
-With the study's cross-entropy and fixed rate, bone is not learnt at all in so few steps.
+With the study's cross-entropy and fixed rate, bone is not learnt at all in so few steps. What starts from
+scratch needs more of them: on simulated heads a hybrid (multiplication, rate 0.01) has a bone DSC of 0.01
+after 96 steps, 0.52 after 240 and 0.54 after 480; a T2 network from scratch 0, 0 and 0.45.
 """
 
 PRESETS: dict[PresetName, Settings] = {

@@ -126,6 +126,11 @@ class TrainingSettings:
         default=None,
         description="patches a step where encoders are concatenated (Sec. 4.3); null: batch_size",
     )
+    hybrid_steps_factor: Positive = Field(
+        default=1,
+        description="max_steps of a hybrid, as a multiple: its decoder and second encoder start from "
+        "scratch (ours)",
+    )
     max_epochs: Positive | None = Field(
         default=200, description="most epochs (Sec. 3.5); null where max_steps counts"
     )

@@ -20,6 +20,8 @@ TunedLayers = int | Literal["fc"]
 
 STARTS_PRETRAINED = frozenset({"no_fine_tuning", "open", "conservative", "hybrid", "norm_adaptation"})
 """Strategies that start from the T1 network."""
+FROM_SCRATCH = frozenset({"augmented", "scratch"})
+"""Strategies that take nothing from the T1 network."""
 TRAINS = frozenset({"open", "conservative", "hybrid", "augmented", "scratch"})
 """Strategies that train a weight."""
 SCORED_ON_T1 = frozenset({"no_fine_tuning", "augmented"})
@@ -67,15 +69,18 @@ def build_network(
 def training_of(strategy: Strategy, fusion: Fusion | None, settings: Settings) -> TrainingSettings:
     """How a strategy is trained.
 
-    `augmented` trains a T1-and-T2 network from scratch and gets the budget of the T1 network
-    (Sec. 3.3.4, 4.6: "trained from scratch" like it).
+    What is trained from scratch gets the budget of the T1 network, which was trained so too (Sec. 3.3.4,
+    4.6); a hybrid, of which a part is, a multiple of what tuning gets, and a batch of its own for
+    concatenation (Sec. 4.3).
     """
-    if strategy == "augmented":
+    if strategy in FROM_SCRATCH:
         return settings.pretraining
-    size = settings.training.batch_size_of_concatenation
-    if fusion == "concatenation" and size is not None:
-        return replace(settings.training, batch_size=size)
-    return settings.training
+    training = settings.training
+    if strategy != "hybrid":
+        return training
+    size = training.batch_size_of_concatenation if fusion == "concatenation" else None
+    steps = None if training.max_steps is None else training.max_steps * training.hybrid_steps_factor
+    return replace(training, batch_size=size or training.batch_size, max_steps=steps)
 
 
 def _required(pretrained: Mapping[str, Tensor] | None, strategy: Strategy) -> Mapping[str, Tensor]:

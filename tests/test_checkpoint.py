@@ -10,7 +10,7 @@ import torch
 
 from t1t2core.experiment import Outcome
 from t1t2core.settings import EvaluationSettings, Settings, TrainingSettings
-from t1t2core.training.checkpoint import UnreadableCheckpoint, pack_state, unpack_state
+from t1t2core.training.checkpoint import CheckpointError, pack_state, unpack_state
 from t1t2core.trial import AnyExperiment, Factors, make_experiment
 from tests.heads import FLOAT32, PLENTY, TINY, different, make_subjects, make_training, pretrained_state
 from tests.test_trial import SPLIT, run
@@ -122,5 +122,5 @@ def test_values_come_back_exactly() -> None:
     ids=["cut", "empty", "text", "pickle", "other format"],
 )
 def test_what_is_no_whole_checkpoint_is_refused(damage: Any) -> None:
-    with pytest.raises(UnreadableCheckpoint):
+    with pytest.raises(CheckpointError):
         unpack_state(damage(pack_state({"tensor": torch.ones(3)})))

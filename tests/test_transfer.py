@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from t1t2core.network.segmenter import Segmenter
-from t1t2core.transfer import Strategy, TunedLayers, build_network
+from t1t2core.settings import Settings
+from t1t2core.transfer import Strategy, TunedLayers, build_network, training_of
 from tests.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
 FROZEN_STAGES: dict[TunedLayers, int] = {"fc": 7, 3: 6, 6: 5, 9: 4, 12: 3, 15: 2, 18: 1}
@@ -105,3 +106,16 @@ def test_weights_of_another_architecture_do_not_load():
     state = Segmenter(TINY, seed=0).state_dict() | {"decoder.stages.3.layer.bias": torch.zeros(4)}
     with pytest.raises(RuntimeError, match=r"decoder\.stages\.3\.layer\.bias"):
         build("open", None, state)
+
+
+def test_what_starts_from_scratch_gets_the_budget_of_the_t1_network():
+    settings = Settings(pretraining=make_training(max_steps=9), training=make_training(max_steps=2))
+    budgets = {s: training_of(s, None, settings).max_steps for s in ("scratch", "augmented", "open")}
+    assert budgets == {"scratch": 9, "augmented": 9, "open": 2}
+
+
+def test_a_hybrid_gets_a_multiple_of_the_steps_of_tuning():
+    settings = Settings(training=make_training(max_steps=2, hybrid_steps_factor=3))
+    assert training_of("hybrid", "average", settings).max_steps == 6
+    endless = Settings(training=make_training(max_steps=None, hybrid_steps_factor=3))
+    assert training_of("hybrid", "average", endless).max_steps is None

@@ -17,7 +17,7 @@ TREE = "tree"
 TENSOR = "$tensor"
 
 
-class UnreadableCheckpoint(Exception):
+class CheckpointError(Exception):
     """The bytes are no whole checkpoint of this format."""
 
 
@@ -32,16 +32,16 @@ def unpack_state(content: bytes) -> dict[str, Any]:
     """What `pack_state` was given; tuples come back as lists.
 
     Raises:
-        UnreadableCheckpoint: the content is cut short, something else, or of another format.
+        CheckpointError: the content is cut short, something else, or of another format.
     """
     try:
         tensors = load(content)
         tree = json.loads(bytes(tensors[TREE].numpy()))
         if tree["format"] != FORMAT:
-            raise UnreadableCheckpoint(f"format {tree['format']}, this version reads {FORMAT}")
+            raise CheckpointError(f"format {tree['format']}, this version reads {FORMAT}")
         state: dict[str, Any] = _with_tensors(tree["state"], tensors)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableCheckpoint(str(error)) from error
+        raise CheckpointError(str(error)) from error
     return state
 
 

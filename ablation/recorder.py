@@ -1,0 +1,258 @@
+"""Writes the trials of a sweep into the record, and keeps what the record cannot take now until it can."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from enum import Enum, auto
+from pathlib import Path
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from ablation.checkpoints import remove_checkpoint
+from ablation.driver import DRIVER, is_live, this_driver
+from ablation.ledger import Ledger
+from ablation.outcome import fetch_outcome, has_outcome, remove_outcome
+from ablation.plan import Trial
+from ablation.storage import Storage
+from t1t2core.settings import Settings
+
+BEATS_A_LEASE = 4
+"""Heartbeats within a lease: some may be late."""
+PAUSE_SECONDS = 15.0
+"""Before a record that did not answer is asked again; each asking holds up the sweep for seconds."""
+DELIVERY_SECONDS = 600.0
+"""How long, at the end of a sweep, the record is waited for."""
+
+
+class Claim(Enum):
+    """Whose trial it is."""
+
+    OURS = auto()
+    THEIRS = auto()
+    RECORDED = auto()
+
+
+@dataclass
+class Recorder:
+    """The one writer of trials; used by the thread that runs the sweep, but for the heartbeats.
+
+    Args:
+        tags: that every trial of the run gets.
+        names: of the trials, by key.
+        replaces: runs that recorded the same keys before, where they are run again.
+        lease_seconds: see `ablation.driver.is_live`.
+    """
+
+    ledger: Ledger
+    storage: Storage
+    experiment_id: str
+    parent: str
+    settings: Settings
+    tags: dict[str, str]
+    names: dict[str, str]
+    replaces: Mapping[str, Run]
+    lease_seconds: float
+    _open: dict[str, str] = field(default_factory=dict)
+    _epochs: dict[str, int] = field(default_factory=dict)
+    _later: list[tuple[str, Callable[[], object]]] = field(default_factory=list)
+    _asked_again_at: float = 0.0
+    _cause: str = ""
+
+    @property
+    def undelivered(self) -> dict[str, str]:
+        """Keys of trials whose end could not be recorded yet, and why."""
+        return {key: self._cause for key, _ in self._later if key}
+
+    def claim(self, trial: Trial) -> Claim:
+        """Opens the trial's run, unless it is recorded or another driver is at work on it.
+
+        Where two drivers claim a trial at once, the lower run id wins and the other run is removed. A
+        record that does not answer settles nothing: the trial is run, and recorded when it answers.
+        """
+        key = _key(trial)
+        try:
+            claim = self._standing(key)
+            if claim is not Claim.OURS:
+                return claim
+            self._open[key] = run_id = self._start(trial)
+            claim = self._standing(key, ours=run_id)
+            if claim is not Claim.OURS:
+                self.ledger.remove(self._open.pop(key))
+        except (MlflowException, OSError):
+            self._wait()
+            return Claim.OURS
+        return claim
+
+    def log_epochs(self, key: str, history: list[dict[str, float]]) -> None:
+        """Logs those of these epochs that are not logged yet; what is missed here comes with the end."""
+        run_id = self._open.get(key)
+        if run_id is None or self._later or time.monotonic() < self._asked_again_at:
+            return
+        try:
+            self._log(run_id, key, history)
+        except (MlflowException, OSError):
+            self._wait()
+
+    def finish(self, trial: Trial) -> None:
+        """Delivers what the worker left in storage, then removes it there; now or, if need be, later."""
+        self._do(lambda: self._finish(trial), _key(trial))
+
+    def fail(self, trial: Trial, cause: str, traceback: str) -> None:
+        """Ends the trial's run as FAILED."""
+        self._do(lambda: self._fail(trial, cause, traceback), _key(trial))
+
+    def tag(self, key: str, name: str, value: str) -> None:
+        """Adds to what is known of a trial under way."""
+        if run_id := self._open.get(key):
+            self._do(lambda: self.ledger.client.set_tag(run_id, name, value), key)
+
+    def holds(self, key: str) -> bool:
+        """Whether the trial's run is open."""
+        return key in self._open
+
+    def close(self, status: str, note: str, *, patient: bool) -> None:
+        """Delivers what waits, ends what is still under way as KILLED, then the parent run.
+
+        Args:
+            patient: waits for a record that does not answer.
+        """
+        self._do(self.ledger.stop_trials)
+        self._do(lambda: self.ledger.close_plan(self.parent, status, note))
+        gives_up = time.monotonic() + (DELIVERY_SECONDS if patient else 0)
+        while self._later and time.monotonic() < gives_up:
+            time.sleep(min(PAUSE_SECONDS, max(0.0, self._asked_again_at - time.monotonic())))
+            self._retry()
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Keeps the claims of the trials under way alive."""
+        over = threading.Event()
+        thread = threading.Thread(target=self._beat, args=(over,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(self.lease_seconds / BEATS_A_LEASE):
+            for run_id in list(self._open.values()):
+                try:
+                    self.ledger.beat(run_id)
+                except (MlflowException, OSError):
+                    continue  # The next beat may get through; a run that was taken away is met at its end.
+
+    def _standing(self, key: str, ours: str | None = None) -> Claim:
+        """Whose the trial is by what the record says; runs that nobody is at work on are removed."""
+        old = self.replaces[key].info.run_id if key in self.replaces else None
+        others = [run for run in self.ledger.runs_of(key) if run.info.run_id not in (ours, old)]
+        if any(run.info.status == "FINISHED" for run in others):
+            return Claim.RECORDED
+        for run in others:
+            elsewhere = run.data.tags.get(DRIVER) != this_driver()
+            live = elsewhere and is_live(run.data.tags, self.lease_seconds)
+            if live and (ours is None or run.info.run_id < ours):
+                return Claim.THEIRS
+            self.ledger.remove(run.info.run_id)
+        return Claim.OURS
+
+    def _start(self, trial: Trial) -> str:
+        params = {name: value for name, value in trial.factors.items() if value is not None}
+        for group, values in asdict(self.settings).items():
+            params |= {f"{group}.{name}": value for name, value in values.items()}
+        tags = {**self.tags, "trial_key": _key(trial), "encoder_digest": trial.encoder or ""}
+        name = self.names[_key(trial)]
+        return self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
+
+    def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
+        for metrics in history:
+            epoch = int(metrics["epoch"])
+            if epoch > self._epochs.get(key, 0):
+                values = {name: value for name, value in metrics.items() if name != "epoch"}
+                self.ledger.log(run_id, values, epoch)
+                self._epochs[key] = epoch
+
+    def _finish(self, trial: Trial) -> None:
+        key = _key(trial)
+        if key not in self._open:
+            if self._standing(key) is Claim.RECORDED:
+                return self._clean(key)
+            self._open[key] = self._start(trial)
+            self._epochs.pop(key, None)
+        run_id = self._open[key]
+        with tempfile.TemporaryDirectory() as folder:
+            summary = fetch_outcome(self.storage, key, Path(folder))
+            self._log(run_id, key, summary["history"])
+            tags = {"stop_reason": summary["stop_reason"]}
+            self.ledger.finish_trial(run_id, summary["metrics"], tags, Path(folder), step=summary["epochs"])
+        del self._open[key]
+        self._keep_one(key)
+        self._clean(key)
+
+    def _keep_one(self, key: str) -> None:
+        """Of several finished runs of the trial the one with the lowest id stays."""
+        finished = [run for run in self.ledger.runs_of(key) if run.info.status == "FINISHED"]
+        if key in self.replaces:
+            old = self.replaces[key].info.run_id
+            self.ledger.remove(old)
+            finished = [run for run in finished if run.info.run_id != old]
+        for run in finished[1:]:
+            self.ledger.remove(run.info.run_id)
+
+    def _clean(self, key: str) -> None:
+        if has_outcome(self.storage, key):
+            remove_outcome(self.storage, key)
+        remove_checkpoint(self.storage, key)
+
+    def _fail(self, trial: Trial, cause: str, traceback: str) -> None:
+        key = _key(trial)
+        if key not in self._open:
+            self._open[key] = self._start(trial)
+        self.ledger.fail_trial(self._open[key], cause, traceback)
+        del self._open[key]
+
+    def _do(self, work: Callable[[], object], key: str = "") -> None:
+        """Now if the record answers, in its turn later if not."""
+        self._later.append((key, work))
+        if time.monotonic() >= self._asked_again_at:
+            self._retry()
+
+    def _retry(self) -> None:
+        """Does what waits; what fails waits on, and the rest too where the record does not answer at all."""
+        failed: list[tuple[str, Callable[[], object]]] = []
+        while self._later:
+            key, work = self._later.pop(0)
+            try:
+                if not self._is_lost(key):
+                    work()
+            except (MlflowException, OSError) as error:
+                failed.append((key, work))
+                self._cause = _first_line(error)
+                self._wait()
+                if not self.ledger.answers():
+                    break
+        self._later = failed + self._later
+
+    def _is_lost(self, key: str) -> bool:
+        """Whether another driver has taken the trial over: its end is not ours to write."""
+        if key in self._open and not self.ledger.has_run(self._open[key]):
+            del self._open[key]
+            return True
+        return False
+
+    def _wait(self) -> None:
+        self._asked_again_at = time.monotonic() + PAUSE_SECONDS
+
+
+def _key(trial: Trial) -> str:
+    assert trial.key is not None
+    return trial.key
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
