@@ -1,0 +1,45 @@
+"""Arms as a report names them, and which is best for a class: told by validation, never by the test."""
+
+import pandas as pd
+
+from ablation.names import arm_name
+from ablation.report.summary import TISSUES, chosen
+from ablation.tables import ARM
+
+
+def label_arms(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a column `arm`, one name an arm: `conservative 9`, `hybrid average`.
+
+    Where training sizes differ among the rows the name has them: `open (4 T2 patients)`.
+    """
+    arms = frame[ARM].drop_duplicates()
+    sizes = arms["t2_train_size"].dropna().nunique() > 1
+    names = [_label(*row, sizes=sizes) for row in arms.itertuples(index=False, name=None)]
+    return frame.merge(arms.assign(arm=names), on=ARM, how="left")
+
+
+def validation_scores(results: pd.DataFrame) -> pd.DataFrame:
+    """Mean validation Dice on T2 of each arm and class: `class, arm, validation`, best first in its class.
+
+    Each arm at its chosen learning rate, weights best; mean over folds and seeds of the pooled scores, an
+    undefined one counting as 0, as in the choice of the rate. Equal arms stay in the order of the plan.
+    Where test sets rotate, a patient who is tested in one fold validates in another, so the choice is not
+    wholly blind to the test patients, and the test score of what it chose is a little flattered.
+    """
+    rows = label_arms(chosen(results))
+    part = rows[(rows["split"] == "validation") & (rows["weights"] == "best") & (rows["sequence"] == "T2")]
+    defined = part.assign(validation=part["dsc"].fillna(0))
+    means = defined.groupby(["class", "arm"], sort=False)["validation"].mean().reset_index()
+    return means.sort_values("validation", ascending=False, kind="stable", ignore_index=True)
+
+
+def best_arms(results: pd.DataFrame) -> dict[str, str]:
+    """The arm with the best validation Dice of each of bone, soft tissue and air; no entry without scores."""
+    scores = validation_scores(results)
+    first = scores.drop_duplicates("class").set_index("class")["arm"]
+    return {tissue: first[tissue] for tissue in TISSUES if tissue in first}
+
+
+def _label(strategy: str, tuned_layers: str, fusion: str, size: object, *, sizes: bool) -> str:
+    name = arm_name(strategy, tuned_layers, fusion)
+    return f"{name} ({size} T2 patients)" if sizes and size is not pd.NA else name

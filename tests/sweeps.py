@@ -1,0 +1,75 @@
+"""Sweeps that were never run: the tables that a report reads, with scores that a test chooses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ablation.report.results import NUMBERS, PATIENTS, RESULTS, TEXTS
+
+CLASSES = ("bone", "soft_tissue", "air")
+
+
+def trial(
+    strategy: str = "open",
+    layers: str | None = None,
+    fusion: str | None = None,
+    *,
+    test: Sequence[float] | Mapping[str, float],
+    validation: float = 0.5,
+    size: int | None = 8,
+    rate: float | None = 1e-3,
+    fold: int = 1,
+    seed: int | None = 0,
+    sequence: str = "T2",
+    seconds: float = 10.0,
+) -> dict[str, Any]:
+    """A trial whose three classes score the same; `test` a patient (`p0`, `p1`, ... or by name)."""
+    scores = test if isinstance(test, Mapping) else {f"p{i}": score for i, score in enumerate(test)}
+    factors = {
+        "strategy": strategy,
+        "tuned_layers": layers,
+        "fusion": fusion,
+        "t2_train_size": size,
+        "learning_rate": rate,
+        "fold": fold,
+        "seed": seed,
+    }
+    return {
+        "factors": factors | {"trial_key": " ".join(str(value) for value in factors.values())},
+        "test": scores,
+        "validation": validation,
+        "sequence": sequence,
+        "seconds": seconds,
+    }
+
+
+def sweep(*trials: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`results.csv` and `patients.csv` of these trials; a pooled score is the mean of its patients."""
+    pooled, single = [], []
+    for given in trials:
+        for name in CLASSES:
+            row = given["factors"] | {
+                "class": name,
+                "standalone_seconds": given["seconds"],
+                "weights": "best",
+            }
+            test = row | {"split": "test", "sequence": given["sequence"]}
+            mean = pd.Series(given["test"], dtype=float).mean()
+            pooled.append(row | {"split": "validation", "sequence": "T2", "dsc": given["validation"]})
+            pooled.append(test | {"dsc": mean})
+            single += [test | {"patient": p, "dsc": dsc} for p, dsc in given["test"].items()]
+    return frame_of(pooled, RESULTS), frame_of(single, PATIENTS)
+
+
+def frame_of(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """With the columns and types of the file."""
+    frame = pd.DataFrame(rows, columns=columns).astype(NUMBERS)
+    return frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS})
+
+
+def of_class(frame: pd.DataFrame, name: str, values: Sequence[float] | float) -> pd.DataFrame:
+    """The frame with other Dice scores for one class."""
+    changed = frame.copy()
+    changed.loc[changed["class"] == name, "dsc"] = values
+    return changed
