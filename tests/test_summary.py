@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from ablation.report.results import NUMBERS, RESULTS, TEXTS
-from ablation.report.summary import augmentation, chosen, learning_rates, never_predicted, render, summarise
+from ablation.report.summary import chosen, learning_rates, never_predicted, render, summarise
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 
@@ -173,23 +173,6 @@ def test_the_choice_is_shown_with_what_it_was_made_from() -> None:
     assert table["mean"].to_dict() == pytest.approx({1e-2: 0.5, 1e-3: 0.7})
     assert table["bone"].to_dict() == pytest.approx({1e-2: 0.5, 1e-3: 0.7})
     assert table["chosen"].to_dict() == {1e-2: False, 1e-3: True}
-
-
-def test_augmentation_is_compared_on_both_sequences() -> None:
-    rows = []
-    for sequence, (without, with_t2) in {"T1": (0.8, 0.6), "T2": (0.4, 0.7)}.items():
-        rows.append(untuned(test=without, sequence=sequence))
-        rows.append(rows_of("augmented", None, validation=0.5, test=with_t2, sequence=sequence))
-    table = augmentation(table_of(*rows)).set_index(["sequence", "class", "metric"])
-    rows_by_score = table.to_dict("index")
-    t1, t2 = rows_by_score["T1", "bone", "dsc"], rows_by_score["T2", "bone", "dsc"]
-    assert (t1["without"], t1["with"]) == (0.8, 0.6)
-    assert t1["difference_percent"] == pytest.approx(-25)
-    assert t2["difference_percent"] == pytest.approx(75)
-
-
-def test_without_one_of_the_two_there_is_no_comparison() -> None:
-    assert augmentation(table_of(untuned())).empty
 
 
 # Warnings

@@ -5,7 +5,6 @@ from rich.table import Table
 
 from ablation.names import arm_name
 from ablation.tables import ARM, FACTORS
-from t1t2core.evaluation.scores import METRICS
 
 TISSUES = ["bone", "soft_tissue", "air"]
 SHOWN = [*TISSUES, "internal_air"]
@@ -61,24 +60,6 @@ def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
     table = table.reset_index()
     best = chosen(results)[keys].drop_duplicates().assign(chosen=True)
     return table.merge(best, on=keys, how="left").fillna({"chosen": False})
-
-
-def augmentation(results: pd.DataFrame) -> pd.DataFrame:
-    """Table 9: scores without and with T2 among the training scans, on T1 and on T2, means over folds.
-
-    `difference_percent` is 100 (with - without) / without, on unrounded values. Empty where one of the two
-    strategies is missing.
-    """
-    rows = _part(chosen(results), split="test", weights="best")
-    means = rows.groupby(["strategy", "sequence", "class"])[list(METRICS)].mean().stack()
-    sides = {"without": "no_fine_tuning", "with": "augmented"}
-    strategies = means.index.get_level_values("strategy")
-    if not set(sides.values()) <= set(strategies):
-        return pd.DataFrame(columns=["sequence", "class", "metric", *sides, "difference_percent"])
-    table = pd.DataFrame({side: means.xs(strategy, level="strategy") for side, strategy in sides.items()})
-    table.index.names = ["sequence", "class", "metric"]
-    table["difference_percent"] = 100 * (table["with"] - table["without"]) / table["without"]
-    return table.reset_index()
 
 
 def render(summary: pd.DataFrame, title: str) -> Table:
