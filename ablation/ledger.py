@@ -6,13 +6,15 @@ An experiment a space, a parent run a plan, a nested run a trial. Only the drive
 import json
 import logging
 import os
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -26,6 +28,8 @@ PAGE = 1000
 """Runs asked for at once."""
 KIND = "kind"
 """Tag that tells trials from plans."""
+OPENED = "opened"
+"""Tag of a plan: when a command last worked on it, seconds since 1970."""
 SCORES = "scores.json"
 SHORT_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """While a server is asked for the first time: one that is not there should be known at once."""
@@ -97,10 +101,25 @@ class Ledger:
         if found:
             run_id = found[0].info.run_id
             self.client.update_run(run_id, status="RUNNING")
-            self.client.log_batch(run_id, tags=_tags(tags))
+            self.client.log_batch(run_id, tags=_tags({**tags, OPENED: f"{time.time():.0f}"}))
             return run_id
-        all_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **tags}
+        opened = {OPENED: f"{time.time():.0f}"}
+        all_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **tags, **opened}
         return self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
+
+    def plans(self, space: str) -> list[Run]:
+        """Parent runs of a space's plans, the one that was worked on last first."""
+        found = self.client.get_experiment_by_name(space)
+        if found is None:
+            return []
+        runs = self.client.search_runs([found.experiment_id], f"tags.{KIND} = 'plan'", max_results=PAGE)
+        return sorted(runs, key=lambda run: -float(run.data.tags.get(OPENED, 0)))
+
+    def plan_names(self) -> list[str]:
+        """Names of the spaces that have a plan in the record."""
+        everywhere = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        runs = self.client.search_runs(everywhere, f"tags.{KIND} = 'plan'", max_results=PAGE)
+        return sorted({str(run.info.run_name) for run in runs})
 
     def close_plan(self, run_id: str, status: str, note: str) -> None:
         """Ends the parent run; `note` (Markdown) is what MLflow shows as its description."""
@@ -188,6 +207,38 @@ class Ledger:
         """Takes a run out of the record."""
         self.client.delete_run(run_id)
 
+    def failed_under(self, parent: str) -> list[Run]:
+        """The trials of a plan that failed and were not run again since."""
+        runs = self._trials(f"attributes.status = 'FAILED' and tags.mlflow.parentRunId = '{parent}'")
+        return list(runs)
+
+    def read_file(self, run_id: str, name: str) -> bytes | None:
+        """A file of a run, or None if it has none of this name."""
+        if name not in {file.path for file in self.client.list_artifacts(run_id)}:
+            return None
+        return Path(self.client.download_artifacts(run_id, name)).read_bytes()
+
+    def keep_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
+        """Puts files into a run, over those of the same names."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self.client.log_artifacts(run_id, folder)
+
+    def histories(self, runs: Mapping[str, str], names: Sequence[str]) -> pd.DataFrame:
+        """Values of these metrics an epoch, columns `trial_key`, `metric`, `step` and `value`.
+
+        Args:
+            runs: run ids by trial key.
+        """
+        rows = [
+            (key, name, metric.step, metric.value)
+            for key, run_id in runs.items()
+            for name in names
+            for metric in self.client.get_metric_history(run_id, name)
+        ]
+        return pd.DataFrame(rows, columns=["trial_key", "metric", "step", "value"])
+
     def records(self, runs: Iterable[Run]) -> list[Record]:
         """The records of these finished runs."""
         return [self._record(run) for run in runs]
@@ -219,6 +270,25 @@ class Ledger:
             token = page.token
             if not token:
                 return
+
+
+def record_address(output: Path, tracking_uri: str | None) -> str:
+    """MLflow's address: as asked, else the environment's, else the database in the output folder."""
+    asked = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+    return asked or f"sqlite:///{(output / 'mlflow.db').resolve()}"
+
+
+def open_record(output: Path, tracking_uri: str | None) -> Ledger:
+    """The record that is there already.
+
+    Raises:
+        InputError: there is none.
+    """
+    uri = record_address(output, tracking_uri)
+    file = Path(uri.removeprefix("sqlite:///"))
+    if uri.startswith("sqlite:///") and not file.exists():
+        raise InputError(f"there is no record at {file}; say where with --output or --tracking-uri")
+    return Ledger(uri, output / "artifacts")
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from t1t2core.trial import AnyExperiment
 
 COLOURS = np.array([(0, 0, 0), (86, 180, 233), (240, 228, 66)], dtype=np.uint8)
 """Air, soft tissue, bone: Okabe & Ito's palette, told apart by the colour-blind and in grey."""
-WRONG = np.array((213, 94, 0), dtype=np.uint8)
-UNKNOWN = np.array((128, 128, 128), dtype=np.uint8)
+WRONG = np.array((190, 60, 0), dtype=np.uint8)
+"""Their vermilion, darker: in grey it lies between air and soft tissue."""
+UNKNOWN = np.array((255, 255, 255), dtype=np.uint8)
 ZOOM = 3
 SHOWN_SLICES = (0.3, 0.5, 0.7)
 """Heights in the volume, as shares, at which axial slices are drawn."""
@@ -134,7 +135,7 @@ def grey_levels(image: np.ndarray) -> np.ndarray:
 
 
 def colour_labels(labels: np.ndarray) -> np.ndarray:
-    """RGB (..., 3), uint8, of labels (...); grey where there is none."""
+    """RGB (..., 3), uint8, of labels (...); white where there is none."""
     unknown = labels == IGNORED
     return np.where(unknown[..., None], UNKNOWN, COLOURS[np.where(unknown, 0, labels)])
 

@@ -28,6 +28,7 @@ class SweepResult:
         not_started: names of those that were never run to an end.
         stopped: why the sweep was ended early.
         interrupted: the user stopped it.
+        parent: the plan's run in the record; empty where none was opened.
     """
 
     finished: set[str] = field(default_factory=set)
@@ -36,6 +37,7 @@ class SweepResult:
     not_started: list[str] = field(default_factory=list)
     stopped: str = ""
     interrupted: bool = False
+    parent: str = ""
 
 
 class _Watch(tune.Callback):

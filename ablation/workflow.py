@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 
 import pandas as pd
 import ray
@@ -20,8 +21,16 @@ from ablation.preflight import check_step, largest
 from ablation.pretraining import ensure_encoders
 from ablation.progress import LiveLine, clock
 from ablation.recorder import Recorder
+from ablation.report.figures.registration import registration_png
+from ablation.report.plan_record import (
+    PLAN_FILE,
+    REGISTRATION_FILE,
+    SPACE_FILE,
+    SUBJECTS_FILE,
+    read_plan_run,
+)
 from ablation.report.summary import never_predicted, render, summarise
-from ablation.report.write import write_results
+from ablation.report.write import PAGE, write_report
 from ablation.storage import public
 from ablation.sweep import SweepResult, run_sweep
 from ablation.tables import plan_frame, render_plan, subjects_frame, write_table
@@ -32,6 +41,10 @@ from ablation.workspace import Request, Workspace, git_commit, open_workspace
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
+from t1t2core.version import SCIENCE_VERSION
+
+LIBRARIES = ("torch", "ray", "mlflow", "numpy")
+"""Whose versions the record keeps."""
 
 
 def show_plan(request: Request) -> int:
@@ -65,7 +78,8 @@ def run_plan(request: Request) -> int:
             references = {name: ray.put(subject) for name, subject in prepared.items()}
             plan = _plan_with_encoders(workspace, known, references, resources)
             recorded = _recorded(workspace)
-            result = _run(workspace, plan, recorded, references, resources)
+            checks = registration_png(prepared)
+            result = _run(workspace, plan, recorded, references, resources, checks)
     except KeyboardInterrupt:
         result.interrupted = True
     except OSError as error:
@@ -125,8 +139,9 @@ def _run(
     recorded: Mapping[str, Run],
     references: dict[str, ray.ObjectRef],
     resources: dict[str, float],
+    checks: bytes | None,
 ) -> SweepResult:
-    """Runs what is not recorded, under the plan's parent run."""
+    """Runs what is not recorded, under the plan's parent run, which keeps the picture of the alignment."""
     seconds = dict(zip(plan, _write_plan(workspace, plan, recorded)["estimated_seconds"], strict=True))
     # The longest first, so that none of them runs alone at the end.
     to_run = sorted((t for t in plan if t.key not in recorded), key=lambda t: -seconds[t])
@@ -135,7 +150,7 @@ def _run(
     shared = _share(workspace, to_run, references, resources)
     if trial := largest(to_run):
         check_step(trial, shared, resources)
-    recorder = _open_record(workspace, plan)
+    recorder = _open_record(workspace, plan, checks)
     result = SweepResult(interrupted=True)
     with LiveLine(len(to_run), expected) as line:
         try:
@@ -147,14 +162,19 @@ def _run(
         finally:
             status = "KILLED" if result.interrupted else "FAILED" if result.failed else "FINISHED"
             recorder.close(status, _note(plan, recorded, result), patient=not result.interrupted)
+            result.parent = recorder.parent
             for key, cause in recorder.undelivered.items():
                 result.finished.discard(key)
                 result.failed[recorder.names[key]] = f"{cause}; given again, the command records it"
     return result
 
 
-def _open_record(workspace: Workspace, plan: Sequence[Trial]) -> Recorder:
-    """The plan's parent run, with nothing left under it from a run that was broken off."""
+def _open_record(workspace: Workspace, plan: Sequence[Trial], checks: bytes | None) -> Recorder:
+    """The plan's parent run, with nothing left under it from a run that was broken off.
+
+    Raises:
+        InputError: the record cannot be written.
+    """
     ledger, keys = workspace.ledger, [trial.key or "" for trial in plan]
     lease = workspace.space.recovery.lease_seconds
     name = workspace.space.name
@@ -162,6 +182,7 @@ def _open_record(workspace: Workspace, plan: Sequence[Trial]) -> Recorder:
         experiment = ledger.experiment(name)
         ledger.clear_unfinished(keys, lease)
         parent = ledger.open_plan(experiment, digest_of(sorted(keys)), name, _plan_tags(workspace))
+        ledger.keep_files(parent, _plan_files(workspace, checks))
     except (MlflowException, OSError) as error:
         raise InputError(f"tracking address {ledger.tracking_uri} cannot be written: {error}") from error
     return Recorder(
@@ -209,9 +230,9 @@ def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, 
 def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run], result: SweepResult) -> int:
     """Writes the tables from the record, prints the last of them. Gives the exit status."""
     try:
-        recorded_now = _write_report(workspace, plan)
+        recorded_now = _write_report(workspace, plan, result.parent)
     except (MlflowException, OSError) as error:
-        say(f"the tables could not be written: {breakdown(error)}")
+        say(f"the report could not be written: {breakdown(error)}")
         recorded_now = len(recorded) + len(result.finished)
     for name, cause in result.failed.items():
         say(f"failed: {name}: {cause}")
@@ -226,16 +247,18 @@ def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run]
     return INTERRUPTED if result.interrupted else FAILED if result.failed or not_started else 0
 
 
-def _write_report(workspace: Workspace, plan: list[Trial]) -> int:
-    """Writes the tables from the record, shows the last of them. Gives the number of recorded trials."""
-    runs = workspace.ledger.finished()
-    records = workspace.ledger.records(runs[trial.key] for trial in plan if trial.key and trial.key in runs)
-    if records:
-        results = write_results(records, workspace.folder)
+def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
+    """Writes the report from the record, shows its first table. Gives the number of recorded trials."""
+    if not parent:
+        return len({trial.key for trial in plan} & workspace.ledger.finished().keys())
+    record = read_plan_run(workspace.ledger, workspace.ledger.client.get_run(parent))
+    results = write_report(workspace.ledger, record, workspace.folder)
+    if not results.empty:
         show(render(summarise(results), f"{workspace.space.name}: mean test DSC"))
         for sentence in never_predicted(results):
             say(f"warning: {sentence}")
-    return len(records)
+        say(f"report: {workspace.folder / 'report' / PAGE}")
+    return len(record.records)
 
 
 def _recorded(workspace: Workspace) -> dict[str, Run]:
@@ -257,7 +280,29 @@ def _plan_tags(workspace: Workspace) -> dict[str, str]:
         for split in workspace.study.splits
         for name, number in count_overlap(split).items()
     }
-    return {**_trial_tags(workspace), **overlap, "command": _command(), "machine": platform.platform()}
+    return {
+        **_trial_tags(workspace),
+        **overlap,
+        "command": _command(),
+        "machine": platform.platform(),
+        "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        "cohort": workspace.cohort.name,
+        "simulated": str(workspace.cohort.simulated),
+        "preset": workspace.preset,
+        "overrides": " ".join(workspace.request.overrides),
+    }
+
+
+def _plan_files(workspace: Workspace, checks: bytes | None) -> dict[str, bytes]:
+    """What the parent run keeps, so that the report can be made from the record alone."""
+    files = {
+        PLAN_FILE: (workspace.folder / PLAN_FILE).read_bytes(),
+        SUBJECTS_FILE: (workspace.folder / SUBJECTS_FILE).read_bytes(),
+        SPACE_FILE: workspace.space.source.read_bytes(),
+        REGISTRATION_FILE: checks,
+    }
+    return {name: content for name, content in files.items() if content is not None}
 
 
 def _trial_tags(workspace: Workspace) -> dict[str, str]:

@@ -11,7 +11,7 @@ import torch
 
 from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
-from ablation.ledger import Ledger
+from ablation.ledger import Ledger, record_address
 from ablation.plan import Study
 from ablation.space import Point, Recovery, Resources, Search, Space, expand, read_space
 from ablation.storage import Storage
@@ -62,6 +62,7 @@ class Workspace:
 
     request: Request
     space: Space
+    preset: PresetName
     settings: Settings
     storage: Storage
     ledger: Ledger
@@ -118,17 +119,14 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
         InputError: something cannot be used.
     """
     space = read_space(request.space) if request.space else NO_SPACE
-    preset = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
+    preset: PresetName = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
     settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
     for training in (settings.pretraining, settings.training):
         patch_starts(settings.preparation.grid, training.patch, training.stride)
     _check_output(request.output)
     storage = Storage(request.storage or str(request.output / "store"))
     storage.check()
-    uri = request.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    ledger = Ledger(
-        uri or f"sqlite:///{(request.output / 'mlflow.db').resolve()}", request.output / "artifacts"
-    )
+    ledger = Ledger(record_address(request.output, request.tracking_uri), request.output / "artifacts")
     cohort = _read_cohort(request, settings.cohort, say)
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
@@ -146,6 +144,7 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     return Workspace(
         request=request,
         space=space,
+        preset=preset,
         settings=settings,
         storage=storage,
         ledger=ledger,

@@ -2,13 +2,29 @@
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.pictures import COLOURS, SHOWN_SLICES, UNKNOWN, WRONG, ZOOM, draw_confusion, draw_slices
+from ablation.ledger import Ledger
+from ablation.pictures import (
+    COLOURS,
+    SHOWN_SLICES,
+    SLICES,
+    UNKNOWN,
+    WRONG,
+    ZOOM,
+    draw_confusion,
+    draw_slices,
+    pack_slices,
+    read_slices,
+    unpack_slices,
+    upright,
+)
 from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.errors import InputError
 from t1t2core.experiment import Outcome
 from t1t2core.settings import EvaluationSettings, Settings
 from t1t2core.trial import AnyExperiment, Factors, make_experiment
@@ -19,6 +35,7 @@ from tests.heads import (
     IGNORED,
     SOFT_TISSUE,
     TINY,
+    VOXEL_MM,
     make_scan,
     make_subjects,
     make_training,
@@ -30,6 +47,7 @@ SPLIT = FoldSplit(1, t1=Roles(("P01",), ("P02",), ("P03",)), t2=Roles(("P01",), 
 def experiment(pictures: int = 9) -> AnyExperiment:
     settings = Settings(
         network=TINY,
+        pretraining=make_training(),
         training=make_training(),
         evaluation=EvaluationSettings(surface_distances=False, pictures=pictures),
     )
@@ -99,7 +117,7 @@ def test_an_error_is_marked_where_it_is_with_the_front_up_and_left_on_the_right(
     np.testing.assert_array_equal(shown[1, 1][place], COLOURS[right])
 
 
-def test_voxels_without_a_label_are_grey_and_never_wrong(truth: dict[str, np.ndarray]) -> None:
+def test_voxels_without_a_label_are_white_and_never_wrong(truth: dict[str, np.ndarray]) -> None:
     assert int(SHOWN_SLICES[0] * GRID[2]) < 6, "the lowest slice is one without labels"
     labels = np.full(GRID, BONE, np.uint8)
     shown = panels(draw_slices(experiment(), outcome({**truth, "P03": labels}))["slices_T2_P03.png"])
@@ -121,3 +139,62 @@ def test_the_confusion_matrix_is_a_picture_of_the_predictions(truth: dict[str, n
     assert Image.open(io.BytesIO(pictures[0])).size == (400, 340)
     assert pictures[0] == pictures[1]
     assert pictures[0] != pictures[2]
+
+
+# The slices as arrays
+
+
+def test_the_slices_that_were_drawn_can_be_read_back(truth: dict[str, np.ndarray]) -> None:
+    found = unpack_slices(pack_slices(experiment(), outcome(truth)))
+    assert list(found) == [("T2", "P03"), ("T2", "P04")]
+    slices = found["T2", "P04"]
+    heights = [int(share * GRID[2]) for share in SHOWN_SLICES]
+    np.testing.assert_array_equal(slices.heights, heights)
+    np.testing.assert_array_equal(slices.prediction, truth["P04"][:, :, heights])
+    np.testing.assert_array_equal(slices.labels, experiment().scans["T2"].test["P04"].labels[:, :, heights])
+    assert tuple(slices.voxel_mm) == pytest.approx(VOXEL_MM)
+    assert slices.image.dtype == slices.labels.dtype == slices.prediction.dtype == np.uint8
+    shown = panels(draw_slices(experiment(), outcome(truth))["slices_T2_P04.png"])
+    np.testing.assert_array_equal(shown[1, 0][..., 0], upright(slices.image[:, :, 1]))
+
+
+def test_each_sequence_has_its_own_patients(truth: dict[str, np.ndarray]) -> None:
+    settings = Settings(network=TINY, pretraining=make_training(), evaluation=EvaluationSettings(pictures=1))
+    factors = Factors(strategy="augmented", t2_train_size=1, learning_rate=1e-2, seed=0)
+    both = make_experiment(factors, SPLIT, make_subjects(4), settings, pretrained=None, compute=FLOAT32)
+    labelled = outcome(truth)
+    labelled.predictions["T1", "P03"] = truth["P04"]
+    assert set(unpack_slices(pack_slices(both, labelled))) == {("T1", "P03"), ("T2", "P03")}
+
+
+def test_equal_trials_leave_equal_bytes(truth: dict[str, np.ndarray]) -> None:
+    assert pack_slices(experiment(), outcome(truth)) == pack_slices(experiment(), outcome(truth))
+
+
+def test_a_damaged_file_is_refused(truth: dict[str, np.ndarray]) -> None:
+    content = pack_slices(experiment(), outcome(truth))
+    with pytest.raises(InputError, match="not a whole file of slices"):
+        unpack_slices(content[: len(content) // 2])
+    buffer = io.BytesIO()
+    np.savez(buffer, format_version=np.array(99))
+    with pytest.raises(InputError, match="format version 99, expected 1"):
+        unpack_slices(buffer.getvalue())
+
+
+def test_nothing_is_unpickled() -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, format_version=np.array([{"a": 1}], dtype=object))
+    with pytest.raises(InputError, match="not a whole file of slices"):
+        unpack_slices(buffer.getvalue())
+
+
+def test_a_record_gives_its_slices_and_an_older_one_none(
+    ledger: Ledger, tmp_path: Path, truth: dict[str, np.ndarray]
+) -> None:
+    space = ledger.experiment("mine")
+    plan = ledger.open_plan(space, "key", "mine", {})
+    old, new = (ledger.start_trial(space, plan, name, params={}, tags={}) for name in ("old", "new"))
+    (tmp_path / SLICES).write_bytes(pack_slices(experiment(), outcome(truth)))
+    ledger.client.log_artifact(new, str(tmp_path / SLICES))
+    assert read_slices(ledger.client, old) == {}
+    assert set(read_slices(ledger.client, new)) == {("T2", "P03"), ("T2", "P04")}

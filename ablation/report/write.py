@@ -1,46 +1,66 @@
 """Writes what a run leaves in its space's folder, from the record alone."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from ablation.ledger import Record
-from ablation.report.layouts import TITLES, study_tables
+from ablation.ledger import Ledger
+from ablation.pictures import read_slices
+from ablation.report.compose import compose_page, pictures_of, sheets
+from ablation.report.figures.all import draw_all, drawn_trials
+from ablation.report.figures.drawn import NARROW, save
 from ablation.report.markup import to_csv, to_latex, to_markdown
+from ablation.report.page import Sheet, render_page
+from ablation.report.plan_record import PLAN_FILE, SUBJECTS_FILE, PlanRecord
 from ablation.report.results import patients_frame, results_frame
-from ablation.report.summary import learning_rates, summarise
+from ablation.report.summary import TISSUES, summarise
 from ablation.tables import write_table
 from t1t2core.files import write_atomically
 
-CAPTIONS = {
-    "summary": "Every arm and training size at its chosen learning rate: mean test Dice, and time",
-    "learning_rates": "How each learning rate was chosen: mean validation Dice on T2",
-    **TITLES,
-}
+CURVES = ("train/loss", *(f"validation/{name}/dsc" for name in TISSUES))
+"""Metrics that the learning curves draw."""
+PAGE = "index.html"
 
 
-def write_results(records: Sequence[Record], folder: Path) -> pd.DataFrame:
-    """Writes `results.csv`, `patients.csv` and the tables under `report/tables`; gives the first.
+def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFrame:
+    """Writes tables, figures and the page, and keeps the page in the record too; gives the results.
 
-    Each table is there as CSV (unrounded), Markdown and LaTeX; one without rows is left out.
+    Args:
+        folder: of the space: `results.csv` and `patients.csv` go there, the rest under `report/`.
     """
-    results = results_frame(records)
+    results, patients = results_frame(record.records), patients_frame(record.records)
     write_table(results, folder / "results.csv")
-    write_table(patients_frame(records), folder / "patients.csv")
-    tables = {"summary": summarise(results), "learning_rates": learning_rates(results)}
-    for name, table in (tables | study_tables(results)).items():
-        if not table.empty:
-            _write_forms(table, folder / "report" / "tables" / name)
+    write_table(patients, folder / "patients.csv")
+    for name in (PLAN_FILE, SUBJECTS_FILE):
+        if name in record.files and not (folder / name).exists():
+            write_atomically(folder / name, record.files[name])
+    if not record.records:
+        return results
+    report = folder / "report"
+    groups = sheets(results, patients)
+    summary = Sheet(name="summary", title="Every arm at its chosen learning rate", frame=summarise(results))
+    for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
+        _write_forms(sheet, report / "tables")
+    shown = {run.tags["trial_key"]: run for run in record.records}
+    drawn = {key: shown[key] for key in drawn_trials(results)}
+    curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
+    slices = {key: read_slices(ledger.client, run.run_id) for key, run in drawn.items()}
+    wide = draw_all(results, patients, curves, slices)
+    for name, figure in wide.items():
+        save(figure.figure, report / "figures", name)
+    pictures = pictures_of(record, wide, draw_all(results, patients, curves, slices, NARROW))
+    content = render_page(compose_page(record, results, patients, pictures, groups))
+    write_atomically(report / PAGE, content.encode("utf-8"))
+    ledger.client.log_artifact(record.parent.info.run_id, str(report / PAGE))
     return results
 
 
-def _write_forms(table: pd.DataFrame, path: Path) -> None:
-    """A table in its three forms; `path` is without suffix."""
+def _write_forms(sheet: Sheet, folder: Path) -> None:
+    """A table as CSV (unrounded), Markdown and LaTeX."""
     forms = {
-        ".csv": to_csv(table),
-        ".md": to_markdown(table),
-        ".tex": to_latex(table, CAPTIONS[path.name]),
+        ".csv": to_csv(sheet.frame),
+        ".md": to_markdown(sheet.frame),
+        ".tex": to_latex(sheet.frame, sheet.title),
     }
     for suffix, text in forms.items():
-        write_atomically(path.with_suffix(suffix), text.encode("utf-8"))
+        write_atomically(folder / f"{sheet.name}{suffix}", text.encode("utf-8"))

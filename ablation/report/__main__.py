@@ -1,0 +1,34 @@
+"""`python -m ablation.report`: rebuilds tables, figures and the page from what is recorded."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablation import options
+from ablation.ledger import open_record
+from ablation.report.plan_record import read_plan
+from ablation.report.write import PAGE, write_report
+from ablation.space import read_space
+from ablation.terminal import command
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+@command
+def main(
+    space: Annotated[Path, typer.Option("--space", metavar="FILE", help="the search space (YAML)")],
+    output: options.Output = Path("runs"),
+    tracking_uri: options.TrackingUri = None,
+) -> int:
+    """Write the report of a search space from the record alone; an unfinished sweep is told as it stands."""
+    name = read_space(space).name
+    ledger = open_record(output, tracking_uri)
+    write_report(ledger, read_plan(ledger, name), output / name)
+    print(output / name / "report" / PAGE)
+    return 0
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,106 @@
+"""Arms as figures show them: which rows of `results.csv`, under what name, and how they look."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ablation.names import arm_name
+from ablation.report.summary import chosen
+
+CLASSES = {"bone": "Bone", "soft_tissue": "Soft tissue", "air": "Air"}
+STUDYS_CHOICE = (
+    "no fine tuning",
+    "open",
+    "conservative 6",
+    "conservative 18",
+    "hybrid multiplication",
+    "hybrid concatenation",
+)
+"""The arms of the study's Fig. 6: shown first where not all can be."""
+MOST_ARMS = 6
+NOT_TRAINED = ("no_fine_tuning", "norm_adaptation")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a line, point or bar is told from others, also without its colour."""
+
+    colour: str
+    marker: str
+    line: str
+    hatch: str
+
+
+LOOKS = (
+    Look("#0072B2", "o", "-", ""),
+    Look("#D55E00", "s", "--", "///"),
+    Look("#009E73", "^", "-.", "..."),
+    Look("#CC79A7", "D", ":", "xxx"),
+    Look("#000000", "v", (0, (5, 1, 1, 1, 1, 1)), "\\\\\\"),  # type: ignore[arg-type]
+    Look("#56B4E9", "P", (0, (1, 1)), "+++"),  # type: ignore[arg-type]
+    Look("#E69F00", "X", (0, (8, 2)), "ooo"),  # type: ignore[arg-type]
+)
+"""Okabe & Ito's palette without its yellow, which is too pale for lines on white."""
+STRATEGIES = dict(
+    zip(
+        (
+            "open",
+            "conservative",
+            "hybrid",
+            "augmented",
+            "no_fine_tuning",
+            "norm_adaptation",
+            "scratch",
+        ),
+        LOOKS,
+        strict=True,
+    )
+)
+
+
+def look(place: int) -> Look:
+    """The look of the line in this place of a legend."""
+    return LOOKS[place % len(LOOKS)]
+
+
+def largest(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each arm at its largest training size, with `arm`, its name.
+
+    The name tells the size where it is not the largest of all.
+    """
+    groups = ["strategy", "tuned_layers", "fusion"]
+    sizes = rows["t2_train_size"].fillna(0)
+    own = sizes.groupby([rows[name] for name in groups]).transform("max")
+    kept, most = rows[sizes == own], sizes.max()
+    names = [_name(*row, most=most) for row in kept[[*groups, "t2_train_size"]].itertuples(index=False)]
+    return kept.assign(arm=pd.Series(names, index=kept.index, dtype="str"))
+
+
+def scored_rows(results: pd.DataFrame, sequence: str = "T2") -> pd.DataFrame:
+    """Test scores of the three classes at each arm's chosen learning rate, weights `best`, any size."""
+    if results.empty:
+        return results
+    rows = chosen(results)
+    wanted = (rows["split"] == "test") & (rows["weights"] == "best") & (rows["sequence"] == sequence)
+    return rows[wanted & rows["class"].isin(list(CLASSES))]
+
+
+def pick(arms: Iterable[str], most: int = MOST_ARMS) -> list[str]:
+    """At most `most` of the arms, those of the study's Fig. 6 first, in their own order."""
+    there = list(dict.fromkeys(arms))
+    preferred = [arm for arm in STUDYS_CHOICE if arm in there]
+    picked = [*preferred, *(arm for arm in there if arm not in preferred)][:most]
+    return [arm for arm in there if arm in picked]
+
+
+def unit_of(seconds: Sequence[float]) -> tuple[float, str]:
+    """Seconds in the unit, and its name, in which the longest of these reads best."""
+    longest = max(seconds, default=0.0)
+    return (3600.0, "hours") if longest >= 7200 else (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
+
+
+def _name(strategy: str, tuned_layers: str, fusion: str, size: Any, *, most: int) -> str:
+    name = arm_name(strategy, tuned_layers, fusion).replace("_", " ")
+    return name if pd.isna(size) or size == most else f"{name} ({size} T2 patients)"

@@ -1,0 +1,94 @@
+"""Compute time of each arm, split into epochs and time an epoch (Fig. 7)."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from ablation.report.figures.arm import STRATEGIES, largest, scored_rows, unit_of
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
+
+BAR = 0.27
+"""Inches of height an arm takes."""
+TIMES = "\N{MULTIPLICATION SIGN}"
+BUDGETS = ("max_steps", "max_epochs", "budget", "pruned")
+
+
+@styled
+def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
+    """Panels of epochs, time an epoch and total time, a bar an arm. None without trials."""
+    rows = scored_rows(results)
+    if rows.empty:
+        return None
+    trials = largest(rows).drop_duplicates("trial_key")
+    means = _means(trials)
+    figure, panels = make_panels(layout, 3, BAR * len(means) + 1.2, sharey=True)
+    divisor, unit = unit_of(list(means["total"]))
+    _bars(panels[0], means, means["epochs"], trials, trials["epochs"])
+    _bars(panels[1], means, means["epoch"], trials, trials["seconds_per_epoch"])
+    _bars(panels[2], means, means["trained"] / divisor, None, None)
+    panels[2].barh(
+        means.index,
+        means["rest"] / divisor,
+        left=means["trained"] / divisor,
+        color="white",
+        edgecolor="#444444",
+        hatch="////",
+        height=0.7,
+    )
+    _dots(panels[2], trials, trials["standalone_seconds"] / divisor)
+    titles = ("Epochs", f"{TIMES} time an epoch", "= training; hatched: the rest")
+    for axes, title, label in zip(panels, titles, ("epochs", "seconds", unit), strict=True):
+        axes.set(title=title, xlabel=label, xlim=(0, None))
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
+        axes.margins(y=0.01)
+    panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[0].invert_yaxis()
+    return Drawn(
+        figure=figure,
+        title="Compute time by strategy (Fig. 7 of the study)",
+        caption="Time that a trial would take alone, with nothing shared (standalone_seconds), mean over "
+        "folds and seeds at the chosen learning rate and the largest T2 training set; dots: single trials. "
+        "The rest is what is not training epochs: start, scoring, and whatever else a trial does. "
+        "The time to train the T1 network and to choose the learning rate is not in it." + _budget(trials),
+        alt=_alt(means, divisor, unit),
+    )
+
+
+def _means(trials: pd.DataFrame) -> pd.DataFrame:
+    total, product = trials["standalone_seconds"], trials["epochs"] * trials["seconds_per_epoch"]
+    trained = product.clip(upper=total)
+    parts = trials.assign(
+        total=total, trained=trained, rest=total - trained, epoch=trials["seconds_per_epoch"]
+    )
+    columns = ["epochs", "epoch", "trained", "rest", "total"]
+    strategy = parts.groupby("arm", sort=False)["strategy"].first()
+    return parts.groupby("arm", sort=False)[columns].mean().assign(strategy=strategy)
+
+
+def _bars(
+    axes: Axes, means: pd.DataFrame, values: pd.Series, trials: pd.DataFrame | None, single: pd.Series | None
+) -> None:
+    colours = [STRATEGIES[strategy].colour for strategy in means["strategy"]]
+    axes.barh(means.index, values, color=colours, height=0.7)
+    if trials is not None and single is not None:
+        _dots(axes, trials, single)
+
+
+def _dots(axes: Axes, trials: pd.DataFrame, values: pd.Series) -> None:
+    axes.plot(values, trials["arm"], ls="", marker="o", ms=3.5, mfc="white", mec="black", mew=0.8)
+
+
+def _budget(trials: pd.DataFrame) -> str:
+    stopped = int(trials["stop_reason"].isin(BUDGETS).sum())
+    if not stopped:
+        return ""
+    return (
+        f" {stopped} of {len(trials)} trials ended with their budget, not by convergence: "
+        "their epochs say nothing of the time to convergence."
+    )
+
+
+def _alt(means: pd.DataFrame, divisor: float, unit: str) -> str:
+    values = [f"{arm} {total / divisor:.3g}" for arm, total in means["total"].items()]
+    return f"Bar charts of epochs, time an epoch and total time. Total in {unit}: {', '.join(values)}."

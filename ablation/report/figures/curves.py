@@ -1,0 +1,87 @@
+"""Learning curves: training loss, and validation Dice of each class, by epoch."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from ablation.report.figures.arm import CLASSES, Look, largest, look, pick, scored_rows
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+
+METRICS = {"train/loss": "Training loss"} | {
+    f"validation/{name}/dsc": f"{title}, validation DSC" for name, title in CLASSES.items()
+}
+"""Names in the record of what is drawn."""
+
+
+@styled
+def draw_curves(results: pd.DataFrame, curves: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
+    """Four panels, a line an arm. None without values.
+
+    Args:
+        results: as `results.csv`, for the arms and their chosen learning rate.
+        curves: columns `trial_key`, `metric` (of `METRICS`), `step` (epoch) and `value`.
+    """
+    rows = scored_rows(results)
+    if rows.empty or curves.empty:
+        return None
+    trials = largest(rows)[["trial_key", "arm"]].drop_duplicates()
+    values = curves[curves["metric"].isin(list(METRICS))].merge(trials, on="trial_key")
+    arms = pick(arm for arm in trials["arm"] if arm in set(values["arm"]))
+    if not arms:
+        return None
+    figure, panels = make_panels(
+        Layout(width=layout.width, columns=min(2, layout.columns)), len(METRICS), 2.7
+    )
+    handles = {}
+    for axes, (metric, title) in zip(panels, METRICS.items(), strict=True):
+        part = values[values["metric"] == metric]
+        for place, arm in enumerate(arms):
+            handles[arm] = _line(axes, part[part["arm"] == arm], look(place))
+        axes.set(title=title, xlabel="epoch", xlim=(0, None))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    add_legend(figure, handles, layout)
+    return Drawn(
+        figure=figure,
+        title="Learning curves",
+        caption="Training loss and validation DSC by epoch, at the chosen learning rate and the largest T2 "
+        "training set: means over folds and seeds as far as all of them were trained; thin: single trials."
+        + _left_out(arms, values),
+        alt="Line charts of training loss and validation Dice by epoch. Last mean validation Dice of bone: "
+        + _last(values, arms),
+    )
+
+
+def _line(axes: Axes, rows: pd.DataFrame, style: Look) -> object:
+    for _, trial in rows.groupby("trial_key"):
+        ordered = trial.sort_values("step")
+        axes.plot(ordered["step"], ordered["value"], color=style.colour, lw=0.7, alpha=0.35, label="_trial")
+    means = _means(rows)
+    (line,) = axes.plot(
+        means.index,
+        means,
+        color=style.colour,
+        ls=style.line,
+        marker=style.marker,
+        markevery=max(1, len(means) // 6),
+        ms=5,
+        lw=1.6,
+    )
+    return line
+
+
+def _means(rows: pd.DataFrame) -> pd.Series:
+    """By epoch, where all trials have a value."""
+    steps = rows.groupby("step")["value"]
+    return steps.mean()[steps.count() == rows["trial_key"].nunique()]
+
+
+def _left_out(arms: list[str], values: pd.DataFrame) -> str:
+    others = [arm for arm in dict.fromkeys(values["arm"]) if arm not in arms]
+    return f" Not drawn, for room: {', '.join(others)}." if others else ""
+
+
+def _last(values: pd.DataFrame, arms: list[str]) -> str:
+    bone = values[values["metric"] == "validation/bone/dsc"]
+    means = {arm: _means(bone[bone["arm"] == arm]) for arm in arms}
+    found = [f"{arm} {mean.iloc[-1]:.3f}" for arm, mean in means.items() if len(mean)]
+    return (", ".join(found) or "none measured") + "."

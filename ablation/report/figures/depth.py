@@ -1,0 +1,82 @@
+"""Dice by the depth of tuning and the size of the training set (Fig. 5)."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ablation.report.figures.arm import CLASSES, look, scored_rows
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+
+DEPTHS = ("fc", "3", "6", "9", "12", "15", "18", "21")
+"""Convolutions tuned, counted from the last; `open` tunes all 21."""
+SPREAD = 0.36
+"""Of the lines' dots around their depth, in steps of the axis."""
+
+
+@styled
+def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
+    """A panel a class, a line a training size. None with fewer than two depths."""
+    tested = scored_rows(results)
+    rows = _tuned(tested)
+    if rows["depth"].nunique() < 2:
+        return None
+    depths = [depth for depth in DEPTHS if depth in set(rows["depth"])]
+    sizes = sorted(rows["t2_train_size"].unique())
+    untuned = tested[tested["strategy"] == "no_fine_tuning"].groupby("class")["dsc"].mean()
+    figure, panels = make_panels(layout, len(CLASSES), 3.4)
+    handles = {}
+    for axes, (name, title) in zip(panels, CLASSES.items(), strict=True):
+        part = rows[rows["class"] == name]
+        for place, size in enumerate(sizes):
+            shift = SPREAD * ((place + 0.5) / len(sizes) - 0.5)
+            label = f"{size} T2 patient{'s' if size > 1 else ''}"
+            handles[label] = _line(axes, part[part["t2_train_size"] == size], depths, place, shift)
+        if name in untuned.index:
+            handles["no fine tuning"] = axes.axhline(untuned[name], color="#666666", lw=1.2, ls=(0, (2, 2)))
+        axes.set(title=title, xlabel="convolutions tuned", ylabel="test DSC")
+        axes.set_xticks(range(len(depths)), depths)
+    add_legend(figure, handles, layout)
+    return Drawn(
+        figure=figure,
+        title="Dice by layers tuned and size of the T2 training set (Fig. 5 of the study)",
+        caption="Test DSC of conservative fine-tuning by the number of convolutions tuned, counted from the "
+        "output (fc: the last layer alone; 21: all of them, which is open fine-tuning). Lines: means over "
+        "folds and seeds at the learning rate chosen on validation; small dots: single trials. The scales "
+        "of the panels differ.",
+        alt=_alt(rows, sizes[-1]),
+    )
+
+
+def _tuned(rows: pd.DataFrame) -> pd.DataFrame:
+    if rows.empty:
+        return rows.assign(depth=[])
+    part = rows[rows["strategy"].isin(["conservative", "open"])]
+    return part.assign(depth=part["tuned_layers"].where(part["strategy"] == "conservative", "21"))
+
+
+def _line(axes: Axes, rows: pd.DataFrame, depths: list[str], place: int, shift: float) -> object:
+    style, means = look(place), rows.groupby("depth")["dsc"].mean().reindex(depths).dropna()
+    at = [depths.index(depth) + shift for depth in rows["depth"]]
+    axes.plot(at, rows["dsc"], ls="", marker=".", ms=4, alpha=0.55, color=style.colour, label="_trials")
+    (line,) = axes.plot(
+        [depths.index(str(depth)) + shift for depth in means.index],
+        means,
+        color=style.colour,
+        marker=style.marker,
+        ls=style.line,
+        ms=6,
+        lw=1.6,
+    )
+    return line
+
+
+def _alt(rows: pd.DataFrame, size: int) -> str:
+    means = rows[rows["t2_train_size"] == size].groupby(["class", "depth"])["dsc"].mean().dropna()
+    best = [
+        f"{title} {means[name].max():.3f} at {means[name].idxmax()}"
+        for name, title in CLASSES.items()
+        if name in means.index.get_level_values("class")
+    ]
+    return (
+        f"Line charts of test Dice against the convolutions tuned, a line a training size. "
+        f"Highest mean with {size} T2 patients: {', '.join(best)}."
+    )

@@ -1,0 +1,135 @@
+"""A figure with its words, and how figures are laid out and written."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from t1t2core.files import write_atomically
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",  # matplotlib brings it: the same picture everywhere
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.labelsize": 10,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "hatch.linewidth": 0.6,
+    "image.interpolation": "nearest",
+    "svg.fonttype": "path",
+    "svg.hashsalt": "ablation",
+}
+DPI = 110
+styled = matplotlib.rc_context(STYLE)
+"""Draws a figure in this style; matplotlib reads it as parts of a figure are made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Room for a figure.
+
+    Args:
+        width: inches; type is 10 points whatever the width.
+        columns: most panels beside each other.
+    """
+
+    width: float
+    columns: int
+
+
+WIDE = Layout(width=10, columns=3)
+"""For a page about 1100 pixels wide, and for print."""
+NARROW = Layout(width=4, columns=1)
+"""For a phone: panels under each other, type as large."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Drawn:
+    """A figure and what a page says of it.
+
+    Args:
+        title: what it shows.
+        caption: how to read it.
+        alt: for those who do not see it: what it shows, and its main values.
+    """
+
+    figure: Figure
+    title: str
+    caption: str
+    alt: str
+
+
+def make_panels(layout: Layout, count: int, height: float, **options: Any) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels, each `height` inches, as many beside each other as fit."""
+    columns = min(layout.columns, count)
+    rows = -(-count // columns)
+    figure = make_figure(layout.width, rows * height)
+    axes = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
+def make_figure(width: float, height: float) -> Figure:
+    """An empty figure, inches, that makes room for its labels."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def add_legend(figure: Figure, handles: Mapping[str, Any], layout: Layout, *, letters: int = 0) -> None:
+    """A legend under the panels, as many columns as fit names of the longest one's length."""
+    longest = max([letters, *(len(name) for name in handles)])
+    columns = max(1, int(layout.width / (0.09 * longest + 0.6)))  # inches a letter at 10 points, and a key
+    rows = -(-len(handles) // columns)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=-(-len(handles) // rows),
+        handlelength=2.6,
+    )
+
+
+def freeze(figure: Figure) -> None:
+    """Lays the figure out once and for all: that takes longer than to draw it."""
+    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG."""
+    return _render(figure, "png", dpi=DPI)
+
+
+def svg(figure: Figure) -> bytes:
+    """The figure as SVG, the same bytes each time; type as outlines, so that it needs no font."""
+    return _render(figure, "svg", metadata={"Date": None})
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Writes `NAME.png` and `NAME.svg`, each whole or not at all."""
+    write_atomically(folder / f"{name}.png", png(figure))
+    write_atomically(folder / f"{name}.svg", svg(figure))
+
+
+@styled
+def _render(figure: Figure, kind: str, **options: Any) -> bytes:
+    freeze(figure)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()

@@ -1,0 +1,81 @@
+"""Each test patient's Dice by arm: how much patients differ, beside how much arms do."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ablation.report.figures.arm import CLASSES, LOOKS, Look, largest, look, scored_rows
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+
+ROW = 0.3
+"""Inches of height an arm takes."""
+ALIKE = Look("#666666", "o", "-", "")
+"""Where there are too many patients to tell apart."""
+
+
+@styled
+def draw_patients(results: pd.DataFrame, patients: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
+    """A panel a class, a row an arm, a line a patient. None without scores of patients.
+
+    Args:
+        results: as `results.csv`, for the arms and their chosen learning rate.
+        patients: as `patients.csv`.
+    """
+    scores = _scores(results, patients)
+    if scores.empty:
+        return None
+    arms, names = list(dict.fromkeys(scores["arm"])), sorted(scores["patient"].unique())
+    means = scores.groupby(["class", "patient", "arm"])["dsc"].mean().unstack("arm")
+    figure, panels = make_panels(layout, len(CLASSES), ROW * len(arms) + 1.3, sharey=True)
+    handles = {}
+    for axes, (name, title) in zip(panels, CLASSES.items(), strict=True):
+        for place, patient in enumerate(names):
+            if (name, patient) in means.index:
+                style = look(place) if len(names) <= len(LOOKS) else ALIKE
+                handles[patient] = _line(axes, means.loc[(name, patient)].reindex(arms), style)
+        axes.set(title=title, xlabel="test DSC of a patient")
+        axes.set_yticks(range(len(arms)), arms)
+        axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
+    panels[0].invert_yaxis()
+    if len(names) <= len(LOOKS):
+        add_legend(figure, handles, layout)
+    return Drawn(
+        figure=figure,
+        title="Dice of each test patient",
+        caption=f"Test DSC of each of the {len(names)} T2 test patients, a line a patient; means over the "
+        "folds and seeds that tested the patient, at the chosen learning rate and the largest T2 training "
+        "set. Where lines run side by side, patients differ more than arms do.",
+        alt=f"Dot charts of the test Dice of {len(names)} patients by arm. Range of bone over patients: "
+        + _ranges(means, arms),
+    )
+
+
+def _scores(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
+    rows = scored_rows(results)
+    if rows.empty or patients.empty:
+        return pd.DataFrame(columns=["arm", "patient", "class", "dsc"])
+    arms = largest(rows)[["trial_key", "arm"]].drop_duplicates()
+    wanted = (patients["split"] == "test") & (patients["weights"] == "best") & (patients["sequence"] == "T2")
+    part = patients[wanted & patients["class"].isin(list(CLASSES))].dropna(subset=["dsc"])
+    return arms.merge(part.assign(patient=part["patient"].astype("str")), on="trial_key")
+
+
+def _line(axes: Axes, values: pd.Series, style: Look) -> object:
+    (line,) = axes.plot(
+        values,
+        range(len(values)),
+        color=style.colour,
+        marker=style.marker,
+        ls=style.line,
+        ms=5.5,
+        lw=1,
+        alpha=0.85,
+    )
+    return line
+
+
+def _ranges(means: pd.DataFrame, arms: list[str]) -> str:
+    if "bone" not in means.index.get_level_values("class"):
+        return "none measured."
+    bone = means.loc["bone"]
+    ends = zip(arms, bone.min().reindex(arms), bone.max().reindex(arms), strict=True)
+    return ", ".join(f"{arm} {low:.3f} to {high:.3f}" for arm, low, high in ends if low == low) + "."

@@ -1,0 +1,102 @@
+"""All that is recorded about one plan, as a report needs it."""
+
+import difflib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+from mlflow.entities import Run
+
+from ablation.ledger import Ledger, Record
+from ablation.tables import WHOLE_NUMBERS
+from t1t2core.errors import InputError
+
+PLAN_FILE = "plan.csv"
+SUBJECTS_FILE = "subjects.csv"
+SPACE_FILE = "space.yaml"
+REGISTRATION_FILE = "registration.png"
+"""Artifacts of a plan's parent run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanRecord:
+    """A plan and what is recorded of its trials.
+
+    Args:
+        space: name of the search space.
+        parent: its run in MLflow, whose tags tell where the numbers come from.
+        plan: as `plan.csv`: a row a trial.
+        records: of the finished trials, in the order of the plan.
+        failed: name and cause of trials that failed.
+        files: of the parent run by name, those that are there.
+    """
+
+    space: str
+    parent: Run
+    plan: pd.DataFrame
+    records: list[Record]
+    failed: dict[str, str]
+    files: dict[str, bytes]
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Of the parent run."""
+        tags: Mapping[str, str] = self.parent.data.tags
+        return tags
+
+    @property
+    def missing(self) -> int:
+        """Trials that are not recorded as finished."""
+        return len(self.plan) - len(self.records)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the heads are no patients."""
+        return self.tags.get("simulated") == "True"
+
+
+def read_plan(ledger: Ledger, space: str) -> PlanRecord:
+    """The plan of this space that was worked on last.
+
+    Raises:
+        InputError: there is none; the nearest names are given.
+    """
+    parents = ledger.plans(space)
+    if not parents:
+        names = ledger.plan_names()
+        near = difflib.get_close_matches(space, names) or names
+        there = f"; recorded are {', '.join(near)}" if near else "; nothing is recorded there"
+        raise InputError(f"no run of a search space named {space} in {ledger.tracking_uri}{there}")
+    return read_plan_run(ledger, parents[0])
+
+
+def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
+    """The plan of this parent run.
+
+    Raises:
+        InputError: its list of trials is not in the record.
+    """
+    names = (PLAN_FILE, SUBJECTS_FILE, SPACE_FILE, REGISTRATION_FILE)
+    files = {name: content for name in names if (content := ledger.read_file(parent.info.run_id, name))}
+    if PLAN_FILE not in files:
+        raise InputError(
+            f"run {parent.info.run_id} ({parent.info.run_name}) has no {PLAN_FILE}; "
+            "give the command that made it again, which adds it"
+        )
+    plan = pd.read_csv(io.BytesIO(files[PLAN_FILE])).astype(WHOLE_NUMBERS)
+    finished = ledger.finished()
+    runs = [finished[key] for key in plan["trial_key"] if key in finished]
+    failed = {
+        run.info.run_name: run.data.tags.get("error", "")
+        for run in ledger.failed_under(parent.info.run_id)
+        if run.data.tags["trial_key"] not in finished
+    }
+    return PlanRecord(
+        space=parent.info.run_name,
+        parent=parent,
+        plan=plan,
+        records=ledger.records(runs),
+        failed=failed,
+        files=files,
+    )
