@@ -16,7 +16,7 @@ def test_the_name_has_the_training_size_only_where_sizes_differ() -> None:
     results, _ = sweep(untuned, nine, trial("conservative", "9", size=2, test=[0.5]))
     assert label_arms(results)["arm"].unique().tolist() == [
         "no_fine_tuning",
-        "conservative 9 (8 T2 patients)",
+        "conservative 9",
         "conservative 9 (2 T2 patients)",
     ]
 

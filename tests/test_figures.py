@@ -143,7 +143,7 @@ def test_a_line_a_training_size_with_open_as_21_convolutions() -> None:
     np.testing.assert_allclose(eight, [0.25, 0.45, 0.65])
     np.testing.assert_allclose(none, [0.15, 0.15])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["fc", "18", "21"]
-    assert legend(result.figure) == ["2 T2 patients", "8 T2 patients", "no fine tuning"]
+    assert legend(result.figure) == ["2 T2 patients", "8 T2 patients", "no_fine_tuning"]
     assert [axes.get_title() for axes in result.figure.axes] == ["Bone", "Soft tissue", "Air"]
 
 
@@ -180,7 +180,7 @@ def test_time_is_epochs_times_time_an_epoch_and_the_rest() -> None:
     trained, rest = [bar.get_width() for bar in total.patches][1::2]  # type: ignore[attr-defined]
     assert (trained, rest) == (50, 10)
     assert total.get_xlabel() == "seconds"
-    assert "no fine tuning 1, open 60" in result.alt
+    assert "no_fine_tuning 1, open 60" in result.alt
     assert "budget" not in result.caption
 
 
@@ -214,10 +214,10 @@ def pareto_table() -> pd.DataFrame:
 def test_the_front_has_what_nothing_beats_in_both_and_is_named() -> None:
     result = drawn(draw_pareto(pareto_table()))
     axes = panel(result)
-    assert [text.get_text() for text in axes.texts] == ["no fine tuning", "conservative 9", "hybrid average"]
+    assert [text.get_text() for text in axes.texts] == ["no_fine_tuning", "conservative 9", "hybrid average"]
     hollow = [line.get_label() for line in axes.get_lines() if line.get_markerfacecolor() == "white"]
     assert hollow == ["open"]
-    assert "Bone: no fine tuning 0.200, conservative 9 0.500, hybrid average 0.600;" in result.alt
+    assert "Bone: no_fine_tuning 0.200, conservative 9 0.500, hybrid average 0.600;" in result.alt
 
 
 def test_names_do_not_overlap_and_stay_inside() -> None:
@@ -322,9 +322,9 @@ def test_a_line_a_patient_across_arms() -> None:
     first, second = lines(panel(result))
     np.testing.assert_allclose(first[0], [0.1, 0.5])
     np.testing.assert_allclose(second[0], [0.3, 0.7])
-    assert [label.get_text() for label in panel(result).get_yticklabels()] == ["no fine tuning", "open"]
+    assert [label.get_text() for label in panel(result).get_yticklabels()] == ["no_fine_tuning", "open"]
     assert legend(result.figure) == ["P1", "P2"]
-    assert "no fine tuning 0.100 to 0.300, open 0.500 to 0.700" in result.alt
+    assert "no_fine_tuning 0.100 to 0.300, open 0.500 to 0.700" in result.alt
 
 
 def test_many_patients_need_no_legend() -> None:
@@ -369,7 +369,7 @@ def test_slices_are_rows_and_arms_columns_with_errors_marked() -> None:
             table_of(one, other), {key_of(one): slices_of(), key_of(other): slices_of(wrong=2)}
         )
     )
-    assert titles(result) == ["MR", "CT labels", "no fine tuning", "open"]
+    assert titles(result) == ["MR", "CT labels", "no_fine_tuning", "open"]
     grid = result.figure.axes
     assert len(grid) == 12
     assert [axes.get_ylabel() for axes in grid[::4]] == ["slice 4", "slice 6", "slice 8"]
@@ -396,7 +396,7 @@ def test_all_arms_show_the_same_patient_of_the_same_fold() -> None:
         key_of(late): slices_of("P2") | slices_of("P3"),
     }
     result = drawn(draw_segmentations(table_of(one, early, late), slices))
-    assert titles(result)[2:] == ["no fine tuning", "open"]
+    assert titles(result)[2:] == ["no_fine_tuning", "open"]
     assert "patient P2" in result.caption
     assert "fold 2" in result.caption
 

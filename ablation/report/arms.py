@@ -1,5 +1,7 @@
 """Arms as a report names them, and which is best for a class: told by validation, never by the test."""
 
+from typing import Any
+
 import pandas as pd
 
 from ablation.names import arm_name
@@ -10,11 +12,11 @@ from ablation.tables import ARM
 def label_arms(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a column `arm`, one name an arm: `conservative 9`, `hybrid average`.
 
-    Where training sizes differ among the rows the name has them: `open (4 T2 patients)`.
+    The name tells the training size where it is not the largest of all: `open (4 T2 patients)`.
     """
     arms = frame[ARM].drop_duplicates()
-    sizes = arms["t2_train_size"].dropna().nunique() > 1
-    names = [_label(*row, sizes=sizes) for row in arms.itertuples(index=False, name=None)]
+    most = arms["t2_train_size"].max()
+    names = [label_arm(*row, most=most) for row in arms.itertuples(index=False, name=None)]
     return frame.merge(arms.assign(arm=names), on=ARM, how="left")
 
 
@@ -40,6 +42,7 @@ def best_arms(results: pd.DataFrame) -> dict[str, str]:
     return {tissue: first[tissue] for tissue in TISSUES if tissue in first}
 
 
-def _label(strategy: str, tuned_layers: str, fusion: str, size: object, *, sizes: bool) -> str:
+def label_arm(strategy: str, tuned_layers: str, fusion: str, size: Any, *, most: Any) -> str:
+    """An arm's name, with its training size where that is not the largest, `most`."""
     name = arm_name(strategy, tuned_layers, fusion)
-    return f"{name} ({size} T2 patients)" if sizes and size is not pd.NA else name
+    return name if pd.isna(size) or size == most else f"{name} ({size} T2 patients)"

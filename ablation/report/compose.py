@@ -45,7 +45,7 @@ def sheets(results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Shee
                 title="Each arm against the best of its class",
                 frame=comparisons(results, patients, pairs="best"),
                 note="Paired over test patients, folds and seeds averaged within a patient first. The best "
-                "arm is chosen on validation. P: Wilcoxon signed-rank; p holm: after Holm's correction within "
+                "arm is chosen on validation. P: Wilcoxon signed-rank; p holm: after Holm's correction in "
                 "the class; effect: rank-biserial correlation; detectable: the smallest difference that so "
                 "many patients could have shown (80 % power).",
             ),
@@ -113,7 +113,9 @@ def compose_page(
     finished = f"{len(record.records)} of {len(record.plan)} trials"
     return Page(
         title=f"{record.space}: T1w to T2w transfer for head MR segmentation",
-        subtitle=f"Cohort {tags.get('cohort', 'unknown')}, preset {tags.get('preset', 'unknown')}, {finished}",
+        subtitle=", ".join(
+            [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
+        ),
         warnings=_warnings(record),
         answers=answer(results, patients),
         summary=_summary(results),
@@ -151,8 +153,8 @@ def _summary(results: pd.DataFrame) -> Sheet:
         name="summary",
         title="Every arm at its chosen learning rate: test Dice",
         frame=frame,
-        note="Means over folds and seeds. Internal air is air inside the head; most other air lies outside it "
-        "and flatters the score. Seconds: of a trial computed alone.",
+        note="Means over folds and seeds. Internal air is air inside the head; most other air lies outside "
+        "it and flatters the score. Seconds: of a trial computed alone.",
     )
 
 

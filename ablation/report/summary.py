@@ -30,14 +30,15 @@ def chosen(results: pd.DataFrame) -> pd.DataFrame:
 def summarise(results: pd.DataFrame) -> pd.DataFrame:
     """Means over folds and seeds of the chosen rows, an arm a row: test Dice of each class, and time.
 
-    Where the T1 network was scored on T1 heads as well, that is a row of its own, its sequence T1.
+    Undefined where a fold is. Where the T1 network was scored on T1 heads as well, that is a row of its own,
+    its sequence T1.
     """
     rows = _part(chosen(results), split="test", weights="best")
     keys = [*ARM, "learning_rate", "sequence"]
-    dice = rows.pivot_table(
-        index=keys, columns="class", values="dsc", aggfunc="mean", dropna=False, sort=False
-    )
     groups = rows.groupby(keys, dropna=False, sort=False)
+    # An undefined fold leaves the mean undefined: the mean of the others would be of other patients.
+    by_class = rows.groupby([*keys, "class"], dropna=False, sort=False)["dsc"]
+    dice = by_class.mean(skipna=False).unstack("class")
     table = dice.reindex(columns=SHOWN).dropna(how="all")
     table["seconds"] = groups["standalone_seconds"].mean()
     table["folds"] = groups["fold"].nunique()

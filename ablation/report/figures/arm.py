@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from ablation.names import arm_name
+from ablation.report.arms import label_arm
 from ablation.report.summary import chosen
 
 CLASSES = {"bone": "Bone", "soft_tissue": "Soft tissue", "air": "Air"}
 STUDYS_CHOICE = (
-    "no fine tuning",
+    "no_fine_tuning",
     "open",
     "conservative 6",
     "conservative 18",
@@ -74,7 +73,7 @@ def largest(rows: pd.DataFrame) -> pd.DataFrame:
     sizes = rows["t2_train_size"].fillna(0)
     own = sizes.groupby([rows[name] for name in groups]).transform("max")
     kept, most = rows[sizes == own], sizes.max()
-    names = [_name(*row, most=most) for row in kept[[*groups, "t2_train_size"]].itertuples(index=False)]
+    names = [label_arm(*row, most=most) for row in kept[[*groups, "t2_train_size"]].itertuples(index=False)]
     return kept.assign(arm=pd.Series(names, index=kept.index, dtype="str"))
 
 
@@ -99,8 +98,3 @@ def unit_of(seconds: Sequence[float]) -> tuple[float, str]:
     """Seconds in the unit, and its name, in which the longest of these reads best."""
     longest = max(seconds, default=0.0)
     return (3600.0, "hours") if longest >= 7200 else (60.0, "minutes") if longest >= 120 else (1.0, "seconds")
-
-
-def _name(strategy: str, tuned_layers: str, fusion: str, size: Any, *, most: int) -> str:
-    name = arm_name(strategy, tuned_layers, fusion).replace("_", " ")
-    return name if pd.isna(size) or size == most else f"{name} ({size} T2 patients)"

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 
 from ablation.report.figures.arm import CLASSES, look, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+from ablation.report.training_size import DEPTH_STRATEGIES, on_equal_terms
 
 DEPTHS = ("fc", "3", "6", "9", "12", "15", "18", "21")
 """Convolutions tuned, counted from the last; `open` tunes all 21."""
@@ -15,12 +16,13 @@ SPREAD = 0.36
 @styled
 def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
     """A panel a class, a line a training size. None with fewer than two depths."""
-    tested = scored_rows(results)
-    rows = _tuned(tested)
+    tuned = results[results["strategy"].isin(DEPTH_STRATEGIES)]
+    rows = _with_depth(scored_rows(on_equal_terms(tuned)))
     if rows["depth"].nunique() < 2:
         return None
     depths = [depth for depth in DEPTHS if depth in set(rows["depth"])]
     sizes = sorted(rows["t2_train_size"].unique())
+    tested = scored_rows(results)
     untuned = tested[tested["strategy"] == "no_fine_tuning"].groupby("class")["dsc"].mean()
     figure, panels = make_panels(layout, len(CLASSES), 3.4)
     handles = {}
@@ -31,7 +33,7 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
             label = f"{size} T2 patient{'s' if size > 1 else ''}"
             handles[label] = _line(axes, part[part["t2_train_size"] == size], depths, place, shift)
         if name in untuned.index:
-            handles["no fine tuning"] = axes.axhline(untuned[name], color="#666666", lw=1.2, ls=(0, (2, 2)))
+            handles["no_fine_tuning"] = axes.axhline(untuned[name], color="#666666", lw=1.2, ls=(0, (2, 2)))
         axes.set(title=title, xlabel="convolutions tuned", ylabel="test DSC")
         axes.set_xticks(range(len(depths)), depths)
     add_legend(figure, handles, layout)
@@ -40,17 +42,16 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
         title="Dice by layers tuned and size of the T2 training set (Fig. 5 of the study)",
         caption="Test DSC of conservative fine-tuning by the number of convolutions tuned, counted from the "
         "output (fc: the last layer alone; 21: all of them, which is open fine-tuning). Lines: means over "
-        "folds and seeds at the learning rate chosen on validation; small dots: single trials. The scales "
-        "of the panels differ.",
+        "folds and seeds at the learning rate chosen on validation among those that every size was trained "
+        "with; small dots: single trials. The scales of the panels differ.",
         alt=_alt(rows, sizes[-1]),
     )
 
 
-def _tuned(rows: pd.DataFrame) -> pd.DataFrame:
+def _with_depth(rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         return rows.assign(depth=[])
-    part = rows[rows["strategy"].isin(["conservative", "open"])]
-    return part.assign(depth=part["tuned_layers"].where(part["strategy"] == "conservative", "21"))
+    return rows.assign(depth=rows["tuned_layers"].where(rows["strategy"] == "conservative", "21"))
 
 
 def _line(axes: Axes, rows: pd.DataFrame, depths: list[str], place: int, shift: float) -> object:

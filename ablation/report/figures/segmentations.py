@@ -23,7 +23,7 @@ from ablation.pictures import (
 from ablation.report.figures.arm import largest, pick, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
 
-AUGMENTATION = {"no fine tuning": "without T2 in training", "augmented": "with T2 in training"}
+AUGMENTATION = {"no_fine_tuning": "without T2 in training", "augmented": "with T2 in training"}
 LETTERS = 15
 """Of a line of a panel's title."""
 TITLE = 0.2
