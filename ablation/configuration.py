@@ -15,6 +15,9 @@ from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS, PresetName
 from t1t2core.settings import Settings
 
+LONGEST_OVERRIDE = 500
+"""Characters of an override that messages show."""
+
 Groups = Mapping[str, Mapping[str, Any]]
 
 
@@ -39,8 +42,11 @@ def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: 
         else:
             groups[group][name] = value
             places[group, name] = place
-    findings += [f"{places[spot]}: not a finite number" for spot in places if _is_endless(groups, spot)]
     settings = _validate(groups, places, findings)
+    if settings is not None:
+        findings += [
+            f"{place}: not a finite number" for at, place in places.items() if _is_endless(groups, at)
+        ]
     if findings or settings is None:
         raise InputError.collect("these settings cannot be used:", findings)
     return settings
@@ -69,8 +75,12 @@ def _well_formed(override: str, findings: list[str]) -> bool:
     key, equals, _ = override.partition("=")
     if equals and key.count(".") == 1:
         return True
-    findings.append(f"--set {override}: expected GROUP.NAME=VALUE, such as training.max_epochs=3")
+    findings.append(f"{_place(override)}: expected GROUP.NAME=VALUE, such as training.max_epochs=3")
     return False
+
+
+def _place(override: str) -> str:
+    return f"--set {override if len(override) <= LONGEST_OVERRIDE else reprlib.repr(override)}"
 
 
 def _parse(override: str, findings: list[str]) -> tuple[str, str, str, Any]:
@@ -80,7 +90,7 @@ def _parse(override: str, findings: list[str]) -> tuple[str, str, str, Any]:
         value = PlainLoader(text).get_single_data()
     except yaml.YAMLError:
         value = text
-    return f"--set {override}", group, name, value
+    return _place(override), group, name, value
 
 
 def _is_endless(groups: Groups, spot: tuple[str, str]) -> bool:

@@ -475,7 +475,7 @@ def _document(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
         text = read_text(path, most_bytes=MOST_BYTES)
     except InputError as error:
-        raise InputError(f"search space {path}: {error}") from None
+        raise InputError(f"search space {path} cannot be read: {error}") from None
     try:
         loader = PlainLoader(text)
         document = loader.get_single_data()

@@ -57,6 +57,8 @@ class PlainLoader(yaml.SafeLoader):
             value = super().construct_object(node, deep)
             if isinstance(value, int) and abs(value) >= 10**MOST_DIGITS:
                 raise ValueError("too large")
+            if isinstance(value, str):
+                value.encode()  # Halves of letters, as in "\\ud800", are no text.
             return value
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             # PyYAML lets these through where a value does not fit the tag that it is given.

@@ -334,7 +334,7 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
         (OPEN + "training:", ["training: found None; allowed: settings with their values"]),
         (OPEN + "training: {2: 3}", ["training.2: a key that is not text"]),
         (OPEN + "cohort: {run: !!binary aGk=}", ["cohort.run: found b'hi'; allowed: names with texts"]),
-        (OPEN + "cohort: &a {run: *a}", ["cohort.run"]),
+        (OPEN + "cohort: &a {run: *a}", ["line 2: a value that contains itself"]),
         (OPEN + "resources: 2", ["resources: found 2; allowed: a mapping with the keys cpus and gpus"]),
         # Factors and strategies
         ("arms: [{folds: 1}]", ["arms[0].strategy: missing; allowed: one of no_fine_tuning, open"]),

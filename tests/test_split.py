@@ -214,5 +214,5 @@ def test_a_table_without_a_role_or_with_a_patient_twice_is_refused(tmp_path: Pat
     again = f"{split.t2.test[0]},1,T2,training"
     with pytest.raises(InputError, match=f"fold 1: {split.t2.test[0]} is listed 2 times for T2"):
         draw_splits(STUDY, write_split(tmp_path, (split,), again))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="there is no such file"):
         draw_splits(STUDY, CohortSettings(split_file=str(tmp_path / "gone.csv")))

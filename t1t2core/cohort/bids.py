@@ -2,13 +2,21 @@
 
 import json
 import re
+import reprlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from t1t2core.cohort.names import check_excluded, did_you_mean, exclude_line
+from t1t2core.cohort.names import LONGEST_NAME, check_excluded, did_you_mean, exclude_line
 from t1t2core.cohort.subject import Cohort, Subject
+from t1t2core.cohort.text import is_there, read_text
 from t1t2core.errors import InputError
+
+MOST_BYTES = 1_000_000
+"""Of `dataset_description.json`."""
+
+LONGEST_TITLE = 200
+"""Characters of the dataset's name that are kept."""
 
 _PLACES = {"t1w": ("anat", "T1w"), "t2w": ("anat", "T2w"), "ct": ("ct", "ct")}
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
@@ -71,12 +79,17 @@ def _describe(folder: Path) -> tuple[str, bool]:
     if not file.is_file():
         return default, False
     try:
-        description = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        description = json.loads(read_text(file, most_bytes=MOST_BYTES))
+    except (InputError, ValueError, RecursionError) as error:
         raise InputError(f"{file}: not a JSON file ({error})") from None
     if not isinstance(description, dict):
         raise InputError(f"{file}: a JSON object is expected")
-    return str(description.get("Name") or default), description.get("Simulated") is True
+    name = description.get("Name") or default
+    if not isinstance(name, str):
+        raise InputError(f"{file}: Name is {reprlib.repr(name)}, where a text is expected")
+    # Reports and messages have it on a line.
+    plain = "".join(letter if letter.isprintable() else " " for letter in name).strip()
+    return plain[:LONGEST_TITLE] or default, description.get("Simulated") is True
 
 
 def _find_files(subject: Path) -> list[_File]:
@@ -152,6 +165,9 @@ def _choose_run(candidates: list[_File], run: str | None) -> tuple[list[_File], 
 def _name_defects(subject: str, found: Sequence[_File]) -> list[str]:
     """Names that are not BIDS, or of another subject."""
     defects = [] if _SUBJECT.fullmatch(subject) else ["not a BIDS label: sub- and then letters and digits"]
+    if len(subject) > LONGEST_NAME:
+        defects.append(f"a name has at most {LONGEST_NAME} characters")
+    defects += [f"{file.path.name} is neither file nor folder" for file in found if not is_there(file.path)]
     strangers = [file.path.name for file in found if file.subject != subject]
     return [*defects, *(f"{name} lies in its folder" for name in strangers)]
 

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from t1t2core.cohort.names import check_excluded, exclude_line, is_safe_name
+from t1t2core.cohort.names import LONGEST_NAME, check_excluded, exclude_line, is_safe_name
 from t1t2core.cohort.subject import Cohort, Subject
-from t1t2core.cohort.table import read_table
+from t1t2core.cohort.table import read_table, refusal
+from t1t2core.cohort.text import is_there
 from t1t2core.errors import InputError
 
 _SCANS = ("t1w", "t2w", "ct", "labels_t1w", "labels_t2w")
@@ -38,7 +39,7 @@ def read_manifest(file: Path, *, exclude: Collection[str] = ()) -> Cohort:
         defects = [*twice, *_row_defects(file.parent, cells)]
         findings += [f"line {line} ({cells['subject'] or 'no name'}): {defect}" for defect in defects]
     if findings:
-        raise InputError.collect(f"{file}: (to leave a subject out: `{exclude_line(['NAME'])}`)", findings)
+        raise refusal(f"{file}: (to leave a subject out: `{exclude_line(['NAME'])}`)", findings)
     if all(not cells["t2w"] for _, cells in rows):
         raise InputError(f"{file}: none of {len(rows)} subjects has a T2w scan (column t2w)")
     subjects = (_subject(file.parent, cells) for _, cells in rows)
@@ -49,7 +50,10 @@ def _row_defects(folder: Path, cells: dict[str, str]) -> list[str]:
     """Why a line is no subject: its name, what it leaves out, and the files that are not there."""
     defects = []
     if not is_safe_name(cells["subject"]):
-        defects.append("a subject's name has letters, digits, '.', '_' and '-' only, and no '.' in front")
+        defects.append(
+            "a subject's name has letters, digits, '.', '_' and '-' only, no '.' in front or at its end, and "
+            f"at most {LONGEST_NAME} characters; a device's name such as con is none"
+        )
     if not cells["t1w"]:
         defects.append("t1w is empty")
     if cells["ct"] and any(cells[column] for column in _LABELS):
@@ -57,7 +61,7 @@ def _row_defects(folder: Path, cells: dict[str, str]) -> list[str]:
     elif not cells["ct"]:
         defects += _label_defects(cells)
     for column in _SCANS:
-        if cells[column] and not _resolve(folder, cells[column]).exists():
+        if cells[column] and not is_there(_resolve(folder, cells[column])):
             defects.append(f"{column} is not there: {cells[column]}")
     return defects
 
@@ -79,4 +83,7 @@ def _subject(folder: Path, cells: dict[str, str]) -> Subject:
 
 
 def _resolve(folder: Path, cell: str) -> Path:
-    return folder / Path(cell).expanduser()
+    try:
+        return folder / Path(cell).expanduser()
+    except (RuntimeError, ValueError):
+        return folder / cell  # `~` and no user of that name

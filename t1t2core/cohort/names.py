@@ -7,12 +7,21 @@ from difflib import get_close_matches
 
 from t1t2core.errors import InputError
 
-_SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+LONGEST_NAME = 100
+"""Characters: names become parts of file names, which have at most 255."""
+
+_SAFE = re.compile(rf"[A-Za-z0-9_-][A-Za-z0-9._-]{{,{LONGEST_NAME - 1}}}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IGNORECASE)
 
 
 def is_safe_name(name: str) -> bool:
-    """Can it be part of a file name everywhere: letters, digits, `.`, `_`, `-`, no dot in front?"""
-    return _SAFE.fullmatch(name) is not None
+    """Can it be a file's name everywhere: up to 100 letters, digits, `.`, `_`, `-`, no dot in front?"""
+    return _SAFE.fullmatch(name) is not None and not is_reserved(name)
+
+
+def is_reserved(name: str) -> bool:
+    """Is it one that Windows keeps for a device, or changes since it ends with a dot?"""
+    return _RESERVED.fullmatch(name) is not None
 
 
 def did_you_mean(found: str, allowed: Iterable[str], *, cutoff: float = 0.4) -> str:

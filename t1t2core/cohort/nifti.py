@@ -17,6 +17,20 @@ from nibabel.spatialimages import HeaderDataError
 
 _HEADERS = {348: (Nifti1Header, Nifti1PairHeader), 540: (Nifti2Header, Nifti2PairHeader)}
 
+_PLACES = (
+    *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+    *("srow_x", "srow_y", "srow_z"),
+)
+
+MOST_VOXELS = 2**30
+"""Of a scan: 4 GB as float32. A header that promises more is damaged, or the scan beyond what is used here."""
+
+MOST_TRAILING_BYTES = 2**26
+"""After the voxels: a small file of gzip's can hold any number of zeros."""
+
+PART_BYTES = 2**24
+"""Read at once."""
+
 
 def is_nifti(path: Path) -> bool:
     """Is it a NIfTI or Analyze file by its name?"""
@@ -26,29 +40,62 @@ def is_nifti(path: Path) -> bool:
 def nifti_defect(path: Path) -> str | None:
     """What is wrong with a NIfTI file's header, length or voxels, or None.
 
-    Reads the file once, which for `.gz` also checks gzip's checksum.
+    Reads the file once, a part at a time, which for `.gz` also checks gzip's checksum.
     """
     header_file, data_file = _files(path)
     try:
         header = _read_header(header_file)
         if header is None:
             return "not a NIfTI file (its header is damaged or missing)"
-        dtype = header.get_data_dtype()
-        sizes = [int(size) for size in header["dim"][1 : int(header["dim"][0]) + 1]]
-        offset = int(header["vox_offset"]) if math.isfinite(header["vox_offset"]) else 0
-        expected = max(offset, 0) + math.prod(sizes) * dtype.itemsize
-        with _open(data_file) as stream:
-            content = stream.read()
+        return _header_defect(header) or _data_defect(data_file, header)
     except (OSError, EOFError, zlib.error, ValueError, HeaderDataError) as error:
         return f"damaged or cut short ({error})"
-    if min(sizes, default=0) < 1 or len(sizes) > 7:
+
+
+def _header_defect(header: Nifti1Header) -> str | None:
+    sizes = _sizes(header)
+    if not 1 <= int(header["dim"][0]) <= 7 or min(sizes, default=0) < 1:
         return f"its header gives a size of {sizes} voxels"
-    if len(content) < expected:
-        return f"cut short: {len(content)} bytes where its header promises {expected}"
-    voxels = np.frombuffer(content, dtype, math.prod(sizes), max(offset, 0))
-    if dtype.kind == "f" and (broken := voxels.size - np.count_nonzero(np.isfinite(voxels))):
-        return f"{broken} of {voxels.size} voxels are NaN or infinite"
+    if math.prod(sizes) > MOST_VOXELS:
+        return f"its header gives a size of {' x '.join(map(str, sizes))} voxels; at most {MOST_VOXELS:,}"
+    if not all(math.isfinite(number) for name in _PLACES for number in np.ravel(header[name])):
+        return "its header puts it at no place (qform or sform has numbers that are NaN or infinite)"
+    try:
+        header.get_data_dtype()
+    except (LookupError, HeaderDataError):
+        return f"its header gives a type of voxels that is unknown ({int(header['datatype'])})"
     return _spacing_defect([float(mm) for mm in header["pixdim"][1:4]])
+
+
+def _data_defect(path: Path, header: Nifti1Header) -> str | None:
+    dtype, count = header.get_data_dtype(), math.prod(_sizes(header))
+    offset = max(int(header["vox_offset"]), 0) if math.isfinite(header["vox_offset"]) else 0
+    expected = offset + count * dtype.itemsize
+    broken = 0
+    with _open(path) as stream:
+        found = _pass_over(stream, offset)
+        while offset <= found < expected and (part := stream.read(min(PART_BYTES, expected - found))):
+            found += len(part)
+            if dtype.kind == "f":
+                voxels = np.frombuffer(part, dtype, len(part) // dtype.itemsize)
+                broken += int(voxels.size - np.count_nonzero(np.isfinite(voxels)))
+        if found < expected:
+            return f"cut short: {found} bytes where its header promises {expected}"
+        if _pass_over(stream, MOST_TRAILING_BYTES + 1) > MOST_TRAILING_BYTES:
+            return f"much longer than the {expected} bytes that its header promises"
+    return f"{broken} of {count} voxels are NaN or infinite" if broken else None
+
+
+def _sizes(header: Nifti1Header) -> list[int]:
+    return [int(size) for size in header["dim"][1 : int(header["dim"][0]) + 1]]
+
+
+def _pass_over(stream: BinaryIO, most: int) -> int:
+    """Reads up to `most` bytes and forgets them; gives how many there were."""
+    passed = 0
+    while passed < most and (part := stream.read(min(PART_BYTES, most - passed))):
+        passed += len(part)
+    return passed
 
 
 def _files(path: Path) -> tuple[Path, Path]:

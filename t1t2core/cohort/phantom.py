@@ -22,6 +22,8 @@ VERSION = 1
 DESCRIPTION = "dataset_description.json"
 ANATOMY_VOXEL = 0.75  # of the MR voxel: fine enough for its partial volumes
 
+MOST_SUBJECTS = 1000  # a few seconds and megabytes each
+
 MR_LOW_CORNER, MR_HIGH_CORNER = (-90.0, -100.0, -96.0), (90.0, 120.0, 94.0)
 CT_LOW_CORNER, CT_HIGH_CORNER = (-120.0, -130.0, -100.0), (120.0, 130.0, 104.0)
 CT_VOXEL = (0.75, 0.75, 1.0)  # of the MR voxel
@@ -95,6 +97,8 @@ def _check(plan: _Plan) -> None:
     findings = []
     if plan.subjects < 1:
         findings.append(f"subjects: {plan.subjects} found, at least 1 is needed")
+    if plan.subjects > MOST_SUBJECTS:
+        findings.append(f"subjects: {plan.subjects} found, at most {MOST_SUBJECTS} are possible")
     if not 0 <= plan.with_t2w <= plan.subjects:
         findings.append(f"with_t2w: {plan.with_t2w} found, 0 to {plan.subjects} (all subjects) is possible")
     if not 0.5 <= plan.voxel_mm <= 10:

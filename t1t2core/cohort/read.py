@@ -11,6 +11,7 @@ from t1t2core.cohort.manifest import read_manifest
 from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.scan import examine_scan
 from t1t2core.cohort.subject import Cohort, Subject
+from t1t2core.cohort.text import is_there
 from t1t2core.errors import InputError
 from t1t2core.settings import CohortSettings
 
@@ -25,9 +26,9 @@ def read_cohort(source: Path, settings: CohortSettings) -> Cohort:
     Raises:
         InputError: there is no such cohort, or it cannot be used as it is.
     """
-    if source.is_dir():
+    if is_there(source) and source.is_dir():
         return read_bids(source, session=settings.session, run=settings.run, exclude=settings.exclude)
-    if not source.exists():
+    if not is_there(source):
         raise InputError(f"{source}: there is no such cohort (a BIDS folder or a .csv table is expected)")
     if source.suffix.lower() != ".csv":
         raise InputError(f"{source}: a cohort is a BIDS folder or a .csv table")

@@ -1,5 +1,6 @@
 """A scan on disk: read it, and say what is wrong with it."""
 
+import math
 import re
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from t1t2core.cohort.dicom import read_series
-from t1t2core.cohort.nifti import is_nifti, nifti_defect
+from t1t2core.cohort.nifti import MOST_VOXELS, is_nifti, nifti_defect
+from t1t2core.cohort.text import is_there
 from t1t2core.errors import InputError
 
 # ITK's warnings would otherwise go to standard error, between the lines of a run.
@@ -21,6 +23,18 @@ LEAST_SLICES = 8
 
 LEAST_EXTENT_MM = 60.0
 """Least size within the slices, mm: less cannot hold a head's cross-section."""
+
+LEAST_DEPTH_MM = 16.0
+"""Least size along any axis, mm: four voxels of the coarsest grid that scans are aligned on."""
+
+MOST_EXTENT_MM = 1000.0
+"""Largest size along any axis, mm: more is a scan of the body, or a wrong voxel size."""
+
+MOST_DISTANCE_MM = 1e5
+"""Largest coordinate of the first voxel, mm: further away, float32 headers lose tenths of a millimetre."""
+
+MOST_VALUE = 1e9
+"""Largest magnitude of a voxel: no scanner gives more, and beyond it sums lose their digits."""
 
 LEAST_FOREGROUND = 0.01
 """Least share of voxels that differ from the darkest one: less is an empty volume."""
@@ -97,15 +111,18 @@ def check_scan(image: sitk.Image, kind: str) -> list[str]:
 
 
 def _load(path: Path) -> sitk.Image:
+    if not is_there(path):
+        raise InputError("there is no such file or folder")
     try:
-        if not path.exists():
-            raise InputError("there is no such file or folder")
+        str(path).encode()  # SimpleITK takes no other names.
         if path.is_dir():
             return read_series(path)
         if is_nifti(path) and (defect := nifti_defect(path)):
             raise InputError(defect)
         return _load_file(path)
-    except (RuntimeError, OSError) as error:
+    except InputError:
+        raise
+    except (RuntimeError, OSError, ValueError, OverflowError, MemoryError) as error:
         raise InputError(_cause(error)) from None
 
 
@@ -121,6 +138,10 @@ def _load_file(path: Path) -> sitk.Image:
     if len(size) < 3 or any(length > 1 for length in size[3:]):
         raise InputError(
             f"{len(size)}D ({' x '.join(map(str, size))} voxels), where one 3D volume is expected"
+        )
+    if math.prod(size) > MOST_VOXELS:
+        raise InputError(
+            f"its header gives a size of {' x '.join(map(str, size))} voxels; at most {MOST_VOXELS:,}"
         )
     # ITK would mirror the volume where a voxel size is negative.
     if min(reader.GetSpacing()) <= 0:
@@ -138,7 +159,11 @@ def _cause(error: Exception) -> str:
     if "orthonormal" in text:
         return "its header has no axes at right angles (qform and sform are missing or sheared)"
     reasons = re.findall(r"ERROR: (?:\w+\(0x[0-9a-f]+\): )?(.+)", text)
-    return f"not an image that can be read, or damaged ({reasons[-1].strip() if reasons else text.strip()})"
+    reason = (
+        reasons[-1] if reasons else re.sub(r"\AException thrown.*\n", "", text.strip()).partition("\n")[0]
+    )
+    reason = re.sub(r" ?\(0x[0-9a-f]+\)", "", reason).strip()
+    return f"not an image that can be read, or damaged ({reason})"
 
 
 def _load_labels(path: Path) -> sitk.Image:
@@ -165,6 +190,16 @@ def _geometry_defects(image: sitk.Image) -> list[str]:
         findings.append(f"at least {LEAST_SLICES} slices are needed; found {in_words}")
     if np.sort(size * spacing)[1] < LEAST_EXTENT_MM:
         findings.append(f"too small for a head, {LEAST_EXTENT_MM:g} mm within the slices; found {in_words}")
+    if (size * spacing).min() < LEAST_DEPTH_MM:
+        findings.append(f"too thin, {LEAST_DEPTH_MM:g} mm along each axis; found {in_words}")
+    if (size * spacing).max() > MOST_EXTENT_MM:
+        findings.append(
+            f"larger than {MOST_EXTENT_MM:g} mm along an axis: cut out the head, or mend the voxel size; "
+            f"found {in_words}"
+        )
+    origin = np.array(image.GetOrigin())
+    if not np.all(np.abs(origin) <= MOST_DISTANCE_MM):
+        findings.append(f"its header puts the first voxel at {', '.join(f'{mm:g}' for mm in origin)} mm")
     axes = np.reshape(image.GetDirection(), (3, 3))
     if not np.allclose(axes @ axes.T, np.eye(3), atol=1e-3):
         findings.append("its axes are not at right angles")
@@ -177,6 +212,8 @@ def _value_defects(voxels: np.ndarray, kind: str) -> list[str]:
         broken = int(voxels.size - np.isfinite(voxels).sum())
         return [f"{broken} of {voxels.size} voxels are NaN or infinite"]
     lowest, highest = float(voxels.min()), float(voxels.max())
+    if max(-lowest, highest) > MOST_VALUE:
+        return [f"values of {lowest:g} to {highest:g}, larger than a scanner gives"]
     if lowest == highest:
         return [f"empty: every voxel is {lowest:g}"]
     if kind.startswith("labels"):

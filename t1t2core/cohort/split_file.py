@@ -1,14 +1,16 @@
 """A table that gives the patients their roles in place of the draw."""
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from pathlib import Path
 
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.cohort.roles import ROLES, FoldSplit, Roles
 from t1t2core.cohort.subject import Cohort
-from t1t2core.cohort.table import read_table
-from t1t2core.errors import InputError
+from t1t2core.cohort.table import read_table, refusal
 from t1t2core.settings import CohortSettings
+
+_FOLD = re.compile(r"0*[1-9][0-9]{0,3}")
 
 
 def read_splits(file: Path, cohort: Cohort, settings: CohortSettings) -> tuple[FoldSplit, ...]:
@@ -28,15 +30,19 @@ def read_splits(file: Path, cohort: Cohort, settings: CohortSettings) -> tuple[F
     has = {"T1": {s.name for s in cohort.subjects}, "T2": {s.name for s in cohort.with_t2w}}
     findings = [f"line {line}: {defect}" for line, cells in rows for defect in _row_defects(cells, has)]
     if findings:
-        raise InputError.collect(f"{file}:", findings)
+        raise refusal(f"{file}:", findings)
     entries = [(int(cells["fold"]), cells["sequence"], cells["role"], cells["subject"]) for _, cells in rows]
     listed = Counter((fold, sequence, name) for fold, sequence, _, name in entries)
     for (fold, sequence, name), times in listed.items():
         if times > 1:
             findings.append(f"fold {fold}: {name} is listed {times} times for {sequence}")
 
+    named: dict[tuple[int, str, str], list[str]] = defaultdict(list)
+    for fold, sequence, role, name in entries:
+        named[fold, sequence, role].append(name)
+
     def roles_of(fold: int, sequence: str) -> Roles:
-        return Roles(*(tuple(e[3] for e in entries if e[:3] == (fold, sequence, role)) for role in ROLES))
+        return Roles(*(tuple(named.get((fold, sequence, role), ())) for role in ROLES))
 
     splits = [
         FoldSplit(fold, roles_of(fold, "T1"), roles_of(fold, "T2"))
@@ -44,7 +50,7 @@ def read_splits(file: Path, cohort: Cohort, settings: CohortSettings) -> tuple[F
     ]
     findings += [defect for split in splits for defect in _split_defects(split, settings.overlap)]
     if findings:
-        raise InputError.collect(f"{file}:", findings)
+        raise refusal(f"{file}:", findings)
     return tuple(splits)
 
 
@@ -54,8 +60,8 @@ def _row_defects(cells: dict[str, str], has: dict[str, set[str]]) -> list[str]:
     defects = []
     if name not in has["T1"]:
         defects.append(f"{name!r} is no subject of this cohort{did_you_mean(name, has['T1'])}")
-    if not cells["fold"].isdecimal() or int(cells["fold"]) < 1:
-        defects.append(f"fold {cells['fold']!r} is no whole number from 1")
+    if not _FOLD.fullmatch(cells["fold"]):
+        defects.append(f"fold {cells['fold']!r} is no whole number from 1 to 9999")
     if role not in (*ROLES, "none"):
         defects.append(f"role {role!r} is not {', '.join(ROLES)} or none{did_you_mean(role, ROLES)}")
     if sequence not in has:

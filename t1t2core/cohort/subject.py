@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
+from t1t2core.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
@@ -34,13 +36,16 @@ class Subject:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the content of the files and what each is; names and places do not count."""
+        """SHA-256 over the content of the files and what each is; names and places do not count.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
         digest = hashlib.sha256()
         for kind, path in sorted(self.scans.items()):
             digest.update(kind.encode())
-            for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-                with file.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
+            for file in _files(path):
+                digest.update(_digest(file))
         return digest.hexdigest()
 
 
@@ -70,3 +75,18 @@ class Cohort:
         for subject in self.subjects:
             digest.update(f"{subject.name}\0{subject.fingerprint}\n".encode())
         return digest.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or those in the folder; pipes, folders and links to nothing in it hold no voxels."""
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
+def _digest(file: Path) -> bytes:
+    if not file.is_file():
+        raise InputError(f"{file}: there is no such file")
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").digest()
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None

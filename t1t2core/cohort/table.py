@@ -1,11 +1,20 @@
 """A CSV table that a user wrote, read with the numbers of its lines."""
 
 import csv
+import io
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 from t1t2core.cohort.names import did_you_mean
+from t1t2core.cohort.text import read_text
 from t1t2core.errors import InputError
+
+MOST_BYTES = 10_000_000
+"""Of a table: no cohort needs more."""
+
+MOST_FINDINGS = 100
+"""Lines of a message; what is wrong beyond them is counted."""
 
 
 def read_table(
@@ -27,12 +36,12 @@ def read_table(
     """
     known = (*required, *optional)
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, skipinitialspace=True, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+        stream = io.StringIO(read_text(file, most_bytes=MOST_BYTES), newline="")
+        reader = csv.reader(stream, skipinitialspace=True, strict=True)
+        lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
+    except InputError as error:
+        raise InputError(f"{file}: not a table of comma-separated text: {error}") from None
+    except csv.Error as error:
         raise InputError(f"{file}: not a table of comma-separated text ({error})") from None
     if len(lines) < 2:
         raise InputError(f"{file}: empty; a header ({','.join(known)}) and a line each are expected")
@@ -40,16 +49,22 @@ def read_table(
     _check_header(file, header, required, known)
     uneven = [f"line {number}: {len(cells)} cells" for number, cells in rows if len(cells) != len(header)]
     if uneven:
-        raise InputError.collect(f"{file}: the header has {len(header)} columns, but:", uneven)
+        raise refusal(f"{file}: the header has {len(header)} columns, but:", uneven)
     return [
         (number, {**dict.fromkeys(known, ""), **dict(zip(header, cells, strict=True))})
         for number, cells in rows
     ]
 
 
+def refusal(headline: str, findings: list[str]) -> InputError:
+    """An error with the first `MOST_FINDINGS` findings and the number of the others."""
+    more = [f"and {len(findings) - MOST_FINDINGS} more"] if len(findings) > MOST_FINDINGS else []
+    return InputError.collect(headline, findings[:MOST_FINDINGS] + more)
+
+
 def _check_header(file: Path, header: list[str], required: Collection[str], known: Collection[str]) -> None:
     findings = [
-        f"column {name!r} is there twice" for name in sorted({n for n in header if header.count(n) > 1})
+        f"column {name!r} is there twice" for name, times in sorted(Counter(header).items()) if times > 1
     ]
     absent = [name for name in known if name not in header]
     for name in header:
@@ -57,6 +72,5 @@ def _check_header(file: Path, header: list[str], required: Collection[str], know
             findings.append(f"column {name!r} is unknown{hint}")
     findings += [f"column {name!r} is missing" for name in required if name not in header]
     if findings:
-        raise InputError.collect(
-            f"{file}: columns must be {', '.join(known)}; found {', '.join(header)}:", findings
-        )
+        found = ", ".join(header[: 2 * len(known)]) + (", ..." if len(header) > 2 * len(known) else "")
+        raise refusal(f"{file}: columns must be {', '.join(known)}; found {found}:", findings)

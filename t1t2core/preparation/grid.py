@@ -1,16 +1,23 @@
 """The network's grid: where it lies in a scan, and scans resampled onto it."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 
+from t1t2core.errors import InputError
 from t1t2core.settings import PreparationSettings
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 INFORMATIVE_SHARE = 0.25
 """A slice with less head than this share of the fullest slice is an end slice (ours)."""
+
+MOST_VOXEL_MM = 50.0
+"""Coarser voxels hold no anatomy."""
+MOST_VOXELS = 2**28
+"""Of a lattice that covers a scan: 1 GB a volume."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,11 @@ def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings
     Args:
         scan: MR scan with axes nearest to RAS.
         head: mask on the same axes and field of view.
+
+    Raises:
+        InputError: voxels so small or large that no such grid can be made.
     """
+    _check_size(scan, settings)
     starts, first, last = [], [], []
     for axis, (size, voxel) in enumerate(zip(settings.grid, settings.voxel_mm, strict=True)):
         low, high = _extent_mm(head, axis, INFORMATIVE_SHARE if axis == 2 else 0.0)
@@ -65,6 +76,17 @@ def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings
         box=_empty(scan, settings.grid, voxels, starts),
         start=(-first[0], -first[1], -first[2]),
     )
+
+
+def _check_size(scan: sitk.Image, settings: PreparationSettings) -> None:
+    lengths = zip(scan.GetSize(), scan.GetSpacing(), settings.voxel_mm, settings.grid, strict=True)
+    voxels = math.prod(size * own / voxel + side for size, own, voxel, side in lengths)
+    if max(settings.voxel_mm) > MOST_VOXEL_MM or voxels > MOST_VOXELS:
+        shown = " x ".join(f"{mm:g}" for mm in settings.voxel_mm)
+        raise InputError(
+            f"preparation.voxel_mm: found {shown}; at most {MOST_VOXEL_MM:g} mm, and no more than "
+            f"{MOST_VOXELS:,} voxels to cover a scan are possible, here {voxels:.2g}"
+        )
 
 
 def _extent_mm(head: sitk.Image, axis: int, share: float) -> tuple[float, float]:

@@ -3,9 +3,12 @@
 import numpy as np
 import SimpleITK as sitk
 
+from t1t2core.errors import InputError
 from t1t2core.preparation.grid import to_array, to_image
 from t1t2core.settings import PreparationSettings
 
+SIGMA_MM = (0.1, 1000.0)
+"""Windows that can be told from a voxel and from the whole scan; beyond, the filter's numbers are lost."""
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
@@ -18,9 +21,17 @@ def normalise(
         image: MR at the network's voxels.
         seen: bool (X, Y, Z), inside the scan's field of view.
         head: bool (X, Y, Z), foreground.
+
+    Raises:
+        InputError: the window is smaller or larger than `SIGMA_MM`.
     """
     if settings.normalisation == "z_score":
         return z_score(to_array(image), seen, head)
+    if not SIGMA_MM[0] <= settings.normalisation_sigma_mm <= SIGMA_MM[1]:
+        raise InputError(
+            f"preparation.normalisation_sigma_mm: found {settings.normalisation_sigma_mm:g}; "
+            f"{SIGMA_MM[0]:g} to {SIGMA_MM[1]:g} mm are possible"
+        )
     return local_contrast(image, seen, settings.normalisation_sigma_mm)
 
 

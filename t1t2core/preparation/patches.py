@@ -1,5 +1,6 @@
 """Overlapping patches of a volume (Sec. 3.4 of the study), and volumes merged from them."""
 
+import math
 from itertools import product
 
 import torch
@@ -8,6 +9,12 @@ from t1t2core.errors import InputError
 
 DIVISOR = 8
 """Three poolings halve each side three times."""
+
+MOST_VOXELS = 2**28
+"""Of a grid: 1 GB a volume, eighty times the study's."""
+
+MOST_PATCHES = 100_000
+"""That cover a grid: with more a single epoch would take days."""
 
 Voxel = tuple[int, int, int]
 
@@ -18,7 +25,8 @@ def patch_starts(grid: Voxel, patch: Voxel, stride: Voxel) -> list[Voxel]:
     Neighbours are `stride` voxels apart; the last patch along an axis ends with the volume.
 
     Raises:
-        InputError: the patch is larger than the grid, not divisible by 8, or the stride leaves gaps.
+        InputError: the patch is larger than the grid, not divisible by 8, the stride leaves gaps, or
+            there are too many.
     """
     findings = []
     for axis, size, side, step in zip(("x", "y", "z"), grid, patch, stride, strict=True):
@@ -30,6 +38,15 @@ def patch_starts(grid: Voxel, patch: Voxel, stride: Voxel) -> list[Voxel]:
             findings.append(f"along {axis} the stride is {step}; it must be 1 to {side}, the patch's side")
     if findings:
         raise InputError.collect("The patches do not fit:", findings)
+    if math.prod(grid) > MOST_VOXELS:
+        shown = " x ".join(map(str, grid))
+        raise InputError(f"The grid has {shown} voxels; at most {MOST_VOXELS:,} in all are possible")
+    counts = [-(-(size - side) // step) + 1 for size, side, step in zip(grid, patch, stride, strict=True)]
+    if math.prod(counts) > MOST_PATCHES:
+        shown = " x ".join(map(str, counts))
+        raise InputError(
+            f"The grid has {shown} patches, at most {MOST_PATCHES:,} are possible: raise the stride"
+        )
     x, y, z = (_starts(size, side, step) for size, side, step in zip(grid, patch, stride, strict=True))
     return list(product(x, y, z))
 

@@ -44,12 +44,16 @@ class PreparedImage:
     Args:
         image: normalised intensities (X, Y, Z), float32.
         affine: (4, 4), from voxel to RAS world coordinates of the scan, mm.
+        head: bool (X, Y, Z), the head as the preparation found it.
         grid: the same grid as an empty image.
+        start: index (x, y, z) of the first voxel of the box of `settings.grid` voxels.
     """
 
     image: np.ndarray
     affine: np.ndarray
+    head: np.ndarray
     grid: sitk.Image
+    start: tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +127,13 @@ def _prepare_upright(
     inside = to_array(sitk.Resample(head, grid.lattice, sitk.Transform(), sitk.sitkNearestNeighbor, 0)) > 0
     image = normalise(at_voxels, seen, inside, settings)
     place = grid.lattice if whole else grid.box
-    return PreparedImage(image=image if whole else grid.crop(image), affine=affine(place), grid=place)
+    return PreparedImage(
+        image=image if whole else grid.crop(image),
+        affine=affine(place),
+        head=inside if whole else grid.crop(inside),
+        grid=place,
+        start=grid.start if whole else (0, 0, 0),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

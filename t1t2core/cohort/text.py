@@ -1,0 +1,35 @@
+"""Text files that a user wrote, read with care: whatever the name stands for, it neither hangs nor fills memory."""
+
+from pathlib import Path
+
+from t1t2core.errors import InputError
+
+
+def is_there(path: Path) -> bool:
+    """Is there a file or folder? False, too, for a link to nothing, a pipe, a device, and no possible name."""
+    try:
+        return path.is_file() or path.is_dir()
+    except (OSError, ValueError):
+        # Too long a name, a folder that may not be searched, characters that no file's name can have.
+        return False
+
+
+def read_text(path: Path, *, most_bytes: int) -> str:
+    """The content of a file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        InputError: says why not, without the file's name: it is no file, too large, or no text.
+    """
+    if not is_there(path):
+        raise InputError("there is no such file")
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(most_bytes + 1)
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})") from None
+    if len(content) > most_bytes:
+        raise InputError(f"too large: more than {most_bytes:,} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"no text in UTF-8 ({error})") from None

@@ -1,0 +1,176 @@
+"""A tiny sweep, prepared once, that tests and the campaign disturb and compare with an undisturbed one."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ablation.ledger import Ledger
+from tests.faults.commands import Command, wait_until
+
+EPOCHS = 4
+TRIALS = ("no_fine_tuning", "conservative fc", "conservative 9", "conservative 15")
+TIMES = ("time/", "memory/")
+"""Metrics that differ from run to run."""
+SPACE = f"""
+name: faults
+arms:
+  - strategy: no_fine_tuning
+  - strategy: conservative
+    tuned_layers: [fc, 9, 15]
+t2_train_size: [2]
+learning_rate: [1.0e-3]
+folds: [1]
+seeds: [0]
+preparation: {{grid: [16, 24, 16], voxel_mm: [11.0, 10.0, 11.0]}}
+network: {{width: 2}}
+pretraining: {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: 1}}
+training: {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: {EPOCHS}}}
+evaluation: {{pictures: 0, surface_distances: false}}
+resources: {{gpus: 0}}
+recovery: {{checkpoint_seconds: 0, lease_seconds: 30}}
+"""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trial's record, without what differs from run to run."""
+
+    params: dict[str, str]
+    metrics: dict[str, float]
+    histories: dict[str, tuple[tuple[int, float], ...]]
+    scores: list[dict[str, Any]]
+
+
+class Bench:
+    """A folder with its own record and storage, in which commands run the sweep.
+
+    Args:
+        record: an empty MLflow database, to be copied.
+        store: storage with the volumes and the T1 network, to be copied.
+    """
+
+    def __init__(self, folder: Path, heads: Path, record: Path, store: Path | None = None) -> None:
+        self.folder, self.heads = folder, heads
+        self.faults = folder / "faults"
+        self.faults.mkdir(parents=True)
+        self.output = folder / "runs"
+        self.output.mkdir()
+        shutil.copy(record, self.output / "mlflow.db")
+        if store:
+            shutil.copytree(store, self.output / "store")
+        self.space = folder / "faults.yaml"
+        self.write_space()
+        self.options = ["--max-concurrent", "1"]
+        self.environment: dict[str, str] = {}
+
+    def write_space(self, old: str = "", new: str = "") -> None:
+        """Writes the space, a part of it replaced."""
+        assert old in SPACE
+        self.space.write_text(SPACE.replace(old, new, 1), encoding="utf-8")
+
+    def start(self, *more: str) -> Command:
+        """Gives the command."""
+        given = ["--space", self.space, "--cohort", self.heads, "--preset", "demo", "--output", self.output]
+        return Command([*map(str, given), *self.options, *more], self.faults, self.environment)
+
+    def run(self, *more: str, status: int = 0) -> Command:
+        """Gives the command and waits for its end, which is to be this status."""
+        command = self.start(*more)
+        ended = command.wait()
+        assert ended == status, f"status {ended}\n{command.said}\n{command.output.read_text(encoding='utf-8')}"
+        assert "Traceback" not in command.said, command.said
+        return command
+
+    # Orders to the workers (see inject/sitecustomize.py)
+
+    def order(self, do: str, trial: str, epoch: int = 1, **more: Any) -> Path:
+        """Gives an order and the file that it stands in."""
+        file = self.faults / f"{do} {trial} {epoch}.json"
+        file.write_text(json.dumps({"do": do, "trial": trial, "epoch": epoch, **more}), encoding="utf-8")
+        return file
+
+    def wait_for_hold(self, order: Path, command: Command) -> int:
+        """Waits until a worker has come to this order, which is to hold it. Gives the worker's process."""
+        held = order.with_suffix(".held")
+        wait_until(lambda: (held.exists() and held.read_text(encoding="utf-8")) or command.over, order.stem)
+        assert held.exists(), command.said
+        return int(held.read_text(encoding="utf-8"))
+
+    def release(self, order: Path) -> None:
+        """Takes an order away: whoever it holds goes on."""
+        order.with_suffix(".held").unlink(missing_ok=True)
+        order.unlink()
+
+    def steps(self, trial: str) -> list[int]:
+        """The epochs that workers began, of this trial, in order; one more where it was only scored."""
+        file = self.faults / "steps"
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        rows = [line.rsplit(",", 2) for line in lines]
+        return [int(epoch) for name, epoch, _ in rows if name == trial]
+
+    # The record
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The record."""
+        return Ledger(f"sqlite:///{self.output / 'mlflow.db'}", self.output / "artifacts")
+
+    def runs(self, status: str = "") -> list[Any]:
+        """Trials' runs of this status, or all, newest first."""
+        return list(self.ledger._trials(f"attributes.status = '{status}'" if status else "tags.kind = 'trial'"))
+
+    def running(self) -> int:
+        """Runs, of plans too, that are RUNNING."""
+        everywhere = [e.experiment_id for e in self.ledger.client.search_experiments()]
+        return len(self.ledger.client.search_runs(everywhere, "attributes.status = 'RUNNING'"))
+
+    def results(self) -> dict[str, list[Result]]:
+        """What is recorded as finished, by key: more than one only if something is doubled."""
+        found: dict[str, list[Result]] = {}
+        for record in self.ledger.records(self.runs("FINISHED")):
+            histories = {
+                name: tuple(sorted((m.step, m.value) for m in self.ledger.client.get_metric_history(record.run_id, name)))
+                for name in record.metrics
+                if not name.startswith(TIMES)
+            }
+            metrics = {name: value for name, value in record.metrics.items() if not name.startswith(TIMES)}
+            result = Result(record.params, metrics, histories, record.scores)
+            found.setdefault(record.tags["trial_key"], []).append(result)
+        return found
+
+    def left_behind(self) -> list[str]:
+        """Files of trials under way that are still in storage."""
+        store = self.output / "store"
+        files = [*store.glob("checkpoints/*"), *store.glob("outcomes/*/*")]
+        return [str(file.relative_to(store)) for file in files]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A record beside that of an undisturbed run."""
+
+    trials: int
+    lost: int
+    doubled: int
+    running: int
+    differing: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing went wrong."""
+        return not (self.lost or self.doubled or self.running or self.differing)
+
+
+def compare(bench: Bench, undisturbed: dict[str, list[Result]]) -> Comparison:
+    """Counts what went wrong."""
+    found = bench.results()
+    return Comparison(
+        trials=len(undisturbed),
+        lost=len(undisturbed.keys() - found.keys()),
+        doubled=sum(len(results) > 1 for results in found.values()),
+        running=bench.running(),
+        differing=sum(results[0] != undisturbed.get(key, [None])[0] for key, results in found.items()),
+    )

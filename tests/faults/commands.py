@@ -1,0 +1,123 @@
+"""Commands as processes of their own, really killed.
+
+They are forked from a process that has imported the product once, since imports take most of the time of
+a tiny sweep.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from multiprocessing.forkserver import set_forkserver_preload
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+INJECT = Path(__file__).parent / "inject"
+SECONDS = 300.0
+"""Within which anything that is waited for must happen, however busy the machine."""
+POLL_SECONDS = 0.05
+
+
+class Command:
+    """`python -m ablation.run ARGUMENTS`, at work; what it prints goes to files in its folder."""
+
+    count = 0
+
+    def __init__(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> None:
+        Command.count += 1
+        self.output = folder / f"command-{Command.count}.out"
+        self.errors = folder / f"command-{Command.count}.err"
+        set_forkserver_preload(["ablation.run", __name__])
+        variables = {"FAULTS": str(folder), "PYTHONPATH": str(INJECT), **environment}
+        self._process: BaseProcess = multiprocessing.get_context("forkserver").Process(
+            target=_main, args=(arguments, self.output, self.errors, variables)
+        )
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        """Of the driver."""
+        assert self._process.pid is not None
+        return self._process.pid
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return not self._process.is_alive()
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Sends the driver a signal."""
+        os.kill(self.pid, number)
+
+    def wait(self, seconds: float = SECONDS) -> int:
+        """Its exit status; that of a killed one is the signal's number, negative."""
+        self._process.join(seconds)
+        if self._process.exitcode is None:
+            self._process.kill()
+            raise TimeoutError(f"not over after {seconds:g} s:\n{self.said}")
+        return self._process.exitcode
+
+    @property
+    def last_line(self) -> str:
+        """Of its standard output."""
+        return self.output.read_text(encoding="utf-8").strip().rpartition("\n")[2]
+
+    @property
+    def said(self) -> str:
+        """Its standard error."""
+        return self.errors.read_text(encoding="utf-8")
+
+
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = SECONDS) -> None:
+    """TimeoutError, naming what was waited for, if it does not come."""
+    gives_up = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > gives_up:
+            raise TimeoutError(f"{what}: not within {seconds:g} s")
+        time.sleep(POLL_SECONDS)
+
+
+def family(pid: int) -> dict[int, str]:
+    """All processes under this one, with the times they started: numbers are used again."""
+    parents = {int(path.name): _status(path) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    found: dict[int, str] = {}
+    heads = [pid]
+    while heads:
+        head = heads.pop()
+        for child, status in parents.items():
+            if status and status[1] == str(head) and child not in found:
+                found[child] = status[19]
+                heads.append(child)
+    return found
+
+
+def alive(processes: Mapping[int, str]) -> list[int]:
+    """Those of these processes that are still there."""
+    statuses = {pid: _status(Path(f"/proc/{pid}")) for pid in processes}
+    return [pid for pid, status in statuses.items() if status and status[0] != "Z" and status[19] == processes[pid]]
+
+
+def _status(process: Path) -> list[str]:
+    """Fields of proc(5) from the third, the state, on; empty if it is gone."""
+    try:
+        return (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _main(arguments: list[str], output: Path, errors: Path, environment: dict[str, str]) -> None:
+    os.setsid()
+    for number, path in ((0, Path(os.devnull)), (1, output), (2, errors)):
+        flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        os.dup2(os.open(path, flags, 0o644), number)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    os.environ.update(environment)
+    sys.argv = ["ablation.run", *arguments]
+    from ablation import recorder, run, storage
+
+    storage.PATIENCE_SECONDS = float(environment.get("FAULTS_PATIENCE", storage.PATIENCE_SECONDS))
+    recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))
+    run.app()
