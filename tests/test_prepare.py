@@ -193,3 +193,12 @@ def test_a_file_of_another_format_version_is_refused(prepared: PreparedSubject, 
     path.write_bytes(path.read_bytes().replace(b'format_version\\": 1', b'format_version\\": 7'))
     with pytest.raises(InputError, match="format version 7, expected 1"):
         load_prepared(path)
+
+
+@pytest.mark.parametrize("voxel_mm", [1e-300, 1e-3, 60.0, 1e300])
+def test_voxels_that_no_grid_can_have_are_refused_before_it_is_made(
+    subjects: list[Subject], voxel_mm: float
+) -> None:
+    settings = replace(DEMO, voxel_mm=(voxel_mm, 4.0, 4.5), registration="none")
+    with pytest.raises(InputError, match=r"preparation\.voxel_mm: found"):
+        prepare_subject(subjects[0], settings)
