@@ -5,6 +5,7 @@ has trials under way, and those that were broken off and not yet run again.
 """
 
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from ablation.storage import Storage
@@ -45,6 +46,11 @@ def remove_checkpoint(storage: Storage, key: str) -> None:
     """Once the trial is recorded."""
     if storage.has(_name(key)):
         storage.delete(_name(key))
+
+
+def checkpointed(storage: Storage) -> list[str]:
+    """Keys of the trials that have one."""
+    return [PurePosixPath(name).stem for name in storage.names(FOLDER)]
 
 
 def _name(key: str) -> str:

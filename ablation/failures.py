@@ -1,17 +1,24 @@
 """What went wrong with a trial, and what is done about it."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 
+from ray import cloudpickle
 from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial as TuneTrial
 
 from ablation.space import Recovery
+from ablation.storage import is_breakdown
+from ablation.terminal import breakdown
 
 MOST_LOSSES = 10
 """Times that one trial may lose its worker: then it is likely what brings the worker down."""
 LOSS = "its worker was lost: killed, out of memory, or its machine gone"
+COLOURS = r"\x1b\[[0-9;]*m"
+"""Of a terminal, which Ray puts into what it says."""
 OUT_OF_MEMORY = "OutOfMemoryError"
 """Class of torch's error on a GPU."""
 
@@ -23,6 +30,8 @@ class Kind(Enum):
     """The worker or its machine is gone; the trial may have had no part in it."""
     OUT_OF_MEMORY = auto()
     """Too little memory on the GPU."""
+    BREAKDOWN = auto()
+    """Storage does not answer, or the disk is full: no trial has a part in it."""
     RAISED = auto()
     """An error in the trial."""
 
@@ -47,21 +56,27 @@ class Verdict(Enum):
     AGAIN = auto()
     WITH_MORE_OF_THE_GPU = auto()
     GIVE_UP = auto()
+    STOP = auto()
 
 
 def read_failure(trial: TuneTrial) -> Failure:
     """Why Tune ended the trial."""
-    error = trial.get_pickled_error()
+    # Not `get_pickled_error`: that reads a copy which is made later.
+    error: object = ""
+    if file := trial.pickled_error_file:
+        error = cloudpickle.loads(Path(file).read_bytes())
+    elif trial.error_file:
+        error = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    text = re.sub(COLOURS, "", str(error))
     if isinstance(error, RayActorError):
-        return Failure(
-            Kind.LOST, "its worker was lost: killed, out of memory, or its machine gone", str(error)
-        )
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return Failure(Kind.LOST, LOSS, text)
+    raised = error.cause if isinstance(error, RayTaskError) else None
+    if raised is not None and is_breakdown(raised):
+        return Failure(Kind.BREAKDOWN, breakdown(raised), text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     cause = lines[-1] if lines else "no message"
-    kind = Kind.RAISED
-    if isinstance(error, RayTaskError) and type(error.cause).__name__ == OUT_OF_MEMORY:
-        kind = Kind.OUT_OF_MEMORY
-    return Failure(kind, cause, str(error))
+    kind = Kind.OUT_OF_MEMORY if type(raised).__name__ == OUT_OF_MEMORY else Kind.RAISED
+    return Failure(kind, cause, text)
 
 
 class Failures:
@@ -76,6 +91,8 @@ class Failures:
 
     def judge(self, key: str, failure: Failure, gpus: float) -> Verdict:
         """What is done with a trial that had this share of a GPU."""
+        if failure.kind is Kind.BREAKDOWN:
+            return Verdict.STOP
         if failure.kind is Kind.OUT_OF_MEMORY and 0 < gpus < 1:
             return Verdict.WITH_MORE_OF_THE_GPU
         counter, most = self._raised, self._recovery.retries

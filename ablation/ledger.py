@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation.driver import DRIVER, beat, is_live, this_driver
+from ablation.runs_view import experiment_tags
 from t1t2core.errors import InputError
 
 PAGE = 1000
@@ -31,6 +34,8 @@ KIND = "kind"
 OPENED = "opened"
 """Tag of a plan: when a command last worked on it, seconds since 1970."""
 SCORES = "scores.json"
+READERS = 8
+"""Requests at once where much is read: a server far away answers each after a while."""
 SHORT_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """While a server is asked for the first time: one that is not there should be known at once."""
 LONGEST_CAUSE = 500
@@ -92,20 +97,32 @@ class Ledger:
             return found.experiment_id
         local = self.tracking_uri.startswith("sqlite:")
         location = (self._artifacts / name).resolve().as_uri() if local else None
-        return self.client.create_experiment(name, artifact_location=location)
+        return self.client.create_experiment(name, artifact_location=location, tags=experiment_tags())
 
     def open_plan(self, experiment_id: str, plan_key: str, name: str, tags: Mapping[str, str]) -> str:
-        """The parent run of a plan: the one it had, running again, or a new one."""
-        query = f"tags.{KIND} = 'plan' and tags.plan_key = '{plan_key}'"
-        found = self.client.search_runs([experiment_id], query, max_results=1)
-        if found:
-            run_id = found[0].info.run_id
+        """The parent run of a plan: the one it had, running again, or a new one.
+
+        Where two drivers make one at once, the run that was made first stays.
+        """
+        opened = {**tags, OPENED: f"{time.time():.0f}"}
+        run_id, made = self._plan(experiment_id, plan_key), None
+        if run_id is None:
+            all_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **opened}
+            made = self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
+            run_id = self._plan(experiment_id, plan_key) or made
+        if made is None:
             self.client.update_run(run_id, status="RUNNING")
-            self.client.log_batch(run_id, tags=_tags({**tags, OPENED: f"{time.time():.0f}"}))
-            return run_id
-        opened = {OPENED: f"{time.time():.0f}"}
-        all_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **tags, **opened}
-        return self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
+            self.client.log_batch(run_id, tags=_tags(opened))
+        elif run_id != made:
+            self.remove(made)
+        return run_id
+
+    def _plan(self, experiment_id: str, plan_key: str) -> str | None:
+        """The plan's parent run, if it has one; the first that was made if it has several."""
+        query = f"tags.{KIND} = 'plan' and tags.plan_key = '{plan_key}'"
+        found = self.client.search_runs([experiment_id], query, max_results=PAGE)
+        first = min(found, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
+        return None if first is None else str(first.info.run_id)
 
     def plans(self, space: str) -> list[Run]:
         """Parent runs of a space's plans, the one that was worked on last first."""
@@ -143,10 +160,9 @@ class Ledger:
                 self.client.delete_run(run.info.run_id)
 
     def runs_of(self, key: str) -> list[Run]:
-        """The trial's runs that are FINISHED or RUNNING, by run id."""
+        """The trial's runs, by run id."""
         runs = self._trials(f"tags.trial_key = '{key}'")
-        counting = [run for run in runs if run.info.status in ("FINISHED", "RUNNING")]
-        return sorted(counting, key=lambda run: str(run.info.run_id))
+        return sorted(runs, key=lambda run: str(run.info.run_id))
 
     def beat(self, run_id: str) -> None:
         """Says that this driver is still at work on a run."""
@@ -167,18 +183,29 @@ class Ledger:
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         return run_id
 
-    def log(self, run_id: str, metrics: Mapping[str, float], step: int) -> None:
-        """Values at an epoch; what is not finite is left out, since MLflow would store it as 1.8e308."""
-        now = int(time.time() * 1000)
-        finite = [Metric(k, v, now, step) for k, v in metrics.items() if v == v and abs(v) != float("inf")]
+    def log(self, run_id: str, metrics: Mapping[str, float], step: int, at: float) -> None:
+        """Values at an epoch; what is not finite is left out, since MLflow would store it as 1.8e308.
+
+        Args:
+            at: when they were measured, seconds since 1970; logged twice with the same time they count once.
+        """
+        when = int(at * 1000)
+        finite = [Metric(k, v, when, step) for k, v in metrics.items() if v == v and abs(v) != float("inf")]
         self.client.log_batch(run_id, metrics=finite)
 
     def finish_trial(
-        self, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str], files: Path, step: int
+        self,
+        run_id: str,
+        metrics: Mapping[str, float],
+        tags: Mapping[str, str],
+        files: Path,
+        *,
+        step: int,
+        at: float,
     ) -> None:
-        """Files first, then the numbers, the status last: a FINISHED run is whole."""
+        """Files first, then the numbers (see `log`), the status last: a FINISHED run is whole."""
         self.client.log_artifacts(run_id, str(files))
-        self.log(run_id, metrics, step)
+        self.log(run_id, metrics, step, at)
         self.client.log_batch(run_id, tags=_tags(tags))
         self.client.set_terminated(run_id, "FINISHED")
 
@@ -231,21 +258,26 @@ class Ledger:
         Args:
             runs: run ids by trial key.
         """
-        rows = [
-            (key, name, metric.step, metric.value)
-            for key, run_id in runs.items()
-            for name in names
-            for metric in self.client.get_metric_history(run_id, name)
-        ]
+        wanted = [(key, run_id, name) for key, run_id in runs.items() for name in names]
+        with ThreadPoolExecutor(READERS) as pool:
+            found = pool.map(lambda one: self.client.get_metric_history(one[1], one[2]), wanted)
+            rows = [
+                (key, name, metric.step, metric.value)
+                for (key, _, name), history in zip(wanted, found, strict=True)
+                for metric in history
+            ]
         return pd.DataFrame(rows, columns=["trial_key", "metric", "step", "value"])
 
     def records(self, runs: Iterable[Run]) -> list[Record]:
         """The records of these finished runs."""
-        return [self._record(run) for run in runs]
+        with ThreadPoolExecutor(READERS) as pool:
+            return list(pool.map(self._record, runs))
 
     def _record(self, run: Run) -> Record:
         try:
-            scores = Path(self.client.download_artifacts(run.info.run_id, SCORES)).read_text(encoding="utf-8")
+            # Where the run's files lie is known: asked by the run's id, MLflow reads the whole run again.
+            files = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.tracking_uri)
+            scores = Path(files.download_artifacts(SCORES)).read_text(encoding="utf-8")
         except (MlflowException, OSError) as error:
             raise InputError(
                 f"the files of run {run.info.run_id} ({run.info.run_name}) are not at "

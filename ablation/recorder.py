@@ -3,7 +3,7 @@
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
@@ -11,19 +11,32 @@ from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import (
+    INVALID_PARAMETER_VALUE,
+    INVALID_STATE,
+    RESOURCE_DOES_NOT_EXIST,
+    ErrorCode,
+)
 
-from ablation.checkpoints import remove_checkpoint
+from ablation.checkpoints import checkpointed, remove_checkpoint
 from ablation.driver import DRIVER, is_live, this_driver
 from ablation.ledger import Ledger
-from ablation.outcome import fetch_outcome, has_outcome, remove_outcome
+from ablation.outcome import FOLDER as OUTCOMES
+from ablation.outcome import fetch_outcome, remove_outcome
 from ablation.plan import Trial
 from ablation.storage import Storage
+from ablation.terminal import say
 from t1t2core.settings import Settings
 
 BEATS_A_LEASE = 4
 """Heartbeats within a lease: some may be late."""
 PAUSE_SECONDS = 15.0
 """Before a record that did not answer is asked again; each asking holds up the sweep for seconds."""
+REFUSALS = [
+    ErrorCode.Name(code) for code in (INVALID_PARAMETER_VALUE, INVALID_STATE, RESOURCE_DOES_NOT_EXIST)
+]
+"""Answers of a record to what is written to a run that was removed."""
+SHORTEST_PAUSE_SECONDS = 1.0
 DELIVERY_SECONDS = 600.0
 """How long, at the end of a sweep, the record is waited for."""
 
@@ -59,7 +72,9 @@ class Recorder:
     _open: dict[str, str] = field(default_factory=dict)
     _epochs: dict[str, int] = field(default_factory=dict)
     _later: list[tuple[str, Callable[[], object]]] = field(default_factory=list)
+    _lost: set[str] = field(default_factory=set)
     _asked_again_at: float = 0.0
+    _is_away: bool = False
     _cause: str = ""
 
     @property
@@ -79,11 +94,12 @@ class Recorder:
             if claim is not Claim.OURS:
                 return claim
             self._open[key] = run_id = self._start(trial)
+            self._lost.discard(key)
             claim = self._standing(key, ours=run_id)
             if claim is not Claim.OURS:
                 self.ledger.remove(self._open.pop(key))
-        except (MlflowException, OSError):
-            self._wait()
+        except (MlflowException, OSError) as error:
+            self._wait(error)
             return Claim.OURS
         return claim
 
@@ -94,16 +110,34 @@ class Recorder:
             return
         try:
             self._log(run_id, key, history)
-        except (MlflowException, OSError):
-            self._wait()
+            self._answered()
+        except (MlflowException, OSError) as error:
+            self._wait(error)
 
-    def finish(self, trial: Trial) -> None:
-        """Delivers what the worker left in storage, then removes it there; now or, if need be, later."""
-        self._do(lambda: self._finish(trial), _key(trial))
+    def finish(self, trial: Trial) -> bool:
+        """Delivers what the worker left in storage, then removes it there; now or, if need be, later.
+
+        False if another driver has taken the trial over: it records it.
+        """
+        at = time.time()
+        self._do(lambda: self._finish(trial, at), _key(trial))
+        return _key(trial) not in self._lost
 
     def fail(self, trial: Trial, cause: str, traceback: str) -> None:
         """Ends the trial's run as FAILED."""
         self._do(lambda: self._fail(trial, cause, traceback), _key(trial))
+
+    def tidy(self, recorded: Collection[str]) -> None:
+        """Removes what is left in storage of recorded trials: a driver was killed before it could.
+
+        Args:
+            recorded: keys of trials.
+        """
+        left = {name for name in self.storage.folders(OUTCOMES) if self.storage.names(f"{OUTCOMES}/{name}")}
+        left |= set(checkpointed(self.storage))
+        for key in left & set(recorded):
+            if all(run.info.status != "RUNNING" for run in self.ledger.runs_of(key)):
+                self._clean(key)
 
     def tag(self, key: str, name: str, value: str) -> None:
         """Adds to what is known of a trial under way."""
@@ -124,7 +158,7 @@ class Recorder:
         self._do(lambda: self.ledger.close_plan(self.parent, status, note))
         gives_up = time.monotonic() + (DELIVERY_SECONDS if patient else 0)
         while self._later and time.monotonic() < gives_up:
-            time.sleep(min(PAUSE_SECONDS, max(0.0, self._asked_again_at - time.monotonic())))
+            time.sleep(max(SHORTEST_PAUSE_SECONDS, self._asked_again_at - time.monotonic()))
             self._retry()
 
     @contextmanager
@@ -148,13 +182,13 @@ class Recorder:
                     continue  # The next beat may get through; a run that was taken away is met at its end.
 
     def _standing(self, key: str, ours: str | None = None) -> Claim:
-        """Whose the trial is by what the record says; runs that nobody is at work on are removed."""
+        """Whose the trial is by what the record says; runs that failed or were left are removed."""
         old = self.replaces[key].info.run_id if key in self.replaces else None
         others = [run for run in self.ledger.runs_of(key) if run.info.run_id not in (ours, old)]
         if any(run.info.status == "FINISHED" for run in others):
             return Claim.RECORDED
         for run in others:
-            elsewhere = run.data.tags.get(DRIVER) != this_driver()
+            elsewhere = run.info.status == "RUNNING" and run.data.tags.get(DRIVER) != this_driver()
             live = elsewhere and is_live(run.data.tags, self.lease_seconds)
             if live and (ours is None or run.info.run_id < ours):
                 return Claim.THEIRS
@@ -171,13 +205,13 @@ class Recorder:
 
     def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
         for metrics in history:
-            epoch = int(metrics["epoch"])
+            values = dict(metrics)
+            epoch, at = int(values.pop("epoch")), values.pop("at")
             if epoch > self._epochs.get(key, 0):
-                values = {name: value for name, value in metrics.items() if name != "epoch"}
-                self.ledger.log(run_id, values, epoch)
+                self.ledger.log(run_id, values, epoch, at)
                 self._epochs[key] = epoch
 
-    def _finish(self, trial: Trial) -> None:
+    def _finish(self, trial: Trial, at: float) -> None:
         key = _key(trial)
         if key not in self._open:
             if self._standing(key) is Claim.RECORDED:
@@ -189,7 +223,8 @@ class Recorder:
             summary = fetch_outcome(self.storage, key, Path(folder))
             self._log(run_id, key, summary["history"])
             tags = {"stop_reason": summary["stop_reason"]}
-            self.ledger.finish_trial(run_id, summary["metrics"], tags, Path(folder), step=summary["epochs"])
+            metrics, epochs = summary["metrics"], summary["epochs"]
+            self.ledger.finish_trial(run_id, metrics, tags, Path(folder), step=epochs, at=at)
         del self._open[key]
         self._keep_one(key)
         self._clean(key)
@@ -205,8 +240,7 @@ class Recorder:
             self.ledger.remove(run.info.run_id)
 
     def _clean(self, key: str) -> None:
-        if has_outcome(self.storage, key):
-            remove_outcome(self.storage, key)
+        remove_outcome(self.storage, key)
         remove_checkpoint(self.storage, key)
 
     def _fail(self, trial: Trial, cause: str, traceback: str) -> None:
@@ -232,21 +266,34 @@ class Recorder:
                     work()
             except (MlflowException, OSError) as error:
                 failed.append((key, work))
-                self._cause = _first_line(error)
-                self._wait()
+                self._wait(error)
                 if not self.ledger.answers():
                     break
         self._later = failed + self._later
+        self._answered()
 
     def _is_lost(self, key: str) -> bool:
         """Whether another driver has taken the trial over: its end is not ours to write."""
         if key in self._open and not self.ledger.has_run(self._open[key]):
             del self._open[key]
+            self._lost.add(key)
             return True
         return False
 
-    def _wait(self) -> None:
+    def _wait(self, error: Exception) -> None:
+        """Leaves the record alone for a while, unless it has answered: that a run is no longer there."""
+        self._cause = _first_line(error)
+        if isinstance(error, MlflowException) and error.error_code in REFUSALS:
+            return
+        if not self._is_away:
+            say(f"the record does not answer: {self._cause}; trials go on, their results wait")
+        self._is_away = True
         self._asked_again_at = time.monotonic() + PAUSE_SECONDS
+
+    def _answered(self) -> None:
+        if self._is_away and not self._later:
+            say("the record answers again")
+            self._is_away = False
 
 
 def _key(trial: Trial) -> str:

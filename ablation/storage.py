@@ -1,5 +1,7 @@
 """Object storage: a folder, or a bucket that `pyarrow.fs` can reach."""
 
+import errno
+import glob
 import re
 import threading
 import time
@@ -27,6 +29,12 @@ FINAL = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_
 
 class StorageUnavailableError(OSError):
     """Object storage did not answer for `PATIENCE_SECONDS`."""
+
+
+def is_breakdown(error: Exception) -> bool:
+    """Whether it is not the work at hand that failed, but the storage or the disk under it."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return full or isinstance(error, StorageUnavailableError)
 
 
 class Storage:
@@ -98,18 +106,28 @@ class Storage:
 
     def names(self, folder: str) -> list[str]:
         """All objects in `folder`, not in folders under it, sorted; what was left half-written is none."""
+        return [f"{folder}/{name}" for name in self._list(folder, FileType.File) if not name.startswith(".")]
+
+    def folders(self, folder: str) -> list[str]:
+        """Names of the folders in `folder`, sorted."""
+        return self._list(folder, FileType.Directory)
+
+    def _list(self, folder: str, kind: FileType) -> list[str]:
         selector = FileSelector(self._path(folder), allow_not_found=True)
         infos = self._patiently(lambda: self._files.get_file_info(selector))
-        found = [info.base_name for info in infos if info.type == FileType.File]
-        return sorted(f"{folder}/{name}" for name in found if not name.startswith("."))
+        return sorted(info.base_name for info in infos if info.type == kind)
 
     def modified(self, name: str) -> float:
         """When it was written, seconds since 1970."""
         return self._patiently(lambda: self._files.get_file_info(self._path(name)).mtime_ns / 1e9)
 
     def delete(self, name: str) -> None:
-        """Removes what is under `name`."""
+        """Removes what is under `name`, and what a process left that was killed while it wrote there."""
         self._patiently(lambda: self._files.delete_file(self._path(name)))
+        if self.is_local:
+            path = Path(self._path(name))
+            for rest in path.parent.glob(f".{glob.escape(path.name)}.*"):
+                rest.unlink(missing_ok=True)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Asks a bucket that does not answer again, at growing intervals; a folder is asked once."""
@@ -132,7 +150,11 @@ class Storage:
 
     def _write(self, name: str, content: bytes) -> None:
         if self.is_local:
-            write_atomically(Path(self._path(name)), content)
+            try:
+                write_atomically(Path(self._path(name)), content)
+            except OSError as error:
+                error.filename = error.filename or self._path(name)
+                raise
         else:
             with self._files.open_output_stream(self._path(name)) as stream:
                 stream.write(content)

@@ -72,12 +72,14 @@ class _Watch(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
         key = trial.config["key"]
-        self._recorder.finish(self._trials[key])
-        self._feed.ended(key)
         self._failures.succeeded()
-        self._result.finished.add(key)
-        self._line.done += 1
         self._line.running -= 1
+        if self._recorder.finish(self._trials[key]):
+            self._feed.ended(key)
+            self._result.finished.add(key)
+            self._line.done += 1
+        else:
+            self._feed.again(self._trials[key])
         self._line.show()
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
@@ -96,6 +98,10 @@ class _Watch(tune.Callback):
             more = min(1.0, 2 * gpus)
             self._recorder.tag(key, "out_of_memory", f"with {gpus:g} of a GPU, tried again with {more:g}")
             self._feed.again(self._trials[key], more)
+        elif verdict is Verdict.STOP:
+            self._result.stopped = failure.cause
+            self._feed.again(self._trials[key])
+            self._feed.stop()
         else:
             self._feed.again(self._trials[key])
         self._line.running -= 1

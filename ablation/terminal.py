@@ -1,6 +1,5 @@
 """What commands print, and the status they exit with."""
 
-import errno
 import functools
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from rich.console import Console
 from rich.table import Table
 
-from ablation.storage import StorageUnavailableError
+from ablation.storage import StorageUnavailableError, is_breakdown
 from t1t2core.errors import InputError
 
 FAILED = 1
@@ -36,7 +35,7 @@ def command(body: Callable[P, int]) -> Callable[P, None]:
         except KeyboardInterrupt:
             say("interrupted; the same command goes on where it stopped")
             status = INTERRUPTED
-        except OSError as error:
+        except (MlflowException, OSError) as error:
             say(f"stopped: {breakdown(error)}; the same command goes on where it stopped")
             status = FAILED
         raise typer.Exit(status)
@@ -50,10 +49,10 @@ def breakdown(error: Exception) -> str:
     Raises:
         the error itself, where nothing outside this program explains it.
     """
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left on the disk: {error.filename or error}; nothing half-written is kept"
     if isinstance(error, MlflowException | StorageUnavailableError):
         return str(error).splitlines()[0]
+    if isinstance(error, OSError) and is_breakdown(error):
+        return f"no space left on the disk: {error.filename or error}; nothing half-written is kept"
     raise error
 
 

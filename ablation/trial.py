@@ -87,7 +87,8 @@ class TrialRunner(tune.Trainable):
             self._keep()
         if self._experiment.finished:
             self._finish()
-        news, self._told = self._history[self._told :], len(self._history)
+        news = self._history[self._told :]
+        self._told = len(self._history)
         return {"history": news, "done": self._experiment.finished}
 
     def _start(self, key: str) -> None:
@@ -149,6 +150,7 @@ def epoch_metrics(result: EpochResult) -> dict[str, float]:
     """An epoch's values by the names that the record has for them."""
     metrics = {
         "epoch": result.report.epoch,
+        "at": time.time(),
         "train/loss": result.report.loss,
         "train/accuracy": result.report.accuracy,
         "learning_rate": result.report.learning_rate,

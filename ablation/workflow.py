@@ -43,6 +43,8 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.version import SCIENCE_VERSION
 
+MOST_LISTED = 20
+"""Reused trials that a plan's description links to; MLflow keeps 8,000 characters."""
 LIBRARIES = ("torch", "ray", "mlflow", "numpy")
 """Whose versions the record keeps."""
 
@@ -82,7 +84,7 @@ def run_plan(request: Request) -> int:
             result = _run(workspace, plan, recorded, references, resources, checks)
     except KeyboardInterrupt:
         result.interrupted = True
-    except OSError as error:
+    except (MlflowException, OSError) as error:
         result.stopped = breakdown(error)
     return _report(workspace, plan, recorded, result)
 
@@ -151,6 +153,7 @@ def _run(
     if trial := largest(to_run):
         check_step(trial, shared, resources)
     recorder = _open_record(workspace, plan, checks)
+    recorder.tidy(recorded)
     result = SweepResult(interrupted=True)
     with LiveLine(len(to_run), expected) as line:
         try:
@@ -314,10 +317,14 @@ def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResul
     ended = f"{len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
     lines = [f"{len(plan)} trials: {ended}"]
     if reused:
-        lines += ["", "Reused:", ""]
+        lines += [
+            "",
+            f"Reused, the first {MOST_LISTED} of {len(reused)}:" if len(reused) > MOST_LISTED else "Reused:",
+        ]
+        lines += [""]
         lines += [
             f"- [{run.info.run_name}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})"
-            for run in reused
+            for run in reused[:MOST_LISTED]
         ]
     return "\n".join(lines)
 

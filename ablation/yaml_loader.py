@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 MOST_VALUES = 100_000
-"""Values that a text may have, those counted again that it repeats by aliases: few lines could be billions."""
+"""Values that a text may have, counted again where aliases repeat them: few lines could be billions."""
 
 MOST_DIGITS = 300
 """Of a whole number: more are beyond what a number with a point can be."""

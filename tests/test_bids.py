@@ -130,3 +130,32 @@ def test_a_folder_that_is_not_bids_or_has_no_t2w(tmp_path: Path) -> None:
 def test_the_brainweb_cohort() -> None:
     cohort = read_bids(BRAINWEB)
     assert (len(cohort.subjects), len(cohort.with_t2w), cohort.simulated) == (20, 14, True)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "1" * 5000, "[]", '{"Name": [1]}', '{"Name": 5}', "\xff"])
+def test_a_description_that_says_nothing_usable_is_refused(tmp_path: Path, text: str) -> None:
+    add(tmp_path, "sub-01/anat/sub-01_T1w.nii", "sub-01/anat/sub-01_T2w.nii", "sub-01/ct/sub-01_ct.nii")
+    (tmp_path / "dataset_description.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"dataset_description\.json"):
+        read_bids(tmp_path)
+
+
+def test_a_datasets_name_is_kept_to_one_line(tmp_path: Path) -> None:
+    add(tmp_path, "sub-01/anat/sub-01_T1w.nii", "sub-01/anat/sub-01_T2w.nii", "sub-01/ct/sub-01_ct.nii")
+    description = {"Name": " Heads\x1b[2J\nof 2020\ud800 " + "x" * 5000}
+    (tmp_path / "dataset_description.json").write_text(json.dumps(description), encoding="utf-8")
+    name = read_bids(tmp_path).name
+    assert name.startswith("Heads [2J of 2020")
+    assert name.isprintable()
+    assert len(name) <= 200
+
+
+def test_links_to_nothing_and_names_too_long_are_named_with_their_subject(tmp_path: Path) -> None:
+    add(tmp_path, "sub-01/anat/sub-01_T2w.nii", "sub-01/ct/sub-01_ct.nii")
+    (tmp_path / "sub-01/anat/sub-01_T1w.nii").symlink_to("nothing.nii")
+    long = f"sub-{'x' * 120}"
+    add(tmp_path, f"{long}/anat/{long}_T1w.nii", f"{long}/ct/{long}_ct.nii")
+    with pytest.raises(InputError) as caught:
+        read_bids(tmp_path)
+    assert "sub-01_T1w.nii is neither file nor folder" in str(caught.value)
+    assert "a name has at most 100 characters" in str(caught.value)

@@ -1,5 +1,6 @@
 """A user names a cohort: it is read from wherever it lies, and all broken scans are named at once."""
 
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from t1t2core.cohort.read import check_cohort, read_cohort
+from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
 from t1t2core.settings import CohortSettings
 
@@ -105,3 +107,27 @@ def test_an_unknown_name_under_exclude_is_refused_with_the_nearest(bids: Path) -
 @pytest.mark.skipif(not BRAINWEB.is_dir(), reason="the BrainWeb cohort is not on this machine")
 def test_the_brainweb_cohort_is_sound() -> None:
     check_cohort(read_cohort(BRAINWEB, CohortSettings()))
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".csv", "loop", "dangling.csv", "pipe.csv"])
+def test_a_name_that_can_be_no_cohort_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling.csv").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(InputError, match="there is no such cohort"):
+        read_cohort(tmp_path / name, CohortSettings())
+
+
+def test_what_lies_in_a_dicom_folder_beside_its_slices_does_not_stop_the_fingerprint(tmp_path: Path) -> None:
+    folder = tmp_path / "dicom"
+    (folder / "below").mkdir(parents=True)
+    (folder / "1.dcm").write_bytes(b"slice")
+    alone = Subject(name="p01", t1w=folder).fingerprint
+    (folder / "2.dcm").symlink_to("nothing")
+    os.mkfifo(folder / "pipe")
+    assert Subject(name="p01", t1w=folder).fingerprint == alone
+
+
+def test_a_scan_that_went_away_after_it_was_found_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"t1\.nii: there is no such file"):
+        assert Subject(name="p01", t1w=tmp_path / "t1.nii").fingerprint

@@ -135,3 +135,18 @@ def test_a_value_as_it_is_described_can_be_given_back(preset: Any) -> None:
     for row in describe_settings():
         given = resolve_settings(preset, {}, "mine.yaml", [f"{row['setting']}={row[preset]}"])
         assert given == PRESETS[preset], row["setting"]
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf"])
+def test_a_setting_that_is_not_finite_is_refused(value: str) -> None:
+    (finding,) = refusal(None, f"preparation.bone_above_hu={value}")
+    assert finding == f"--set preparation.bone_above_hu={value}: not a finite number"
+
+
+@pytest.mark.parametrize(
+    "value", ["[" * 5000, "9" * 5000, "!!int 0x" + "f" * 5000, "&a [*a]", "x" * 100_000, '"\\ud800"']
+)
+def test_an_override_of_any_size_is_refused_in_a_few_words(value: str) -> None:
+    (finding,) = refusal(None, f"training.max_epochs={value}")
+    assert finding.startswith("--set ")
+    assert len(finding) < 1000

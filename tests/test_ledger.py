@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow.entities import Run
@@ -18,6 +19,8 @@ from ablation.ledger import SHORT_PATIENCE, Ledger
 from t1t2core.errors import InputError
 from tests.conftest import Record
 
+LEASE = 60.0
+NOON = 1_800_000_000.0
 SCORES = [{"weights": "best", "split": "test", "patient": "sub-01"}]
 
 
@@ -31,7 +34,13 @@ def finish(ledger: Ledger, run_id: str, folder: Path, **metrics: float) -> None:
     files = folder / f"files of {run_id}"
     files.mkdir()
     (files / "scores.json").write_text(json.dumps(SCORES))
-    ledger.finish_trial(run_id, metrics, {"stop_reason": "max_steps"}, files, step=8)
+    ledger.finish_trial(run_id, metrics, {"stop_reason": "max_steps"}, files, step=8, at=NOON)
+
+
+def move(ledger: Ledger, run_id: str, driver: str, heartbeat: float) -> None:
+    """Makes it another driver's run."""
+    for name, value in (("driver", driver), ("heartbeat", str(heartbeat))):
+        ledger.client.set_tag(run_id, name, value)
 
 
 def active(ledger: Ledger) -> list[Run]:
@@ -79,7 +88,40 @@ def test_another_plan_and_another_experiment_have_parents_of_their_own(ledger: L
     assert len(parents | {ledger.open_plan(two, "a", "x", {})}) == 3
 
 
+def test_two_drivers_that_make_a_plan_at_once_end_up_with_the_first(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = ledger.experiment("conservative")
+    real, others = ledger.client.create_run, []
+
+    def another_is_faster(*args: Any, **kwargs: Any) -> Run:
+        monkeypatch.undo()
+        others.append(ledger.open_plan(experiment, "plan", "conservative", {}))
+        time.sleep(0.01)  # MLflow's clock counts milliseconds
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(ledger.client, "create_run", another_is_faster)
+    assert [ledger.open_plan(experiment, "plan", "conservative", {})] == others
+    assert [run.info.run_id for run in active(ledger)] == others
+
+
 # Trials
+
+
+def test_only_this_drivers_runs_are_ended_with_it(ledger: Ledger) -> None:
+    ours, theirs = start(ledger, "a"), start(ledger, "b")
+    move(ledger, theirs, "elsewhere", time.time())
+    ledger.stop_trials()
+    states = [ledger.client.get_run(run_id).info.status for run_id in (ours, theirs)]
+    assert states == ["KILLED", "RUNNING"]
+
+
+def test_a_removed_run_is_known_to_be_gone(ledger: Ledger) -> None:
+    run_id = start(ledger, "k")
+    assert ledger.has_run(run_id)
+    ledger.remove(run_id)
+    assert not ledger.has_run(run_id)
+    assert not ledger.has_run("0" * 32)
 
 
 def test_a_trial_is_a_nested_run_with_its_factors(ledger: Ledger) -> None:
@@ -102,15 +144,24 @@ def test_a_trial_is_a_nested_run_with_its_factors(ledger: Ledger) -> None:
 def test_values_of_an_epoch_are_kept_with_their_step(ledger: Ledger) -> None:
     run_id = start(ledger, "k")
     for epoch in (1, 2):
-        ledger.log(run_id, {"train/loss": 1 / epoch}, epoch)
+        ledger.log(run_id, {"train/loss": 1 / epoch}, epoch, NOON + epoch)
     history = ledger.client.get_metric_history(run_id, "train/loss")
     assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5)]
+    assert [metric.timestamp / 1000 for metric in history] == [NOON + 1, NOON + 2]
+
+
+def test_what_is_logged_again_counts_once(ledger: Ledger) -> None:
+    """Whoever got no answer cannot know whether it was written."""
+    run_id = start(ledger, "k")
+    for _ in range(2):
+        ledger.log(run_id, {"train/loss": 0.5}, 1, NOON)
+    assert len(ledger.client.get_metric_history(run_id, "train/loss")) == 1
 
 
 def test_what_is_not_finite_is_left_out(ledger: Ledger, tmp_path: Path) -> None:
     run_id = start(ledger, "k")
-    ledger.log(run_id, {"a": math.nan, "b": math.inf, "c": -math.inf, "train/loss": 0.25}, 1)
-    ledger.log(run_id, {"a": math.nan}, 2)
+    ledger.log(run_id, {"a": math.nan, "b": math.inf, "c": -math.inf, "train/loss": 0.25}, 1, NOON)
+    ledger.log(run_id, {"a": math.nan}, 2, NOON)
     finish(ledger, run_id, tmp_path, d=math.inf, e=0.5)
     assert ledger.client.get_run(run_id).data.metrics == {"train/loss": 0.25, "e": 0.5}
 
@@ -131,8 +182,7 @@ def test_finished_trials_of_all_experiments_are_known_and_no_others(ledger: Ledg
     for key, experiment in (("a", "conservative"), ("b", "open")):
         finish(ledger, start(ledger, key, experiment=experiment), tmp_path)
     start(ledger, "running")
-    ledger.fail_trial(start(ledger, "failed"), "MemoryError")
-    ledger.stop_trial(start(ledger, "killed"))
+    ledger.fail_trial(start(ledger, "failed"), "MemoryError", "")
     assert ledger.finished().keys() == {"a", "b"}
 
 
@@ -156,17 +206,20 @@ def test_of_two_finished_runs_of_a_trial_the_newer_counts(ledger: Ledger, tmp_pa
 
 def test_a_failed_trial_says_why(ledger: Ledger) -> None:
     run_id = start(ledger, "k")
-    ledger.fail_trial(run_id, "x" * 10_000)
+    ledger.fail_trial(run_id, "x" * 10_000, "Traceback: all of it")
     run = ledger.client.get_run(run_id)
     assert run.info.status == "FAILED"
     assert set(run.data.tags["error"]) == {"x"}
+    assert ledger.read_file(run_id, "error.txt") == b"Traceback: all of it"
 
 
 def test_only_the_unfinished_runs_of_the_given_trials_are_removed(ledger: Ledger, tmp_path: Path) -> None:
     ended: dict[str, Callable[[str], None]] = {
-        "running": lambda run_id: None,
-        "failed": lambda run_id: ledger.fail_trial(run_id, "MemoryError"),
-        "killed": ledger.stop_trial,
+        "running here": lambda run_id: None,
+        "running elsewhere": lambda run_id: move(ledger, run_id, "elsewhere", time.time()),
+        "left": lambda run_id: move(ledger, run_id, "elsewhere", time.time() - 2 * LEASE),
+        "failed": lambda run_id: ledger.fail_trial(run_id, "MemoryError", ""),
+        "killed": lambda run_id: ledger.client.set_terminated(run_id, "KILLED"),
         "finished": lambda run_id: finish(ledger, run_id, tmp_path),
     }
     runs = {}
@@ -174,15 +227,15 @@ def test_only_the_unfinished_runs_of_the_given_trials_are_removed(ledger: Ledger
         for state, end in ended.items():
             runs[key, state] = start(ledger, f"{key} {state}", experiment=state)
             end(runs[key, state])
-    ledger.clear_unfinished(f"wanted {state}" for state in ended)
+    ledger.clear_unfinished((f"wanted {state}" for state in ended), LEASE)
     left = {run.info.run_id for run in active(ledger) if run.data.tags["kind"] == "trial"}
-    removed = {("wanted", "running"), ("wanted", "failed"), ("wanted", "killed")}
+    removed = {("wanted", "left"), ("wanted", "failed"), ("wanted", "killed")}
     assert left == {run_id for which, run_id in runs.items() if which not in removed}
 
 
 def test_the_parent_run_is_not_removed_with_its_trials(ledger: Ledger) -> None:
-    start(ledger, "k")
-    ledger.clear_unfinished(["k"])
+    ledger.client.set_terminated(start(ledger, "k"), "KILLED")
+    ledger.clear_unfinished(["k"], LEASE)
     assert [run.data.tags["kind"] for run in active(ledger)] == ["plan"]
 
 

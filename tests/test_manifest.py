@@ -1,10 +1,12 @@
 """A user has a table of scans: it is read as written, and each line that cannot be used is named."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from t1t2core.cohort.manifest import read_manifest
+from t1t2core.cohort.names import is_safe_name
 from t1t2core.errors import InputError
 
 
@@ -106,3 +108,39 @@ def test_an_excluded_subject_may_be_broken(folder: Path) -> None:
 def test_what_is_no_table_of_scans_is_refused(folder: Path, content: bytes, message: str) -> None:
     (folder / "heads.csv").write_bytes(content)
     assert message in refusal(folder / "heads.csv")
+
+
+# Odd cells and files
+
+
+@pytest.mark.parametrize(
+    "cell", ["x" * 300, "~nobody-of-this-name/t1.nii", "~", "a\0b", "~\0", "dangling", "pipe"]
+)
+def test_a_cell_that_can_be_no_scan_is_named(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "dangling").symlink_to("nothing")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "scan.nii").touch()
+    cells = ",".join([cell if cell != "~" else "~/nothing-of-this-name", "scan.nii", "scan.nii"])
+    table = tmp_path / "cohort.csv"
+    table.write_text(f"subject,t1w,t2w,ct\np01,{cells}\n", encoding="utf-8")
+    with pytest.raises(InputError, match="line 2 \\(p01\\): t1w is not there"):
+        read_manifest(table)
+
+
+def test_a_table_of_thousands_of_wrong_lines_or_columns_is_answered_briefly(tmp_path: Path) -> None:
+    table = tmp_path / "cohort.csv"
+    table.write_text("subject,t1w,t2w,ct\n" + "p01,a,b,c\n" * 20_000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"more$") as caught:
+        read_manifest(table)
+    assert len(str(caught.value)) < 20_000
+    table.write_text(",".join(f"c{number}" for number in range(50_000)) + "\n1\n", encoding="utf-8")
+    with pytest.raises(InputError, match="column 'subject' is missing") as caught:
+        read_manifest(table)
+    assert len(str(caught.value)) < 20_000
+
+
+def test_a_name_too_long_for_a_file_or_kept_for_a_device_is_no_subjects() -> None:
+    assert is_safe_name("sub-01")
+    assert is_safe_name("console")
+    assert not is_safe_name("x" * 101)
+    assert [name for name in ("con", "NUL", "com1.t1", "p01.") if is_safe_name(name)] == []

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from t1t2core.errors import InputError
 from t1t2core.preparation.grid import to_array, to_image
 from t1t2core.preparation.normalisation import local_contrast, normalise
 from t1t2core.settings import PreparationSettings
@@ -81,3 +82,12 @@ def test_the_settings_choose(tissue: np.ndarray, seen: np.ndarray):
         wide, local_contrast(image, seen, PreparationSettings().normalisation_sigma_mm)
     )
     assert to_array(image).shape == SHAPE
+
+
+@pytest.mark.parametrize("sigma_mm", [1e-300, 0.01, 2000.0, 1e300])
+def test_a_window_that_no_filter_can_have_is_refused(sigma_mm: float) -> None:
+    settings = PreparationSettings(normalisation_sigma_mm=sigma_mm)
+    image = sitk.GetImageFromArray(np.ones((8, 8, 8), np.float32))
+    everywhere = np.ones((8, 8, 8), bool)
+    with pytest.raises(InputError, match="normalisation_sigma_mm"):
+        normalise(image, everywhere, everywhere, settings)

@@ -56,3 +56,10 @@ def test_everything_that_does_not_fit_is_said_at_once():
     assert "along x a patch has 65 voxels, the grid only 64" in message
     assert "along y a patch has 20 voxels; it must be divisible by 8" in message
     assert "along z the stride is 49" in message
+
+
+def test_a_grid_or_a_number_of_patches_beyond_all_use_is_refused_before_it_is_made() -> None:
+    with pytest.raises(InputError, match="2000 x 2000 x 2000 voxels"):
+        patch_starts((2000, 2000, 2000), (8, 8, 8), (8, 8, 8))
+    with pytest.raises(InputError, match=r"249 x 249 x 41 patches.*raise the stride"):
+        patch_starts((256, 256, 48), (8, 8, 8), (1, 1, 1))

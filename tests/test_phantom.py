@@ -274,3 +274,9 @@ def test_scale_differs_from_scan_to_scan_and_the_head_holder_is_in_the_ct(heads:
         labels, count = ndimage.label(hu > -300)
         sizes = np.sort(ndimage.sum_labels(hu > -300, labels, range(1, count + 1)))
         assert sizes[-2] > 10_000, "the plate is a body of its own"
+
+
+def test_more_heads_than_any_study_has_are_not_begun(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at most 1000"):
+        write_phantom(tmp_path / "heads", subjects=10**9, with_t2w=3)
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,9 @@
 """A user points at files of every kind: scans are read as they are, and each defect is named."""
 
 import gzip
+import os
 import shutil
+import struct
 from pathlib import Path
 
 import nibabel as nib
@@ -267,3 +269,119 @@ def test_real_scans_are_taken_for_what_they_are(name: str, kind: str, other: str
     assert scan_defects(REAL / name, kind) == []
     assert len(scan_defects(REAL / name, other)) == 1
     assert len(scan_defects(REAL / name, "labels_t1w")) == 1
+
+
+# What damaged files, wrong headers and odd places have brought to light
+
+
+def test_a_scan_that_would_not_fit_any_memory_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = save(tmp_path / "t1.nii.gz", mr_voxels())
+    header = bytearray(gzip.decompress(path.read_bytes()))
+    header[SIZE_AT : SIZE_AT + 6] = np.array([32767] * 3, np.int16).tobytes()
+    path.write_bytes(gzip.compress(header))
+    assert scan_defects(path, "t1w") == [
+        "its header gives a size of 32767 x 32767 x 32767 voxels; at most 1,073,741,824"
+    ]
+    sitk.WriteImage(read_scan(save(tmp_path / "whole.nii", mr_voxels())), tmp_path / "t1.mha")
+    content = (tmp_path / "t1.mha").read_bytes()
+    (tmp_path / "t1.mha").write_bytes(content.replace(b"DimSize = 30 32 20", b"DimSize = 30000 30000 30000"))
+    assert "at most 1,073,741,824" in scan_defects(tmp_path / "t1.mha", "t1w")[0]
+
+
+def test_a_small_file_that_unpacks_to_any_number_of_zeros_is_not_unpacked_to_its_end(tmp_path: Path) -> None:
+    whole = gzip.compress(save(tmp_path / "whole.nii", mr_voxels()).read_bytes())
+    (tmp_path / "bomb.nii.gz").write_bytes(whole + gzip.compress(bytes(10**8), 1))
+    assert "much longer than" in scan_defects(tmp_path / "bomb.nii.gz", "t1w")[0]
+
+
+def test_a_type_of_voxels_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    path = patch(save(tmp_path / "t1.nii", mr_voxels()), 70, np.array([9999], np.int16))
+    assert scan_defects(path, "t1w") == ["its header gives a type of voxels that is unknown (9999)"]
+
+
+@pytest.mark.parametrize("at", [256, 268, 280, 292])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_place_that_is_no_number_is_refused(tmp_path: Path, at: int, value: float) -> None:
+    path = patch(save(tmp_path / "t1.nii", mr_voxels()), at, np.array([value], np.float32))
+    assert "at no place" in scan_defects(path, "t1w")[0]
+
+
+def test_a_scan_further_away_than_any_scanner_is_long_is_refused(tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(mr_voxels())
+    image.SetSpacing((4, 4, 4))
+    image.SetOrigin((0, 1e9, 0))
+    assert check_scan(image, "t1w") == ["its header puts the first voxel at 0, 1e+09, 0 mm"]
+
+
+def test_a_slab_too_thin_to_be_aligned_and_a_whole_body_are_refused(tmp_path: Path) -> None:
+    slab = save(tmp_path / "slab.nii", mr_voxels(), spacing=(4, 4, 0.5))
+    assert "too thin, 16 mm along each axis" in scan_defects(slab, "t1w")[0]
+    body = save(tmp_path / "body.nii", np.tile(mr_voxels(), (1, 1, 3)), spacing=(4, 4, 20))
+    assert "larger than 1000 mm along an axis: cut out the head" in scan_defects(body, "t1w")[0]
+
+
+def test_voxels_larger_than_a_scanner_gives_are_refused(tmp_path: Path) -> None:
+    voxels = mr_voxels().astype(np.float32)
+    voxels[3, 4, 5] = 3e38
+    assert "larger than a scanner gives" in scan_defects(save(tmp_path / "t1.nii", voxels), "t1w")[0]
+
+
+def test_a_pipe_or_a_device_in_the_place_of_a_scan_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.nii")
+    (tmp_path / "zeros.nii.gz").symlink_to("/dev/zero")
+    (tmp_path / "loop.mha").symlink_to("loop.mha")
+    for name in ("pipe.nii", "zeros.nii.gz", "loop.mha", "x" * 300):
+        assert scan_defects(tmp_path / name, "t1w") == ["there is no such file or folder"]
+
+
+def test_a_folder_whose_name_is_not_unicode_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"h\xe9ads")
+    folder.mkdir()
+    path = save(tmp_path / "t1.mha.nii", mr_voxels()).rename(folder / "t1.mha")
+    (defect,) = scan_defects(path, "t1w")
+    assert "not an image that can be read" in defect
+
+
+@pytest.mark.parametrize("number", [0, 7, 19])
+def test_a_dicom_slice_that_is_cut_short_is_missed(tmp_path: Path, number: int) -> None:
+    folder = save_series(tmp_path / "ct")
+    file = folder / f"1-{number:03}.dcm"
+    file.write_bytes(file.read_bytes()[:900])
+    assert "1 DICOM files in the folder are damaged" in scan_defects(folder, "ct")[0]
+
+
+def test_notes_beside_the_slices_do_no_harm_and_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    folder = save_series(tmp_path / "ct")
+    (folder / "notes.txt").write_text("from the scanner")
+    (folder / "below").mkdir()
+    assert scan_defects(folder, "ct") == []
+    os.mkfifo(folder / "pipe")
+    assert scan_defects(folder, "ct") == ["a folder in which pipe is neither file nor folder"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        ((0x20, 0x32), "nan\\0\\0"),
+        ((0x20, 0x32), "0\\0"),
+        ((0x20, 0x32), "x"),
+        ((0x20, 0x32), ""),
+        ((0x20, 0x32), "0\\0\\0"),
+        ((0x20, 0x37), "0\\0\\0\\0\\0\\0"),
+        ((0x20, 0x37), "1\\0\\0"),
+    ],
+)
+def test_slices_at_no_place_are_refused(tmp_path: Path, tag: tuple[int, int], text: str) -> None:
+    folder = save_series(tmp_path / "ct")
+    for file in folder.iterdir():
+        set_tag(file, tag, text)
+    assert len(scan_defects(folder, "ct")) == 1
+
+
+def set_tag(file: Path, tag: tuple[int, int], text: str) -> None:
+    """Gives a tag of a DICOM file (implicit VR, little endian) another text."""
+    content = file.read_bytes()
+    at = content.index(struct.pack("<HH", *tag)) + 4
+    (length,) = struct.unpack_from("<I", content, at)
+    packed = text.encode() + b" " * (len(text) % 2)
+    file.write_bytes(content[:at] + struct.pack("<I", len(packed)) + packed + content[at + 4 + length :])

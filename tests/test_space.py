@@ -1,5 +1,6 @@
 """A researcher writes search spaces: what they mean, and what they are told when something is wrong."""
 
+import os
 import re
 from collections import Counter
 from contextlib import suppress
@@ -507,3 +508,36 @@ PHRASES = st.sampled_from(
 @given(text=st.lists(MARKS | TAGS | PHRASES, max_size=25).map("".join))
 def test_any_text_is_read_or_refused(tmp_path: Path, text: str) -> None:
     answer(write(tmp_path, text))
+
+
+# Files and values that are no search space
+
+
+def test_more_combinations_than_anyone_can_run_are_refused_before_they_are_listed(tmp_path: Path) -> None:
+    values = list(range(1, 100))
+    text = f"arms: [{{strategy: open}}]\nt2_train_size: {values}\nfolds: {values}\nseeds: {values}"
+    assert "arms: 970,299 combinations of factors; at most 100,000" in refusal(tmp_path, text)
+
+
+def test_a_file_too_large_to_be_a_space_is_not_parsed(tmp_path: Path) -> None:
+    assert "more than 200,000 bytes" in refusal(tmp_path, OPEN + "# " + "x" * 200_000)
+
+
+def test_hundreds_of_wrong_keys_are_counted_and_long_ones_shortened(tmp_path: Path) -> None:
+    message = refusal(tmp_path, OPEN + "".join(f"key{number}: 1\n" for number in range(400)))
+    assert message.endswith("and 350 more")
+    assert len(refusal(tmp_path, OPEN + f"{'k' * 900}: 1\n")) < 1000
+    assert "'a\\x1b[2Jb': unknown key" in refusal(tmp_path, OPEN + '"a\\x1b[2Jb": 1\n')
+
+
+@pytest.mark.parametrize("name", ["mlflow.db-wal", "MLFLOW.DB-journal", "con", "Nul.txt", "lpt1", "a."])
+def test_a_name_that_is_taken_or_no_folder_everywhere_is_refused(tmp_path: Path, name: str) -> None:
+    assert f"name: found '{name}'; allowed: up to 100" in refusal(tmp_path, OPEN + f"name: {name}\n")
+
+
+def test_pipes_and_circles_of_links_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    for name in ("pipe.yaml", "loop.yaml", "x" * 300, "zzz.yaml"):
+        with pytest.raises(InputError, match="is not there"):
+            read_space(tmp_path / name)

@@ -216,3 +216,17 @@ def test_a_table_without_a_role_or_with_a_patient_twice_is_refused(tmp_path: Pat
         draw_splits(STUDY, write_split(tmp_path, (split,), again))
     with pytest.raises(InputError, match="there is no such file"):
         draw_splits(STUDY, CohortSettings(split_file=str(tmp_path / "gone.csv")))
+
+
+@pytest.mark.parametrize("fold", ["9" * 5000, "10000", "0", "1.0", "-1", "\u0661"])
+def test_a_fold_that_is_no_small_number_is_refused(tmp_path: Path, fold: str) -> None:
+    table = tmp_path / "split.csv"
+    table.write_text(f"subject,fold,sequence,role\nP01,{fold},T1,training\n", encoding="utf-8")
+    with pytest.raises(InputError, match="is no whole number from 1 to 9999"):
+        draw_splits(STUDY, CohortSettings(split_file=str(table)))
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "/dev/zero"])
+def test_a_split_file_that_no_file_can_be_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        draw_splits(STUDY, CohortSettings(split_file=name))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation.storage import Storage
+from ablation.storage import Storage, StorageUnavailableError, is_breakdown
 from t1t2core.errors import InputError
 
 
@@ -32,6 +32,22 @@ def test_names_lists_the_objects_of_one_folder_in_order(storage: Storage) -> Non
         storage.write(name, b"")
     assert storage.names("outcomes") == ["outcomes/a", "outcomes/b"]
     assert storage.names("never made") == []
+
+
+def test_folders_are_listed_apart_from_objects(storage: Storage) -> None:
+    for name in ("outcomes/b/x", "outcomes/a/x", "outcomes/c"):
+        storage.write(name, b"")
+    assert storage.folders("outcomes") == ["a", "b"]
+    assert storage.folders("never made") == []
+
+
+def test_what_a_killed_writer_left_goes_with_the_object(tmp_path: Path) -> None:
+    storage = Storage(str(tmp_path))
+    storage.write("a", b"whole")
+    (tmp_path / ".a.x7d").write_bytes(b"ha")
+    (tmp_path / ".ab.x7d").write_bytes(b"of another")
+    storage.delete("a")
+    assert [path.name for path in tmp_path.iterdir()] == [".ab.x7d"]
 
 
 def test_a_folder_is_no_object(storage: Storage) -> None:
@@ -74,8 +90,10 @@ def test_a_write_that_fails_leaves_what_was_there_and_no_rest(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         storage.write("a", b"half")
+    assert is_breakdown(caught.value)
+    assert caught.value.filename == str(tmp_path / "a")
     assert storage.read("a") == b"whole"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
@@ -109,3 +127,39 @@ def test_a_bucket_that_never_answers_is_refused_before_long(monkeypatch: pytest.
             Storage(address).check()
     assert "bucket/folder" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+class Flaky(Storage):
+    """A bucket that does not answer for a while."""
+
+    def __init__(self, folder: Path, failures: int, message: str = "curlCode: 7, Couldn't connect") -> None:
+        super().__init__(str(folder))
+        self.failures, self.message = failures, message
+
+    @property
+    def is_local(self) -> bool:
+        return False
+
+    def _read(self, name: str) -> bytes:
+        self.failures -= 1
+        if self.failures >= 0:
+            raise OSError(self.message)
+        return b"here"
+
+
+def test_a_bucket_that_does_not_answer_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablation.storage.FIRST_PAUSE_SECONDS", 0.001)
+    assert Flaky(tmp_path, failures=3).read("a") == b"here"
+
+
+def test_a_bucket_that_stays_away_or_refuses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablation.storage.FIRST_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("ablation.storage.PATIENCE_SECONDS", 0.01)
+    with pytest.raises(StorageUnavailableError, match=r"has not answered for 0\.01 s: .*connect") as caught:
+        Flaky(tmp_path, failures=1000).read("a")
+    assert is_breakdown(caught.value)
+    refusing = Flaky(tmp_path, failures=1, message="AWS Error ACCESS_DENIED during GetObject")
+    with pytest.raises(OSError, match="ACCESS_DENIED"):
+        refusing.read("a")

@@ -11,6 +11,7 @@ from ablation.report.plan_record import read_plan
 from ablation.report.write import PAGE, write_report
 from ablation.space import read_space
 from ablation.terminal import command
+from ablation.winner import register_winner
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -21,11 +22,18 @@ def main(
     space: Annotated[Path, typer.Option("--space", metavar="FILE", help="the search space (YAML)")],
     output: options.Output = Path("runs"),
     tracking_uri: options.TrackingUri = None,
+    register: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="register the arm that is best for bone, soft_tissue or air"),
+    ] = None,
 ) -> int:
     """Write the report of a search space from the record alone; an unfinished sweep is told as it stands."""
     name = read_space(space).name
     ledger = open_record(output, tracking_uri)
-    write_report(ledger, read_plan(ledger, name), output / name)
+    plan = read_plan(ledger, name)
+    write_report(ledger, plan, output / name)
+    if register is not None:
+        print(register_winner(ledger, plan, register))
     print(output / name / "report" / PAGE)
     return 0
 

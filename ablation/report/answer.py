@@ -9,13 +9,14 @@ from ablation.report.statistics import count_patients
 from ablation.report.summary import chosen
 
 SIGNIFICANT = 0.05
+LITTLE = "Little can be concluded"
 MOST_NAMED = 5
 """Arms named in a sentence; of more the number is given."""
 MINUTE, HOUR = 60, 3600
 
 
 def answer(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
-    """A paragraph of plain English for each of bone, soft tissue and air.
+    """A paragraph of plain English for each of bone, soft tissue and air, and one for all where they agree.
 
     The best arm is that of the best validation Dice; its test Dice is reported, and each other arm is
     compared with it (`comparisons(pairs="best")`, Holm's correction within the class). Where so few
@@ -31,15 +32,19 @@ def answer(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
     validation = validation_scores(results).set_index(["class", "arm"])["validation"]
     means = intervals(results, patients)
     against = comparisons(results, patients, pairs="best")
+    certainty = {tissue: _others(_part(against, tissue)) for tissue in best}
+    # That little can be concluded is said once, at the end, where it holds for every class alike.
+    first = {sentences[0] for sentences in certainty.values()}
+    same = len(best) > 1 and len(first) == 1 and next(iter(first)).startswith(LITTLE)
     paragraphs = []
     for tissue, arm in best.items():
         sentences = [
             _best(rows[rows["arm"] == arm], tissue, float(validation[tissue, arm])),
             *_over_patients(_part(means, tissue), arm),
-            *_others(_part(against, tissue)),
+            *certainty[tissue][int(same) :],
         ]
         paragraphs.append(" ".join(sentences))
-    return paragraphs
+    return [*paragraphs, *(first if same else [])]
 
 
 def _best(rows: pd.DataFrame, tissue: str, validation: float) -> str:
@@ -105,7 +110,7 @@ def _too_few(patients: int, pairs: int, floor: float) -> str:
     others = "the other arm" if pairs == 1 else f"any of the {pairs} other arms"
     after = "" if floor > SIGNIFICANT else f", and none of {pairs} comparisons below 0.05 after Holm"
     limit = f"with {count_patients(patients)} no signed-rank test can give p below {floor:.2g}{after}"
-    return f"Little can be concluded: {limit}; it cannot be told apart from {others}."
+    return f"{LITTLE}: {limit}; the best cannot be told apart from {others}."
 
 
 def _detectable(against: pd.DataFrame) -> list[str]:

@@ -127,9 +127,15 @@ def compose_page(
     )
 
 
-def pictures_of(record: PlanRecord, wide: Mapping[str, Drawn], narrow: Mapping[str, Drawn]) -> list[Picture]:
-    """The figures for the page, and what the alignment of CT and MR looked like."""
-    pictures = [picture_of(name, drawn, narrow.get(name)) for name, drawn in wide.items()]
+def pictures_of(
+    record: PlanRecord, wide: Mapping[str, Drawn], pngs: Mapping[str, bytes], narrow: Mapping[str, Drawn]
+) -> list[Picture]:
+    """The figures for the page, and what the alignment of CT and MR looked like.
+
+    Args:
+        pngs: of the figures in `wide`.
+    """
+    pictures = [picture_of(name, drawn, pngs[name], narrow.get(name)) for name, drawn in wide.items()]
     if content := record.files.get(REGISTRATION_FILE):
         pictures.append(
             Picture(
@@ -146,7 +152,8 @@ def pictures_of(record: PlanRecord, wide: Mapping[str, Drawn], narrow: Mapping[s
 def _summary(results: pd.DataFrame) -> Sheet:
     table = summarise(results)
     arms = [arm_name(*row) for row in table[["strategy", "tuned_layers", "fusion"]].itertuples(index=False)]
-    shown = ["sequence", "t2_train_size", "learning_rate", *SHOWN, "seconds", "folds"]
+    # Scores first: on a phone the rest is to the right of the screen.
+    shown = [*SHOWN, "seconds", "t2_train_size", "learning_rate", "folds", "sequence"]
     frame = table[shown].rename(columns={"sequence": "tested_on"})
     frame.insert(0, "arm", arms)
     return Sheet(
@@ -171,7 +178,7 @@ def _warnings(record: PlanRecord) -> list[str]:
             "and arms may have different folds. Given again, the command runs what is missing."
         )
     if record.failed:
-        warnings.append(f"{len(record.failed)} trials failed; they are named under Failures.")
+        warnings.append(f"Trials that failed, named under Failures: {len(record.failed)}.")
     return warnings
 
 

@@ -12,6 +12,8 @@ from ablation.report.markup import as_text, heading
 
 TEMPLATE = "page.html.j2"
 NUMBER = "number"
+LONG = 20
+"""Rows of a table that scrolls in a window of its own, and is folded away below the summary."""
 MOST_ROWS = 150
 """Of a table on the page: nobody reads more, and a browser is slow with thousands."""
 
@@ -78,6 +80,11 @@ class Sheet:
         """Rows that are in the file alone."""
         return max(0, len(self.frame) - MOST_ROWS)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether it would push what follows far down the page."""
+        return len(self.frame) > LONG
+
     def _kind(self, name: str) -> str:
         return NUMBER if pd.api.types.is_numeric_dtype(self.frame[name]) else "text"
 
@@ -117,14 +124,14 @@ def render_page(page: Page) -> str:
     return environment.get_template(TEMPLATE).render(page=page)
 
 
-def picture_of(name: str, wide: Drawn, narrow: Drawn | None) -> Picture:
-    """A figure, drawn for a desk and for a phone."""
+def picture_of(name: str, drawn: Drawn, wide: bytes, narrow: Drawn | None) -> Picture:
+    """A figure, drawn for a desk (`wide`, its PNG) and for a phone."""
     return Picture(
         name=name,
-        title=wide.title,
-        caption=wide.caption,
-        alt=wide.alt,
-        wide=png(wide.figure),
+        title=drawn.title,
+        caption=drawn.caption,
+        alt=drawn.alt,
+        wide=wide,
         narrow=b"" if narrow is None else png(narrow.figure),
     )
 

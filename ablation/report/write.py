@@ -10,6 +10,7 @@ from ablation.report.compose import compose_page, pictures_of, sheets
 from ablation.report.figures.all import draw_all, drawn_trials
 from ablation.report.figures.drawn import NARROW, save
 from ablation.report.markup import to_csv, to_latex, to_markdown
+from ablation.report.note import NOTE, note_of
 from ablation.report.page import Sheet, render_page
 from ablation.report.plan_record import PLAN_FILE, SUBJECTS_FILE, PlanRecord
 from ablation.report.results import patients_frame, results_frame
@@ -23,7 +24,7 @@ PAGE = "index.html"
 
 
 def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFrame:
-    """Writes tables, figures and the page, and keeps the page in the record too; gives the results.
+    """Writes tables, figures and the page, and keeps page and answer in the record; gives the results.
 
     Args:
         folder: of the space: `results.csv` and `patients.csv` go there, the rest under `report/`.
@@ -48,10 +49,13 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     wide = draw_all(results, patients, curves, slices)
     for name, figure in wide.items():
         save(figure.figure, report / "figures", name)
-    pictures = pictures_of(record, wide, draw_all(results, patients, curves, slices, NARROW))
-    content = render_page(compose_page(record, results, patients, pictures, groups))
-    write_atomically(report / PAGE, content.encode("utf-8"))
-    ledger.client.log_artifact(record.parent.info.run_id, str(report / PAGE))
+    pngs = {name: (report / "figures" / f"{name}.png").read_bytes() for name in wide}
+    pictures = pictures_of(record, wide, pngs, draw_all(results, patients, curves, slices, NARROW))
+    page = compose_page(record, results, patients, pictures, groups)
+    write_atomically(report / PAGE, render_page(page).encode("utf-8"))
+    parent = record.parent.info.run_id
+    ledger.client.log_artifact(parent, str(report / PAGE))
+    ledger.client.set_tag(parent, NOTE, note_of(record, page, PAGE))
     return results
 
 

@@ -23,7 +23,7 @@ _PLACES = (
 )
 
 MOST_VOXELS = 2**30
-"""Of a scan: 4 GB as float32. A header that promises more is damaged, or the scan beyond what is used here."""
+"""Of a scan: 4 GB as float32. A header that promises more is damaged, or the scan too large to be used."""
 
 MOST_TRAILING_BYTES = 2**26
 """After the voxels: a small file of gzip's can hold any number of zeros."""

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from t1t2core.cohort.dicom import read_series
 from t1t2core.cohort.nifti import MOST_VOXELS, is_nifti, nifti_defect
 from t1t2core.cohort.text import is_there
+from t1t2core.cohort.text_header import text_header_defect
 from t1t2core.errors import InputError
 
 # ITK's warnings would otherwise go to standard error, between the lines of a run.
@@ -118,6 +119,8 @@ def _load(path: Path) -> sitk.Image:
         if path.is_dir():
             return read_series(path)
         if is_nifti(path) and (defect := nifti_defect(path)):
+            raise InputError(defect)
+        if defect := text_header_defect(path):
             raise InputError(defect)
         return _load_file(path)
     except InputError:

@@ -1,4 +1,4 @@
-"""Text files that a user wrote, read with care: whatever the name stands for, it neither hangs nor fills memory."""
+"""Text files that a user wrote: whatever the name stands for, reading ends and fills no memory."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from t1t2core.errors import InputError
 
 
 def is_there(path: Path) -> bool:
-    """Is there a file or folder? False, too, for a link to nothing, a pipe, a device, and no possible name."""
+    """Is there a file or folder? Not a link to nothing, a pipe or a device; no name is too odd to ask."""
     try:
         return path.is_file() or path.is_dir()
     except (OSError, ValueError):

@@ -121,7 +121,8 @@ def to_ras(scan: sitk.Image) -> sitk.Image:
 
 def to_array(image: sitk.Image) -> np.ndarray:
     """Voxels as (X, Y, Z), C-contiguous."""
-    return np.ascontiguousarray(sitk.GetArrayViewFromImage(image).transpose(2, 1, 0))
+    # A copy always: a view would outlive the image whose memory it shows.
+    return np.array(sitk.GetArrayViewFromImage(image).transpose(2, 1, 0), order="C")
 
 
 def to_image(array: np.ndarray, like: sitk.Image) -> sitk.Image:

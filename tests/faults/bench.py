@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ablation.ledger import Ledger
-from tests.faults.commands import Command, wait_until
+from tests.faults.commands import INJECT, Command, wait_until
 
 EPOCHS = 4
 TRIALS = ("no_fine_tuning", "conservative fc", "conservative 9", "conservative 15")
 TIMES = ("time/", "memory/")
 """Metrics that differ from run to run."""
+ALL = "tags.kind = 'trial'"
 SPACE = f"""
 name: faults
 arms:
@@ -64,6 +65,7 @@ class Bench:
         self.space = folder / "faults.yaml"
         self.write_space()
         self.options = ["--max-concurrent", "1"]
+        self.tracking_uri = f"sqlite:///{self.output / 'mlflow.db'}"
         self.environment: dict[str, str] = {}
 
     def write_space(self, old: str = "", new: str = "") -> None:
@@ -71,16 +73,26 @@ class Bench:
         assert old in SPACE
         self.space.write_text(SPACE.replace(old, new, 1), encoding="utf-8")
 
+    def arguments(self, *more: str) -> list[str]:
+        """Of the command."""
+        given = ["--space", self.space, "--cohort", self.heads, "--output", self.output]
+        given += ["--preset", "demo", "--tracking-uri", self.tracking_uri]
+        return [*map(str, given), *self.options, *more]
+
+    @property
+    def worker_environment(self) -> dict[str, str]:
+        """Variables by which workers follow orders."""
+        return {"FAULTS": str(self.faults), "PYTHONPATH": str(INJECT), **self.environment}
+
     def start(self, *more: str) -> Command:
         """Gives the command."""
-        given = ["--space", self.space, "--cohort", self.heads, "--preset", "demo", "--output", self.output]
-        return Command([*map(str, given), *self.options, *more], self.faults, self.environment)
+        return Command(self.arguments(*more), self.faults, self.worker_environment)
 
     def run(self, *more: str, status: int = 0) -> Command:
         """Gives the command and waits for its end, which is to be this status."""
         command = self.start(*more)
         ended = command.wait()
-        assert ended == status, f"status {ended}\n{command.said}\n{command.output.read_text(encoding='utf-8')}"
+        assert ended == status, f"status {ended}\n{command.said}\n{command.last_line}"
         assert "Traceback" not in command.said, command.said
         return command
 
@@ -96,7 +108,7 @@ class Bench:
         """Waits until a worker has come to this order, which is to hold it. Gives the worker's process."""
         held = order.with_suffix(".held")
         wait_until(lambda: (held.exists() and held.read_text(encoding="utf-8")) or command.over, order.stem)
-        assert held.exists(), command.said
+        assert held.exists(), f"ended with {command.wait()}\n{command.said}"
         return int(held.read_text(encoding="utf-8"))
 
     def release(self, order: Path) -> None:
@@ -105,22 +117,26 @@ class Bench:
         order.unlink()
 
     def steps(self, trial: str) -> list[int]:
-        """The epochs that workers began, of this trial, in order; one more where it was only scored."""
+        """The epochs of this trial that workers began, in order; one more where it was only scored."""
+        return [epoch for name, epoch, _ in self.all_steps() if name == trial]
+
+    def all_steps(self) -> list[tuple[str, int, int]]:
+        """Trial, epoch and worker's process of each step, in order."""
         file = self.faults / "steps"
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
         rows = [line.rsplit(",", 2) for line in lines]
-        return [int(epoch) for name, epoch, _ in rows if name == trial]
+        return [(name, int(epoch), int(process)) for name, epoch, process in rows]
 
     # The record
 
     @cached_property
     def ledger(self) -> Ledger:
         """The record."""
-        return Ledger(f"sqlite:///{self.output / 'mlflow.db'}", self.output / "artifacts")
+        return Ledger(self.tracking_uri, self.output / "artifacts")
 
     def runs(self, status: str = "") -> list[Any]:
         """Trials' runs of this status, or all, newest first."""
-        return list(self.ledger._trials(f"attributes.status = '{status}'" if status else "tags.kind = 'trial'"))
+        return list(self.ledger._trials(f"attributes.status = '{status}'" if status else ALL))
 
     def running(self) -> int:
         """Runs, of plans too, that are RUNNING."""
@@ -131,15 +147,15 @@ class Bench:
         """What is recorded as finished, by key: more than one only if something is doubled."""
         found: dict[str, list[Result]] = {}
         for record in self.ledger.records(self.runs("FINISHED")):
-            histories = {
-                name: tuple(sorted((m.step, m.value) for m in self.ledger.client.get_metric_history(record.run_id, name)))
-                for name in record.metrics
-                if not name.startswith(TIMES)
-            }
             metrics = {name: value for name, value in record.metrics.items() if not name.startswith(TIMES)}
+            histories = {name: self._history(record.run_id, name) for name in metrics}
             result = Result(record.params, metrics, histories, record.scores)
             found.setdefault(record.tags["trial_key"], []).append(result)
         return found
+
+    def _history(self, run_id: str, name: str) -> tuple[tuple[int, float], ...]:
+        metrics = self.ledger.client.get_metric_history(run_id, name)
+        return tuple(sorted((metric.step, metric.value) for metric in metrics))
 
     def left_behind(self) -> list[str]:
         """Files of trials under way that are still in storage."""

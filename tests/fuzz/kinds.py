@@ -159,7 +159,7 @@ def act_command(given: tuple[str, Any], folder: Path) -> None:
     else:
         write_cohort(folder, content, patients=3)
         arguments = [] if attempt(lambda: _check(cohort), seconds=60).result == "refused" else ["--plan"]
-    arguments += ["--cohort", str(cohort)] if cohort.exists() else ["--set", "cohort.phantom_voxel_mm=8"]
+    arguments += ["--cohort", str(cohort)] if cohort.exists() else []
     run_command(["--space", str(space), "--output", str(folder / "runs"), "--preset", "demo", *arguments])
 
 

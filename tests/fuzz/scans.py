@@ -132,7 +132,21 @@ def _replace_text(path: Path, rng: np.random.Generator) -> None:
     at = int(rng.integers(1, max(2, len(lines))))
     joint = b": " if path.suffix == ".nrrd" else b" = "
     values = [
-        *(b"0", b"-1", b"nan", b"inf", b"1e30", b"0 0 0", b"-4 5 6", b"99999 99999 99999", b"", b"x" * 5000),
+        *(
+            b"0",
+            b"-1",
+            b"nan",
+            b"inf",
+            b"1e30",
+            b"0 0 0",
+            b"-4 5 6",
+            b"99999 99999 99999",
+            b"",
+            b"x" * 5000,
+            b"x" * 390,
+            b"7" * 390,
+            b"(1,0,0) " * 60,
+        ),
         *(
             b"40 44",
             b"2 2 2",

@@ -40,7 +40,7 @@ training: {max_steps: 1, patch: [16, 24, 16], stride: [16, 24, 16]}
 pretraining: {max_steps: 1, patch: [16, 24, 16], stride: [16, 24, 16]}
 preparation: {grid: [16, 24, 16], voxel_mm: [12.0, 12.0, 12.0]}
 network: {width: 2}
-cohort: {phantom_subjects: 5, phantom_t2w: 4}
+cohort: {phantom_subjects: 5, phantom_t2w: 4, phantom_voxel_mm: 8.0}
 """
 
 ODD_TEXTS = [
@@ -75,8 +75,8 @@ def texts() -> st.SearchStrategy[str]:
 
 def scalars() -> st.SearchStrategy[Any]:
     """What a YAML or JSON value can be, at its edges."""
+    special: list[Any] = [None, True, False, float("nan"), float("inf"), float("-inf"), [], {}]
     numbers = [0, 1, -1, 3, 2**31, 2**63, 10**30, 10**400, 0.0, 1e-320, 1e308, 0.5, -1e9]
-    special = [None, True, False, float("nan"), float("inf"), float("-inf"), [], {}]
     return st.one_of(st.sampled_from(numbers), st.sampled_from(special), texts(), st.integers(), st.floats())
 
 

@@ -1,0 +1,124 @@
+"""The driver is killed, interrupted, doubled: each trial is recorded once, with the same numbers."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults.bench import TRIALS, Bench, compare
+from tests.faults.commands import alive, family, wait_until
+from tests.faults.conftest import Undisturbed
+from tests.faults.inject.sitecustomize import AT_THE_END
+
+
+@pytest.mark.slow
+def test_a_killed_and_an_interrupted_driver_go_on_where_they_stopped(
+    bench: Bench, undisturbed: Undisturbed
+) -> None:
+    first = bench.order("hold", "conservative 15", 3)
+    killed = bench.start()
+    bench.wait_for_hold(first, killed)
+    processes = family(killed.pid)
+    killed.kill(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    bench.release(first)
+
+    second = bench.order("hold", "conservative 9", 2)
+    interrupted = bench.start()
+    bench.wait_for_hold(second, interrupted)
+    processes = family(interrupted.pid)
+    interrupted.kill(signal.SIGINT)
+    assert interrupted.wait() == 130, interrupted.said
+    assert "Traceback" not in interrupted.said
+    assert "the same command goes on where it stopped: python -m ablation.run --space" in interrupted.said
+    done = len(bench.runs("FINISHED"))
+    not_done = len(TRIALS) - done
+    assert interrupted.last_line == (
+        f"4 trials: {done} finished (0 reused), 0 failed, {not_done} not started"
+    )
+    assert bench.running() == 0
+    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    bench.release(second)
+
+    assert bench.run().last_line == f"4 trials: 4 finished ({done} reused), 0 failed"
+    assert compare(bench, undisturbed.results).passed
+    assert bench.steps("conservative 15") == [1, 2, 3, 3, 4]
+    assert bench.steps("conservative 9") == [1, 2, 2, 3, 4]
+    assert len(bench.runs()) == len(TRIALS)
+    assert bench.left_behind() == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_a_terminal_reaches_all_processes(bench: Bench) -> None:
+    """As a user gives it, and with the report that is written at the end."""
+    hold = bench.order("hold", "conservative 15", 2)
+    command = [sys.executable, "-m", "ablation.run", *bench.arguments()]
+    with subprocess.Popen(
+        command,
+        env={**os.environ, **bench.worker_environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        wait_until(lambda: hold.with_suffix(".held").exists() or process.poll() is not None, "a trial runs")
+        processes = family(process.pid)
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=300)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert output.strip().splitlines()[-1] == "4 trials: 0 finished (0 reused), 0 failed, 4 not started"
+    assert bench.running() == 0
+    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+
+
+@pytest.mark.slow
+def test_what_a_worker_left_is_delivered_by_the_next_driver(bench: Bench, undisturbed: Undisturbed) -> None:
+    hold = bench.order("hold", "conservative 15", AT_THE_END)
+    killed = bench.start()
+    bench.wait_for_hold(hold, killed)
+    processes = family(killed.pid)
+    killed.kill()
+    killed.wait()
+    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    bench.release(hold)
+    assert bench.run().last_line == "4 trials: 4 finished (0 reused), 0 failed"
+    assert bench.steps("conservative 15") == [1, 2, 3, 4], "it was not trained again"
+    assert compare(bench, undisturbed.results).passed
+    assert bench.left_behind() == []
+
+
+@pytest.mark.slow
+def test_two_drivers_share_the_trials(bench: Bench, undisturbed: Undisturbed) -> None:
+    drivers = [bench.start(), bench.start()]
+    for driver in drivers:
+        assert driver.wait() == 0, driver.said
+        assert driver.last_line.startswith("4 trials: 4 finished")
+    assert compare(bench, undisturbed.results).passed
+    assert len(bench.runs()) == len(TRIALS)
+    assert len(bench.ledger.plans("faults")) == 1
+    assert bench.left_behind() == []
+
+
+@pytest.mark.slow
+def test_one_driver_takes_over_from_another_that_was_killed(bench: Bench, undisturbed: Undisturbed) -> None:
+    hold = bench.order("hold", "conservative 15", 3)
+    killed = bench.start()
+    bench.wait_for_hold(hold, killed)
+    other = bench.start()
+    wait_until(lambda: len(bench.runs("FINISHED")) == 3 or other.over, "the other has done the rest")
+    assert not other.over, other.said
+    assert bench.steps("conservative 15") == [1, 2, 3], "the other leaves it alone"
+    processes = family(killed.pid)
+    killed.kill()
+    killed.wait()
+    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    bench.release(hold)
+    assert other.wait() == 0, other.said
+    assert other.last_line == "4 trials: 4 finished (0 reused), 0 failed"
+    assert bench.steps("conservative 15") == [1, 2, 3, 3, 4]
+    assert compare(bench, undisturbed.results).passed
+    assert len(bench.runs()) == len(TRIALS)

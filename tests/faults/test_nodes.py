@@ -1,0 +1,41 @@
+"""A machine of a cluster is lost: its trials go on elsewhere."""
+
+from collections.abc import Iterator
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.faults.bench import Bench, compare
+from tests.faults.conftest import Undisturbed
+
+
+@pytest.fixture
+def cluster(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A head that runs no trials and two machines that run one each."""
+    for name, value in bench.worker_environment.items():
+        monkeypatch.setenv(name, value)
+    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    for _ in range(2):
+        there.add_node(num_cpus=1)
+    there.wait_for_nodes()
+    yield there
+    there.shutdown()
+
+
+@pytest.mark.slow
+def test_a_lost_machine_costs_at_most_an_epoch(
+    bench: Bench, undisturbed: Undisturbed, cluster: Cluster
+) -> None:
+    bench.options = ["--max-concurrent", "2", "--address", cluster.address]
+    holds = [bench.order("hold", trial, 3) for trial in ("conservative 15", "conservative 9")]
+    command = bench.start()
+    for hold in holds:
+        bench.wait_for_hold(hold, command)
+    cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+    for hold in holds:
+        bench.release(hold)
+    assert command.wait() == 0, command.said
+    assert compare(bench, undisturbed.results).passed
+    steps = [bench.steps(trial) for trial in ("conservative 15", "conservative 9")]
+    assert sorted(steps) == [[1, 2, 3, 3, 4], [1, 2, 3, 4]]
+    assert bench.left_behind() == []

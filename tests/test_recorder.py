@@ -1,0 +1,300 @@
+"""The record of a sweep: who claims a trial writes it, once, and what it cannot take now comes later."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from ablation.checkpoints import Checkpoint, save_checkpoint
+from ablation.driver import DRIVER, HEARTBEAT
+from ablation.ledger import Ledger
+from ablation.outcome import has_outcome
+from ablation.plan import Trial
+from ablation.recorder import Claim, Recorder
+from ablation.space import Point
+from ablation.storage import Storage
+from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.settings import Settings
+from tests.conftest import Record
+
+LEASE = 60.0
+KEY = "a key"
+HISTORY = [{"epoch": e, "at": 1_800_000_000.0 + e, "train/loss": 1 / e} for e in (1, 2)]
+ROLES = Roles((), (), ())
+TRIAL = Trial(
+    point=Point.canonical(strategy="open", fold=1, t2_train_size=2, learning_rate=1e-3, seed=0),
+    split=FoldSplit(1, t1=ROLES, t2=ROLES),
+    recipe=None,
+    encoder=None,
+    key=KEY,
+)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def record(tmp_path: Path, add_record: Callable[[Path], Record]) -> Record:
+    return add_record(tmp_path)
+
+
+def recorder_of(ledger: Ledger, storage: Storage, **more: Any) -> Recorder:
+    experiment = ledger.experiment("faults")
+    given: dict[str, Any] = {
+        "parent": ledger.open_plan(experiment, "plan", "faults", {}),
+        "settings": Settings(),
+        "tags": {},
+        "names": {KEY: "open"},
+        "replaces": {},
+        "lease_seconds": LEASE,
+    }
+    return Recorder(ledger=ledger, storage=storage, experiment_id=experiment, **{**given, **more})
+
+
+@pytest.fixture
+def recorder(record: Record, storage: Storage) -> Recorder:
+    return recorder_of(record.open(), storage)
+
+
+@pytest.fixture
+def other(record: Record, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    """Of another driver, on another machine."""
+    ledger = record.open()
+    recorder = recorder_of(ledger, storage)
+    start = ledger.start_trial
+
+    def start_elsewhere(*args: Any, **kwargs: Any) -> str:
+        run_id = start(*args, **kwargs)
+        ledger.client.set_tag(run_id, DRIVER, "elsewhere/1/1")
+        return run_id
+
+    monkeypatch.setattr(ledger, "start_trial", start_elsewhere)
+    return recorder
+
+
+def leave_outcome(storage: Storage) -> None:
+    """As the worker does when the trial is done."""
+    summary = {"metrics": {"test/bone/dsc": 0.5}, "stop_reason": "max_epochs", "epochs": 2}
+    storage.write(f"outcomes/{KEY}/summary.json", json.dumps({**summary, "history": HISTORY}).encode())
+    storage.write(f"outcomes/{KEY}/scores.json", b"[]")
+    save_checkpoint(storage, KEY, Checkpoint({}, HISTORY, 1.0))
+
+
+def states(recorder: Recorder) -> list[str]:
+    return [run.info.status for run in recorder.ledger.runs_of(KEY)]
+
+
+def cut(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Makes the record unreachable; gives what makes it answer again."""
+    client = recorder.ledger.client
+
+    class Away:
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            def fail(*args: object, **kwargs: object) -> None:
+                raise MlflowException("connection refused")
+
+            return fail
+
+    monkeypatch.setattr("ablation.recorder.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("ablation.recorder.SHORTEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(recorder.ledger, "client", Away())
+    return lambda: monkeypatch.setattr(recorder.ledger, "client", client)
+
+
+def test_a_trial_is_claimed_logged_and_finished(recorder: Recorder, storage: Storage) -> None:
+    assert recorder.claim(TRIAL) is Claim.OURS
+    assert recorder.holds(KEY)
+    recorder.log_epochs(KEY, HISTORY[:1])
+    leave_outcome(storage)
+    assert recorder.finish(TRIAL)
+    (run,) = recorder.ledger.runs_of(KEY)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["stop_reason"] == "max_epochs"
+    history = recorder.ledger.client.get_metric_history(run.info.run_id, "train/loss")
+    assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5)]
+    assert not has_outcome(storage, KEY)
+    assert storage.names("checkpoints") == []
+
+
+def test_a_trial_that_another_driver_is_at_work_on_is_left_alone(recorder: Recorder, other: Recorder) -> None:
+    assert other.claim(TRIAL) is Claim.OURS
+    assert recorder.claim(TRIAL) is Claim.THEIRS
+    assert not recorder.holds(KEY)
+    assert states(recorder) == ["RUNNING"]
+
+
+def test_a_trial_that_another_driver_recorded_is_not_run(
+    recorder: Recorder, other: Recorder, storage: Storage
+) -> None:
+    other.claim(TRIAL)
+    leave_outcome(storage)
+    other.finish(TRIAL)
+    assert recorder.claim(TRIAL) is Claim.RECORDED
+
+
+def test_a_driver_that_is_gone_is_replaced_and_so_is_a_trial_that_failed(
+    recorder: Recorder, other: Recorder
+) -> None:
+    other.claim(TRIAL)
+    (run,) = recorder.ledger.runs_of(KEY)
+    recorder.ledger.client.set_tag(run.info.run_id, HEARTBEAT, f"{time.time() - 2 * LEASE:.0f}")
+    assert recorder.claim(TRIAL) is Claim.OURS
+    assert states(recorder) == ["RUNNING"]
+    recorder.fail(TRIAL, "ValueError: bad luck", "all of it")
+    assert states(recorder) == ["FAILED"]
+    assert other.claim(TRIAL) is Claim.OURS
+    assert states(recorder) == ["RUNNING"]
+
+
+@pytest.mark.parametrize("ours_is_lower", [True, False])
+def test_of_two_claims_at_once_the_lower_run_stays(
+    recorder: Recorder, other: Recorder, ours_is_lower: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both find nobody at work; each then sees the other's run."""
+    start, start_other = recorder.ledger.start_trial, other.ledger.start_trial
+    standing, claims = other._standing, []
+
+    def both_start(*args: Any, **kwargs: Any) -> str:
+        ours = start(*args, **kwargs)
+        recorder.ledger.client.set_tag(ours, DRIVER, "a third machine/1/1")
+
+        def start_in_order(*args: Any, **kwargs: Any) -> str:
+            while ((theirs := start_other(*args, **kwargs)) > ours) is not ours_is_lower:
+                other.ledger.remove(theirs)
+            return theirs
+
+        def look(key: str, ours: str | None = None) -> Claim:
+            """Its first look came before our run was made."""
+            return Claim.OURS if ours is None else standing(key, ours=ours)
+
+        monkeypatch.setattr(other.ledger, "start_trial", start_in_order)
+        monkeypatch.setattr(other, "_standing", look)
+        claims.append(other.claim(TRIAL))
+        return ours
+
+    monkeypatch.setattr(recorder.ledger, "start_trial", both_start)
+    claims.append(recorder.claim(TRIAL))
+    assert claims == ([Claim.THEIRS, Claim.OURS] if ours_is_lower else [Claim.OURS, Claim.THEIRS])
+    assert states(recorder) == ["RUNNING"]
+    assert (recorder.holds(KEY), other.holds(KEY)) == (ours_is_lower, not ours_is_lower)
+
+
+def test_a_trial_that_was_taken_over_is_not_written(
+    recorder: Recorder, other: Recorder, storage: Storage
+) -> None:
+    recorder.claim(TRIAL)
+    (run,) = recorder.ledger.runs_of(KEY)
+    recorder.ledger.client.set_tag(run.info.run_id, DRIVER, "stalled/1/1")
+    recorder.ledger.client.set_tag(run.info.run_id, HEARTBEAT, "0")
+    assert other.claim(TRIAL) is Claim.OURS
+    recorder.log_epochs(KEY, HISTORY)
+    leave_outcome(storage)
+    assert not recorder.finish(TRIAL), "the other records it"
+    assert states(recorder) == ["RUNNING"]
+    assert has_outcome(storage, KEY)
+    assert other.finish(TRIAL)
+    assert states(recorder) == ["FINISHED"]
+
+
+def test_what_the_record_cannot_take_is_delivered_when_it_answers(
+    recorder: Recorder, storage: Storage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder.claim(TRIAL)
+    restore = cut(recorder, monkeypatch)
+    recorder.log_epochs(KEY, HISTORY)
+    leave_outcome(storage)
+    recorder.finish(TRIAL)
+    assert recorder.undelivered == {KEY: "connection refused"}
+    assert has_outcome(storage, KEY), "until it is recorded"
+    restore()
+    recorder.close("FINISHED", "", patient=True)
+    assert recorder.undelivered == {}
+    (run,) = recorder.ledger.runs_of(KEY)
+    assert run.info.status == "FINISHED"
+    assert len(recorder.ledger.client.get_metric_history(run.info.run_id, "train/loss")) == len(HISTORY)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said] == [
+        "the record does not answer",
+        "the record answers again",
+    ]
+
+
+def test_a_trial_that_could_not_be_claimed_is_run_and_recorded_later(
+    recorder: Recorder, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restore = cut(recorder, monkeypatch)
+    assert recorder.claim(TRIAL) is Claim.OURS
+    assert not recorder.holds(KEY)
+    leave_outcome(storage)
+    recorder.finish(TRIAL)
+    restore()
+    recorder.close("FINISHED", "", patient=True)
+    assert states(recorder) == ["FINISHED"]
+
+
+def test_what_is_never_delivered_is_named(
+    recorder: Recorder, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablation.recorder.DELIVERY_SECONDS", 0.05)
+    recorder.claim(TRIAL)
+    cut(recorder, monkeypatch)
+    leave_outcome(storage)
+    recorder.finish(TRIAL)
+    recorder.close("FINISHED", "", patient=True)
+    assert recorder.undelivered == {KEY: "connection refused"}
+    assert has_outcome(storage, KEY)
+
+
+def test_an_interrupted_sweep_leaves_nothing_running(recorder: Recorder) -> None:
+    recorder.claim(TRIAL)
+    recorder.close("KILLED", "", patient=False)
+    assert states(recorder) == ["KILLED"]
+    assert recorder.ledger.client.get_run(recorder.parent).info.status == "KILLED"
+
+
+def test_what_a_killed_driver_left_of_recorded_trials_is_removed(
+    recorder: Recorder, other: Recorder, storage: Storage
+) -> None:
+    storage.write(f"outcomes/{KEY}/weights.safetensors", b"half removed")
+    save_checkpoint(storage, KEY, Checkpoint({}, HISTORY, 1.0))
+    save_checkpoint(storage, "another", Checkpoint({}, HISTORY, 1.0))
+    other.claim(TRIAL)
+    recorder.tidy([KEY])
+    assert storage.names(f"outcomes/{KEY}"), "another driver runs it again"
+    other.close("KILLED", "", patient=False)
+    other.ledger.remove(other.ledger.runs_of(KEY)[0].info.run_id)
+    recorder.tidy([KEY])
+    assert storage.names(f"outcomes/{KEY}") == []
+    assert storage.names("checkpoints") == ["checkpoints/another.safetensors"]
+
+
+def test_a_rerun_replaces_the_run_only_when_it_is_done(record: Record, storage: Storage) -> None:
+    first = recorder_of(record.open(), storage)
+    first.claim(TRIAL)
+    leave_outcome(storage)
+    first.finish(TRIAL)
+    old = first.ledger.finished()[KEY].info.run_id
+    again = recorder_of(record.open(), storage, replaces=first.ledger.finished())
+    assert again.claim(TRIAL) is Claim.OURS
+    assert again.ledger.finished()[KEY].info.run_id == old
+    leave_outcome(storage)
+    again.finish(TRIAL)
+    assert states(again) == ["FINISHED"]
+    assert again.ledger.finished()[KEY].info.run_id != old
+
+
+def test_claims_are_kept_alive(record: Record, storage: Storage) -> None:
+    recorder = recorder_of(record.open(), storage, lease_seconds=0.1)
+    recorder.claim(TRIAL)
+    (run,) = recorder.ledger.runs_of(KEY)
+    run_id = run.info.run_id
+    recorder.ledger.client.set_tag(run_id, HEARTBEAT, "0")
+    with recorder.beating():
+        while recorder.ledger.client.get_run(run_id).data.tags[HEARTBEAT] == "0":
+            time.sleep(0.01)
