@@ -2,13 +2,14 @@
 
 import os
 
-# Libraries read these when they are imported. Nothing leaves the machine, nothing is drawn over the
-# terminal, a dead MLflow server is known in seconds, Ctrl-C is handled where trials are recorded, Tune
-# leaves reporting to the driver, and torch's threads do not spin while they wait for a busy processor.
+# Libraries read these when they are imported. Nothing leaves the machine, no address is printed, nothing
+# is drawn over the terminal, a dead MLflow server is known in seconds, Ctrl-C is handled where trials are
+# recorded, Tune leaves reporting to the driver, and torch's threads do not spin while they wait.
 for _name, _value in {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "OMP_WAIT_POLICY": "PASSIVE",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",

@@ -44,8 +44,7 @@ def load_checkpoint(storage: Storage, key: str) -> Checkpoint | None:
 
 def remove_checkpoint(storage: Storage, key: str) -> None:
     """Once the trial is recorded."""
-    if storage.has(_name(key)):
-        storage.delete(_name(key))
+    storage.delete(_name(key))
 
 
 def checkpointed(storage: Storage) -> list[str]:

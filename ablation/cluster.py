@@ -1,6 +1,7 @@
 """The Ray cluster that trials run on."""
 
 import logging
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ def connect(address: str) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         cause = str(error).strip().splitlines()[0]
         raise InputError(f"no Ray cluster answers at {address}: {cause}") from error
+    # Schedulers of clusters stop a job with SIGTERM: it ends as cleanly as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ JSON is written last, so an encoder that can be found is whole.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 from torch import Tensor
 
 from ablation.fingerprint import digest_of
-from ablation.storage import Storage
+from ablation.storage import Storage, public
 from t1t2core.errors import InputError
 from t1t2core.network.weights import check_weights, pack_weights, unpack_weights
 from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings
 
 FOLDER = "encoders"
 FORMAT = 1
+DIGEST = "[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ class EncoderStore:
 
     def address(self, digest: str) -> str:
         """Where the weights of this digest lie."""
-        return f"{self.storage.address}/{FOLDER}/{digest}.safetensors"
+        return f"{public(self.storage.address)}/{FOLDER}/{digest}.safetensors"
 
     def find(self, recipe: EncoderRecipe) -> str | None:
         """Digest of the newest encoder of this recipe, or None."""
@@ -136,7 +138,7 @@ class EncoderStore:
             InputError: nothing whole is there.
         """
         if not source.endswith(".safetensors"):
-            if not self.storage.has(f"{FOLDER}/{source}.json"):
+            if not re.fullmatch(DIGEST, source) or not self.storage.has(f"{FOLDER}/{source}.json"):
                 raise InputError(
                     f"--encoder {source}: neither a digest in {self.storage.address}/{FOLDER} nor a file"
                 )

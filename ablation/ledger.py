@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ablation.driver import DRIVER, beat, is_live, this_driver
 from ablation.runs_view import experiment_tags
+from ablation.storage import first_line
 from t1t2core.errors import InputError
 
 PAGE = 1000
@@ -71,7 +72,8 @@ class Ledger:
     def __init__(self, tracking_uri: str, artifacts: Path) -> None:
         self.tracking_uri = tracking_uri
         self._artifacts = artifacts
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        # What goes wrong is raised too: who calls decides whether and how it is told.
+        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.ERROR)
         try:
             _create_database(tracking_uri)
@@ -79,7 +81,7 @@ class Ledger:
                 self.client = MlflowClient(tracking_uri)
                 self.client.search_experiments(max_results=1)
         except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-            cause = (str(error).strip() or type(error).__name__).splitlines()[0]
+            cause = first_line(error)
             raise InputError(f"tracking address {tracking_uri} does not answer as MLflow: {cause}") from error
 
     def answers(self) -> bool:

@@ -24,7 +24,7 @@ from ablation.ledger import Ledger
 from ablation.outcome import FOLDER as OUTCOMES
 from ablation.outcome import fetch_outcome, remove_outcome
 from ablation.plan import Trial
-from ablation.storage import Storage
+from ablation.storage import Storage, first_line
 from ablation.terminal import say
 from t1t2core.settings import Settings
 
@@ -282,24 +282,20 @@ class Recorder:
 
     def _wait(self, error: Exception) -> None:
         """Leaves the record alone for a while, unless it has answered: that a run is no longer there."""
-        self._cause = _first_line(error)
+        self._cause = first_line(error)
         if isinstance(error, MlflowException) and error.error_code in REFUSALS:
             return
         if not self._is_away:
-            say(f"the record does not answer: {self._cause}; trials go on, their results wait")
+            say(f"not recorded yet: {self._cause}; trials go on, their results wait")
         self._is_away = True
         self._asked_again_at = time.monotonic() + PAUSE_SECONDS
 
     def _answered(self) -> None:
         if self._is_away and not self._later:
-            say("the record answers again")
+            say("all is recorded again")
             self._is_away = False
 
 
 def _key(trial: Trial) -> str:
     assert trial.key is not None
     return trial.key
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

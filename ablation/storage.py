@@ -58,7 +58,7 @@ class Storage:
             else:
                 self._files, self._root = LocalFileSystem(), self.address
         except (ArrowException, OSError, ValueError) as error:
-            raise InputError(f"storage {public(address)}: {_first_line(error)}") from error
+            raise InputError(f"storage {public(address)}: {first_line(error)}") from error
 
     @property
     def is_local(self) -> bool:
@@ -79,7 +79,7 @@ class Storage:
         if attempt.is_alive():
             failures.append(TimeoutError(f"no answer within {ANSWER_SECONDS:g} s"))
         for error in failures:
-            cause = _first_line(error)
+            cause = first_line(error)
             raise InputError(f"storage {public(self.address)} cannot be used: {cause}") from error
 
     def _try(self, failures: list[Exception]) -> None:
@@ -123,7 +123,7 @@ class Storage:
 
     def delete(self, name: str) -> None:
         """Removes what is under `name`, and what a process left that was killed while it wrote there."""
-        self._patiently(lambda: self._files.delete_file(self._path(name)))
+        self._patiently(lambda: self._delete(name))
         if self.is_local:
             path = Path(self._path(name))
             for rest in path.parent.glob(f".{glob.escape(path.name)}.*"):
@@ -143,7 +143,7 @@ class Storage:
                 if time.monotonic() + pause > gives_up:
                     raise StorageUnavailableError(
                         f"storage {public(self.address)} has not answered for {PATIENCE_SECONDS:g} s: "
-                        f"{_first_line(error)}"
+                        f"{first_line(error)}"
                     ) from error
             time.sleep(pause)
             pause *= 2
@@ -159,6 +159,11 @@ class Storage:
             with self._files.open_output_stream(self._path(name)) as stream:
                 stream.write(content)
 
+    def _delete(self, name: str) -> None:
+        # Where an answer is lost on the way, the object is gone when this is tried again.
+        if self._files.get_file_info(self._path(name)).type == FileType.File:
+            self._files.delete_file(self._path(name))
+
     def _read(self, name: str) -> bytes:
         with self._files.open_input_stream(self._path(name)) as stream:
             return stream.read()
@@ -167,10 +172,11 @@ class Storage:
         return str(PurePosixPath(self._root) / name)
 
 
-def public(address: str) -> str:
-    """The address without the name and secret that it may hold."""
-    return re.sub(r"//[^/@]*@", "//", address)
+def public(text: str) -> str:
+    """A text without the names and secrets that addresses in it may hold."""
+    return re.sub(r"//\S*@", "//", text)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a message says of an error."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

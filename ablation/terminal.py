@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from rich.console import Console
 from rich.table import Table
 
-from ablation.storage import StorageUnavailableError, is_breakdown
+from ablation.storage import StorageUnavailableError, is_breakdown, public
 from t1t2core.errors import InputError
 
 FAILED = 1
@@ -30,7 +30,7 @@ def command(body: Callable[P, int]) -> Callable[P, None]:
         try:
             status = body(*args, **kwargs)
         except InputError as error:
-            print(error, file=sys.stderr)
+            print(public(str(error)), file=sys.stderr)
             status = BAD_INPUT
         except KeyboardInterrupt:
             say("interrupted; the same command goes on where it stopped")

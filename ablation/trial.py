@@ -67,6 +67,9 @@ class Fetched(Mapping[str, Any]):
 class TrialRunner(tune.Trainable):
     """Trains and scores the trial whose key its configuration names, then the next one, in one process."""
 
+    _told: int
+    """Epochs that the driver knows of."""
+
     def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
         """Once a process."""
         self._shared = shared

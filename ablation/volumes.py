@@ -5,6 +5,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from functools import partial
 from multiprocessing import get_context
@@ -38,14 +39,25 @@ def prepare_cohort(
     Raises:
         InputError: names every subject whose scans cannot be used or whose CT could not be aligned.
     """
-    missing = [s for s in cohort.subjects if not storage.has(_name(s, settings))]
+    missing = _missing(cohort, settings, storage)
     if missing:
         check_cohort(Cohort(name=cohort.name, subjects=tuple(missing), simulated=cohort.simulated))
-        _prepare(missing, settings, storage, progress)
+        try:
+            _prepare(missing, settings, storage, progress)
+        except BrokenProcessPool as error:
+            left = ", ".join(subject.name for subject in _missing(cohort, settings, storage))
+            raise InputError(
+                f"preparing volumes: a process was killed, most likely for lack of memory; not prepared yet: "
+                f"{left}. Given again, the command goes on with these"
+            ) from error
     # Stored under its content: another cohort may have given the same scans another name.
     prepared = {s.name: replace(_load(s, settings, storage), name=s.name) for s in cohort.subjects}
     _refuse_misaligned(cohort, prepared.values())
     return prepared
+
+
+def _missing(cohort: Cohort, settings: PreparationSettings, storage: Storage) -> list[Subject]:
+    return [subject for subject in cohort.subjects if not storage.has(_name(subject, settings))]
 
 
 def _prepare(

@@ -31,7 +31,7 @@ from ablation.report.plan_record import (
 )
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.report.write import PAGE, write_report
-from ablation.storage import public
+from ablation.storage import first_line, public
 from ablation.sweep import SweepResult, run_sweep
 from ablation.tables import plan_frame, render_plan, subjects_frame, write_table
 from ablation.terminal import FAILED, INTERRUPTED, breakdown, say, show
@@ -187,7 +187,8 @@ def _open_record(workspace: Workspace, plan: Sequence[Trial], checks: bytes | No
         parent = ledger.open_plan(experiment, digest_of(sorted(keys)), name, _plan_tags(workspace))
         ledger.keep_files(parent, _plan_files(workspace, checks))
     except (MlflowException, OSError) as error:
-        raise InputError(f"tracking address {ledger.tracking_uri} cannot be written: {error}") from error
+        cause = first_line(error)
+        raise InputError(f"tracking address {ledger.tracking_uri} cannot be written: {cause}") from error
     return Recorder(
         ledger=ledger,
         storage=workspace.storage,

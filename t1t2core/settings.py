@@ -14,6 +14,7 @@ Precision = Literal["float32", "bfloat16"]
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Shape = tuple[Positive, Positive, Positive]
 
@@ -68,8 +69,8 @@ class PreparationSettings:
     normalisation_sigma_mm: PositiveFloat = Field(
         default=10.0, description="standard deviation of the Gaussian window of local_contrast, mm (ours)"
     )
-    bone_above_hu: float = Field(default=600.0, description="CT above this is bone, HU (Sec. 3.2)")
-    air_below_hu: float = Field(default=-500.0, description="CT below this is air, HU (Sec. 3.2)")
+    bone_above_hu: Finite = Field(default=600.0, description="CT above this is bone, HU (Sec. 3.2)")
+    air_below_hu: Finite = Field(default=-500.0, description="CT below this is air, HU (Sec. 3.2)")
     label_resampling: Literal["threshold", "nearest"] = Field(
         default="threshold",
         description="threshold: resample the CT without smoothing (thin skull keeps its volume, within "

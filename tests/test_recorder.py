@@ -220,8 +220,8 @@ def test_what_the_record_cannot_take_is_delivered_when_it_answers(
     assert len(recorder.ledger.client.get_metric_history(run.info.run_id, "train/loss")) == len(HISTORY)
     said = capsys.readouterr().err.splitlines()
     assert [line.partition(":")[0] for line in said] == [
-        "the record does not answer",
-        "the record answers again",
+        "not recorded yet",
+        "all is recorded again",
     ]
 
 

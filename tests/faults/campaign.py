@@ -97,7 +97,9 @@ def kill_driver(bench: Bench, command: Command) -> bool:
 
 
 def interrupt_driver(bench: Bench, command: Command) -> bool:
-    """SIGINT."""
+    """SIGINT; False if the command has not got through its imports."""
+    if not command.said:
+        return False
     command.kill(signal.SIGINT)
     return True
 

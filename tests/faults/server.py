@@ -11,6 +11,13 @@ from pathlib import Path
 from tests.faults.commands import wait_until
 
 
+def free_port() -> int:
+    """Where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Server:
     """A server program.
 
@@ -20,9 +27,7 @@ class Server:
     """
 
     def __init__(self, arguments: Callable[[int], list[str]], log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._arguments, self._log = arguments, log
         self._process: subprocess.Popen[bytes] | None = None
 

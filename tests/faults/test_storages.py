@@ -1,6 +1,6 @@
 """Storage goes away or is full in the middle of a sweep."""
 
-import os
+import json
 import shutil
 import sys
 import time
@@ -8,32 +8,55 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pyarrow.fs import FileSystem
 
+from ablation.storage import Storage
 from tests.faults.bench import Bench, compare
+from tests.faults.commands import wait_until
 from tests.faults.conftest import Undisturbed
-from tests.faults.server import Server, serving
+from tests.faults.server import Server, free_port, serving
 
 KEY, SECRET = "someone", "something"
 AWAY_SECONDS = 5.0
+PORTS = ("master.port", "volume.port", "filer.port")
+PORTS += tuple(f"{port}.grpc" for port in (*PORTS, "s3.port"))
+"""Of the server's parts, beside that of S3 itself."""
+SMALL = ("-volume.max=4", "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0")
 
 
 @pytest.fixture
 def bucket(bench: Bench) -> Iterator[Server]:
     """A bucket with the volumes and the T1 network, behind a real S3 server, as the bench's storage."""
-    folder = bench.folder / "buckets"
-    shutil.copytree(bench.output / "store", folder / "bucket")
+    folder = bench.folder / "seaweedfs"
+    folder.mkdir()
+    allowed = {"credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"], "name": "any"}
+    (folder / "s3.json").write_text(json.dumps({"identities": [allowed]}), encoding="utf-8")
+    options = [f"-{part}={free_port()}" for part in PORTS]
 
     def arguments(port: int) -> list[str]:
-        program = Path(sys.executable).with_name("rclone")
-        place = [str(folder), "--addr", f"127.0.0.1:{port}"]
-        return [str(program), "serve", "s3", *place, "--auth-key", f"{KEY},{SECRET}", "--config", os.devnull]
+        program = str(Path(sys.executable).with_name("weed"))
+        place = [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}"]
+        return [program, "server", "-s3", f"-s3.port={port}", *place, *SMALL, *options]
 
-    # This server does not know the newer way of sending a checksum with an object.
-    bench.environment["AWS_REQUEST_CHECKSUM_CALCULATION"] = "when_required"
     with serving(arguments, bench.folder / "s3.log") as server:
         endpoint = f"endpoint_override=127.0.0.1:{server.port}&scheme=http&region=us-east-1"
-        bench.options += ["--storage", f"s3://{KEY}:{SECRET}@bucket?{endpoint}"]
+        address = f"s3://{KEY}:{SECRET}@bucket?{endpoint}"
+        wait_until(lambda: made(address), "the server makes a bucket")
+        storage, store = Storage(address), bench.output / "store"
+        for file in store.glob("*/*.*"):
+            storage.write(str(file.relative_to(store)), file.read_bytes())
+        bench.options += ["--storage", address]
         yield server
+
+
+def made(address: str) -> bool:
+    """Whether the bucket could be made."""
+    try:
+        files, bucket = FileSystem.from_uri(f"{address}&allow_bucket_creation=true")
+        files.create_dir(bucket)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.slow
