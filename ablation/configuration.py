@@ -1,6 +1,5 @@
 """The settings of a run: a preset, the space's own over it, the command line's over both."""
 
-import math
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
@@ -43,10 +42,6 @@ def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: 
             groups[group][name] = value
             places[group, name] = place
     settings = _validate(groups, places, findings)
-    if settings is not None:
-        findings += [
-            f"{place}: not a finite number" for at, place in places.items() if _is_endless(groups, at)
-        ]
     if findings or settings is None:
         raise InputError.collect("these settings cannot be used:", findings)
     return settings
@@ -91,12 +86,6 @@ def _parse(override: str, findings: list[str]) -> tuple[str, str, str, Any]:
     except yaml.YAMLError:
         value = text
     return _place(override), group, name, value
-
-
-def _is_endless(groups: Groups, spot: tuple[str, str]) -> bool:
-    """Is the value infinite or NaN? No setting has a use for that, and no key can be made of it."""
-    value = groups[spot[0]][spot[1]]
-    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _unknown(groups: Groups, group: str, name: str) -> str | None:

@@ -140,7 +140,7 @@ def test_a_value_as_it_is_described_can_be_given_back(preset: Any) -> None:
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf"])
 def test_a_setting_that_is_not_finite_is_refused(value: str) -> None:
     (finding,) = refusal(None, f"preparation.bone_above_hu={value}")
-    assert finding == f"--set preparation.bone_above_hu={value}: not a finite number"
+    assert finding.startswith(f"--set preparation.bone_above_hu={value}: Input should be a finite number")
 
 
 @pytest.mark.parametrize(

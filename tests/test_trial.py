@@ -53,7 +53,7 @@ def run(experiment: AnyExperiment) -> Outcome:
             2,
             "max_epochs",
         ),
-        (Factors(strategy="scratch", t2_train_size=2, learning_rate=1e-2, seed=0), 2, "max_epochs"),
+        (Factors(strategy="scratch", t2_train_size=2, learning_rate=1e-2, seed=0), 3, "max_epochs"),
         (Factors(strategy="augmented", t2_train_size=2, learning_rate=1e-2, seed=0), 3, "max_epochs"),
     ],
     ids=lambda value: value.strategy if isinstance(value, Factors) else None,

@@ -67,6 +67,7 @@ class Bench:
         self.options = ["--max-concurrent", "1"]
         self.tracking_uri = f"sqlite:///{self.output / 'mlflow.db'}"
         self.environment: dict[str, str] = {}
+        self._commands: list[Command] = []
 
     def write_space(self, old: str = "", new: str = "") -> None:
         """Writes the space, a part of it replaced."""
@@ -86,7 +87,15 @@ class Bench:
 
     def start(self, *more: str) -> Command:
         """Gives the command."""
-        return Command(self.arguments(*more), self.faults, self.worker_environment)
+        self._commands.append(Command(self.arguments(*more), self.faults, self.worker_environment))
+        return self._commands[-1]
+
+    def close(self) -> None:
+        """Ends what a test that failed has left at work."""
+        for command in self._commands:
+            if not command.over:
+                command.kill()
+                command.wait()
 
     def run(self, *more: str, status: int = 0) -> Command:
         """Gives the command and waits for its end, which is to be this status."""

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,7 +51,8 @@ class Campaign:
         comparisons: list[Comparison] = []
         while self.made < self.kills or not comparisons:
             bench = self.new_bench(len(comparisons))
-            self._sweep(bench)
+            with closing(bench):
+                self._sweep(bench)
             comparisons.append(compare(bench, self.undisturbed))
             done = f"{self.made} kills, {len(comparisons)} sweeps"
             print(f"{done}, {'as undisturbed' if comparisons[-1].passed else comparisons[-1]}", flush=True)

@@ -30,9 +30,11 @@ def undisturbed(
 
 
 @pytest.fixture
-def bench(undisturbed: Undisturbed, tiny_heads: Path, blank_record: Path, tmp_path: Path) -> Bench:
+def bench(undisturbed: Undisturbed, tiny_heads: Path, blank_record: Path, tmp_path: Path) -> Iterator[Bench]:
     """With volumes and T1 network in its storage, and an empty record."""
-    return Bench(tmp_path / "bench", tiny_heads, blank_record, undisturbed.store)
+    bench = Bench(tmp_path / "bench", tiny_heads, blank_record, undisturbed.store)
+    yield bench
+    bench.close()
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Server:
             self._process = subprocess.Popen(
                 self._arguments(self.port), stdout=log, stderr=log, start_new_session=True
             )
-        wait_until(self._listens, f"{self._arguments(self.port)[0]} listens")
+        wait_until(self.listens, f"{self._arguments(self.port)[0]} listens")
 
     def kill(self) -> None:
         """At once, with all its processes."""
@@ -47,7 +47,8 @@ class Server:
             self._process.wait()
             self._process = None
 
-    def _listens(self) -> bool:
+    def listens(self) -> bool:
+        """Whether it answers; AssertionError with what it said if it has ended."""
         assert self._process is not None
         assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
         with socket.socket() as probe:

@@ -41,7 +41,7 @@ def bucket(bench: Bench) -> Iterator[Server]:
     with serving(arguments, bench.folder / "s3.log") as server:
         endpoint = f"endpoint_override=127.0.0.1:{server.port}&scheme=http&region=us-east-1"
         address = f"s3://{KEY}:{SECRET}@bucket?{endpoint}"
-        wait_until(lambda: made(address), "the server makes a bucket")
+        wait_until(lambda: server.listens() and made(address), "the server makes a bucket")
         storage, store = Storage(address), bench.output / "store"
         for file in store.glob("*/*.*"):
             storage.write(str(file.relative_to(store)), file.read_bytes())
