@@ -201,6 +201,7 @@ class Recorder:
             params |= {f"{group}.{name}": value for name, value in values.items()}
         tags = {**self.tags, "trial_key": _key(trial), "encoder_digest": trial.encoder or ""}
         name = self.names[_key(trial)]
+        self._epochs.pop(_key(trial), None)
         return self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
 
     def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
@@ -217,7 +218,6 @@ class Recorder:
             if self._standing(key) is Claim.RECORDED:
                 return self._clean(key)
             self._open[key] = self._start(trial)
-            self._epochs.pop(key, None)
         run_id = self._open[key]
         with tempfile.TemporaryDirectory() as folder:
             summary = fetch_outcome(self.storage, key, Path(folder))

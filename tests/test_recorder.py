@@ -202,6 +202,21 @@ def test_a_trial_that_was_taken_over_is_not_written(
     assert states(recorder) == ["FINISHED"]
 
 
+def test_a_trial_that_comes_back_is_recorded_from_its_first_epoch(
+    recorder: Recorder, storage: Storage
+) -> None:
+    recorder.claim(TRIAL)
+    recorder.log_epochs(KEY, HISTORY)
+    (run,) = recorder.ledger.runs_of(KEY)
+    recorder.ledger.remove(run.info.run_id)
+    leave_outcome(storage)
+    assert not recorder.finish(TRIAL)
+    assert recorder.claim(TRIAL) is Claim.OURS
+    assert recorder.finish(TRIAL)
+    (run,) = recorder.ledger.runs_of(KEY)
+    assert len(recorder.ledger.client.get_metric_history(run.info.run_id, "train/loss")) == len(HISTORY)
+
+
 def test_what_the_record_cannot_take_is_delivered_when_it_answers(
     recorder: Recorder, storage: Storage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

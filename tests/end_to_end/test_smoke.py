@@ -3,11 +3,8 @@
 import json
 import os
 import re
-import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +13,6 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 from safetensors import safe_open
-
-from tests.conftest import Record
 
 pytestmark = pytest.mark.slow
 
@@ -402,63 +397,3 @@ def test_the_parent_links_what_it_reused(wider: Output) -> None:
     note = parent_of(runs["wider"]).data.tags["mlflow.note.content"]
     for name, run in trials_of(runs["smoke"]).items():
         assert f"[{name}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})" in note
-
-
-# Broken off
-
-
-def interrupt(folder: Path, store: Path, when: str) -> Output:
-    """Gives the command and presses Ctrl-C as soon as standard error has `when`."""
-    arguments = command(folder, SMOKE, "--storage", str(store), "--max-concurrent", "1")
-    with (
-        (folder / "stdout").open("w+") as stdout,
-        subprocess.Popen(
-            arguments,
-            env=environment(),
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process,
-    ):
-        assert process.stderr is not None
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if when in line:
-                # A terminal sends it to all processes of the command.
-                os.killpg(process.pid, signal.SIGINT)
-                break
-        lines += process.stderr.readlines()
-        status = process.wait(timeout=120)
-        stdout.seek(0)
-        return Output(status, stdout.read(), "".join(lines), folder)
-
-
-def test_ctrl_c_ends_cleanly_and_the_same_command_goes_on(
-    first: Output, tmp_path: Path, add_record: Callable[[Path], Record]
-) -> None:
-    folder = tmp_path / "runs"
-    add_record(folder)
-    shutil.copytree(first.folder / "phantom", folder / "phantom")
-    store = first.folder / "store"
-
-    broken_off = interrupt(folder, store, "1 running")
-    assert broken_off.status == 130, broken_off.stderr
-    assert "the same command goes on where it stopped" in broken_off.stderr
-    assert "Traceback" not in broken_off.stderr
-    assert re.fullmatch(
-        r"3 trials: \d finished \(0 reused\), 0 failed, \d not started", broken_off.last_line
-    ), broken_off.last_line
-    before = broken_off.runs["smoke"]
-    assert "RUNNING" not in {run.info.status for run in before}
-    done = {run.info.run_id for run in trials_of(before).values() if run.info.status == "FINISHED"}
-    assert len(done) < 3
-
-    completed = succeed(folder, "--storage", str(store), "--max-concurrent", "1")
-    assert completed.last_line == f"3 trials: 3 finished ({len(done)} reused), 0 failed"
-    runs = completed.runs["smoke"]
-    assert trials_of(runs).keys() == TRIALS
-    assert {run.info.status for run in runs} == {"FINISHED"}
-    assert done <= {run.info.run_id for run in runs}
-    assert parent_of(runs).info.run_id == parent_of(before).info.run_id

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from ablation.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
 from tests.conftest import PHANTOM_HEADS, PHANTOM_VOXEL_MM, PHANTOM_WITH_T2W
 from tests.faults.bench import Bench, Comparison, Result, compare
-from tests.faults.commands import Command, alive, family, wait_until
+from tests.faults.commands import Command, family, wait_for_end_of_work, wait_until
 
 EARLY = 0.2
 """Share of kills that come at any time, most of them before the first trial; the others hit trials."""
@@ -63,25 +63,29 @@ class Campaign:
         status = None
         while status != 0:
             command = bench.start()
-            if self.made < self.kills:
-                self._disturb(bench, command)
+            goes_on = True
+            while goes_on and self.made < self.kills:
+                goes_on = self._disturb(bench, command)
             status = command.wait()
             if status not in (0, 130, -signal.SIGKILL) or "Traceback" in command.said:
                 raise RuntimeError(f"status {status}\n{command.said}")
 
-    def _disturb(self, bench: Bench, command: Command) -> None:
-        """Waits for a random time, then kills something; nothing if the sweep is done before."""
+    def _disturb(self, bench: Bench, command: Command) -> bool:
+        """Waits for a random time, then kills something. Gives whether the command is still at work."""
         before = bench.all_steps()
         if self.random.random() < EARLY:
             self._wait(command, self.random.uniform(0, LONGEST_START_SECONDS))
         else:
-            wait_until(lambda: bench.all_steps() != before or command.over, "the first step")
+            wait_until(lambda: bench.all_steps() != before or command.over, "the next step")
             self._wait(command, self.random.uniform(0, LONGEST_RUN_SECONDS))
-        kind = self.random.choice(("driver killed", "driver interrupted", "worker killed"))
-        if command.over or not KINDS[kind](bench, command):
-            return
+        if command.over:
+            return False
+        possible = [kind for kind, can in POSSIBLE.items() if can(bench, command)]
+        kind = self.random.choice(possible)
+        KINDS[kind](bench, command)
         self.made += 1
         self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        return kind == WORKER
 
     def _wait(self, command: Command, seconds: float) -> None:
         gives_up = time.monotonic() + seconds
@@ -89,55 +93,47 @@ class Campaign:
             time.sleep(0.01)
 
 
-def kill_driver(bench: Bench, command: Command) -> bool:
+def kill_driver(bench: Bench, command: Command) -> None:
     """SIGKILL, and waits until Ray has ended with it."""
     processes = family(command.pid)
     command.kill(signal.SIGKILL)
     command.wait()
-    wait_until(lambda: not alive(processes), "Ray ends with its driver")
-    return True
+    wait_for_end_of_work(processes)
 
 
-def interrupt_driver(bench: Bench, command: Command) -> bool:
-    """SIGINT; False if the command has not got through its imports."""
-    if not command.said:
-        return False
+def interrupt_driver(bench: Bench, command: Command) -> None:
+    """SIGINT."""
     command.kill(signal.SIGINT)
-    return True
 
 
-def kill_worker(bench: Bench, command: Command) -> bool:
-    """SIGKILL; False if no worker is at work."""
+def kill_worker(bench: Bench, command: Command) -> None:
+    """SIGKILL; whether it is still there does not matter."""
+    with suppress(ProcessLookupError):
+        os.kill(bench.all_steps()[-1][2], signal.SIGKILL)
+
+
+def has_worker(bench: Bench, command: Command) -> bool:
+    """Whether one of this command's workers has begun a trial."""
     steps = bench.all_steps()
-    worker = steps[-1][2] if steps else 0
-    if worker not in family(command.pid):
-        return False
-    os.kill(worker, signal.SIGKILL)
-    return True
+    return bool(steps) and steps[-1][2] in family(command.pid)
 
 
-KINDS: dict[str, Callable[[Bench, Command], bool]] = {
+WORKER = "worker killed"
+KINDS: dict[str, Callable[[Bench, Command], None]] = {
     "driver killed": kill_driver,
     "driver interrupted": interrupt_driver,
-    "worker killed": kill_worker,
+    WORKER: kill_worker,
+}
+POSSIBLE: dict[str, Callable[[Bench, Command], bool]] = {
+    "driver killed": lambda bench, command: True,
+    # Before it says anything it imports, and ends as any Python program does.
+    "driver interrupted": lambda bench, command: bool(command.said),
+    WORKER: has_worker,
 }
 
 
-def run_campaign(kills: int, seed: int, folder: Path) -> bool:
+def run_campaign(campaign: Campaign) -> bool:
     """Prints the comparison. Gives whether nothing went wrong."""
-    heads, record = folder / "heads", folder / "blank" / "mlflow.db"
-    write_phantom(heads, subjects=PHANTOM_HEADS, with_t2w=PHANTOM_WITH_T2W, voxel_mm=PHANTOM_VOXEL_MM)
-    Ledger(f"sqlite:///{record}", record.parent)
-    first = Bench(folder / "undisturbed", heads, record)
-    first.run()
-    store = first.output / "store"
-
-    def new_bench(number: int) -> Bench:
-        bench = Bench(folder / f"sweep-{number}", heads, record)
-        bench.options += ["--storage", str(store)]
-        return bench
-
-    campaign = Campaign(kills, random.Random(seed), first.results(), new_bench)
     found = campaign.run()
     counts = {
         name: sum(getattr(comparison, name) for comparison in found)
@@ -151,6 +147,22 @@ def run_campaign(kills: int, seed: int, folder: Path) -> bool:
     return all(comparison.passed for comparison in found)
 
 
+def prepare(kills: int, seed: int, folder: Path) -> Campaign:
+    """Runs the sweep undisturbed; its storage is that of all later ones."""
+    heads, record = folder / "heads", folder / "blank" / "mlflow.db"
+    write_phantom(heads, subjects=PHANTOM_HEADS, with_t2w=PHANTOM_WITH_T2W, voxel_mm=PHANTOM_VOXEL_MM)
+    Ledger(f"sqlite:///{record}", record.parent)
+    first = Bench(folder / "undisturbed", heads, record)
+    first.run()
+
+    def new_bench(number: int) -> Bench:
+        bench = Bench(folder / f"sweep-{number}", heads, record)
+        bench.options += ["--storage", str(first.output / "store")]
+        return bench
+
+    return Campaign(kills, random.Random(seed), first.results(), new_bench)
+
+
 def main() -> int:
     """Gives the exit status: 1 if anything went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.campaign", description=__doc__)
@@ -158,7 +170,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        return 0 if run_campaign(given.kills, given.seed, Path(folder)) else 1
+        return 0 if run_campaign(prepare(given.kills, given.seed, Path(folder))) else 1
 
 
 if __name__ == "__main__":

@@ -96,12 +96,27 @@ def family(pid: int) -> dict[int, str]:
 
 def alive(processes: Mapping[int, str]) -> list[int]:
     """Those of these processes that are still there."""
-    statuses = {pid: _status(Path(f"/proc/{pid}")) for pid in processes}
-    return [
-        pid
-        for pid, status in statuses.items()
-        if status and status[0] != "Z" and status[19] == processes[pid]
-    ]
+    return [pid for pid, started in processes.items() if _started(pid) == started]
+
+
+def wait_for_end_of_work(processes: Mapping[int, str]) -> None:
+    """Until nothing of Ray's can work any more: its agents only find out within a minute that it is gone."""
+    wait_until(
+        lambda: all(_name(pid).endswith("Agent") for pid in alive(processes)), "Ray ends with its driver"
+    )
+
+
+def _started(pid: int) -> str:
+    """When the process started; '' if it is gone."""
+    status = _status(Path(f"/proc/{pid}"))
+    return status[19] if status and status[0] != "Z" else ""
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace").strip("\0 ")
+    except OSError:
+        return ""
 
 
 def _status(process: Path) -> list[str]:
@@ -133,6 +148,9 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
     # The report reads only what is recorded, and takes longer than the sweep.
     workflow.write_report = lambda *_: pd.DataFrame()
     workflow.Estimator.seconds = _seconds
+    if "FAULTS_PREFLIGHT" not in environment:
+        # It starts a worker of its own, which takes seconds.
+        workflow.check_step = lambda *_: None
 
     storage.PATIENCE_SECONDS = float(environment.get("FAULTS_PATIENCE", storage.PATIENCE_SECONDS))
     recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))

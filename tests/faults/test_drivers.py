@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.faults.bench import TRIALS, Bench, compare
-from tests.faults.commands import alive, family, wait_until
+from tests.faults.commands import alive, family, wait_for_end_of_work, wait_until
 from tests.faults.conftest import Undisturbed
 from tests.faults.inject.sitecustomize import AT_THE_END
 
@@ -23,7 +23,8 @@ def test_a_killed_and_an_interrupted_driver_go_on_where_they_stopped(
     processes = family(killed.pid)
     killed.kill(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
-    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    wait_for_end_of_work(processes)
+    left = processes
     bench.release(first)
 
     second = bench.order("hold", "conservative 9", 2)
@@ -40,7 +41,7 @@ def test_a_killed_and_an_interrupted_driver_go_on_where_they_stopped(
         f"4 trials: {done} finished (0 reused), 0 failed, {not_done} not started"
     )
     assert bench.running() == 0
-    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    wait_for_end_of_work(processes)
     bench.release(second)
 
     assert bench.run().last_line == f"4 trials: 4 finished ({done} reused), 0 failed"
@@ -49,6 +50,7 @@ def test_a_killed_and_an_interrupted_driver_go_on_where_they_stopped(
     assert bench.steps("conservative 9") == [1, 2, 2, 3, 4]
     assert len(bench.runs()) == len(TRIALS)
     assert bench.left_behind() == []
+    wait_until(lambda: not alive({**left, **processes}), "nothing of Ray is left")
 
 
 @pytest.mark.slow
@@ -72,7 +74,17 @@ def test_ctrl_c_at_a_terminal_reaches_all_processes(bench: Bench) -> None:
     assert "Traceback" not in errors
     assert output.strip().splitlines()[-1] == "4 trials: 0 finished (0 reused), 0 failed, 4 not started"
     assert bench.running() == 0
-    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    wait_for_end_of_work(processes)
+
+
+def test_the_sigterm_of_a_cluster_s_scheduler_ends_it_as_ctrl_c_does(bench: Bench) -> None:
+    hold = bench.order("hold", "conservative 15", 2)
+    stopped = bench.start()
+    bench.wait_for_hold(hold, stopped)
+    stopped.kill(signal.SIGTERM)
+    assert stopped.wait() == 130, stopped.said
+    assert "the same command goes on where it stopped" in stopped.said
+    assert bench.running() == 0
 
 
 @pytest.mark.slow
@@ -83,7 +95,7 @@ def test_what_a_worker_left_is_delivered_by_the_next_driver(bench: Bench, undist
     processes = family(killed.pid)
     killed.kill()
     killed.wait()
-    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    wait_for_end_of_work(processes)
     bench.release(hold)
     assert bench.run().last_line == "4 trials: 4 finished (0 reused), 0 failed"
     assert bench.steps("conservative 15") == [1, 2, 3, 4], "it was not trained again"
@@ -115,7 +127,7 @@ def test_one_driver_takes_over_from_another_that_was_killed(bench: Bench, undist
     processes = family(killed.pid)
     killed.kill()
     killed.wait()
-    wait_until(lambda: not alive(processes), "Ray ends with its driver")
+    wait_for_end_of_work(processes)
     bench.release(hold)
     assert other.wait() == 0, other.said
     assert other.last_line == "4 trials: 4 finished (0 reused), 0 failed"

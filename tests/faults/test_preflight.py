@@ -18,6 +18,7 @@ def refused(bench: Bench, command: Command) -> str:
 
 
 def test_a_step_of_the_largest_trial_that_fails(bench: Bench) -> None:
+    bench.environment["FAULTS_PREFLIGHT"] = "yes"
     bench.order("raise", "preflight", times=1, message="too large for this machine")
     said = refused(bench, bench.run(status=2))
     assert "one step of the largest trial (strategy conservative, tuned_layers 15" in said

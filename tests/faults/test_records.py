@@ -65,6 +65,7 @@ def test_a_server_that_stays_away_gets_it_from_the_next_command(
 
 
 def test_a_server_that_goes_away_before_the_first_trial_is_one_message(bench: Bench, server: Server) -> None:
+    bench.environment["FAULTS_PREFLIGHT"] = "yes"
     hold = bench.order("hold", "preflight")
     command = bench.start()
     bench.wait_for_hold(hold, command)

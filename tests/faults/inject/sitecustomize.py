@@ -67,7 +67,10 @@ def shorten_patience(module: ModuleType) -> None:
 def obey(name: str, epoch: int) -> None:
     """Does what is ordered for this step."""
     for file in sorted(FOLDER.glob("*.json")):
-        order = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            order = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue  # It was taken away just now.
         if (order["trial"], order["epoch"]) == (name, epoch):
             ACTIONS[order["do"]](file, order)
 
