@@ -1,6 +1,7 @@
 """What tests share: one record that is opened once, and a tiny cohort that is made once."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,10 @@ import pytest
 
 from ablation.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
+
+# A shell that starts the tests in the background has interrupts ignored, and so would the commands under test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PHANTOM_HEADS, PHANTOM_WITH_T2W, PHANTOM_VOXEL_MM = 6, 4, 4.0
 
