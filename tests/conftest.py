@@ -11,7 +11,7 @@ import pytest
 from ablation.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
 
-# A shell that starts the tests in the background has interrupts ignored, and so would the commands under test.
+# A shell that starts the tests in the background has interrupts ignored: the commands under test would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -96,7 +96,7 @@ def family(pid: int) -> dict[int, str]:
 
 def alive(processes: Mapping[int, str]) -> list[int]:
     """Those of these processes that are still there."""
-    return [pid for pid, started in processes.items() if _started(pid) == started]
+    return [pid for pid, started in processes.items() if started(pid) == started]
 
 
 def wait_for_end_of_work(processes: Mapping[int, str]) -> None:
@@ -106,7 +106,7 @@ def wait_for_end_of_work(processes: Mapping[int, str]) -> None:
     )
 
 
-def _started(pid: int) -> str:
+def started(pid: int) -> str:
     """When the process started; '' if it is gone."""
     status = _status(Path(f"/proc/{pid}"))
     return status[19] if status and status[0] != "Z" else ""

@@ -6,6 +6,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from tests.faults.bench import Bench, compare
+from tests.faults.commands import started, wait_until
 from tests.faults.conftest import Undisturbed
 
 
@@ -29,9 +30,9 @@ def test_a_lost_machine_costs_at_most_an_epoch(
     bench.options = ["--max-concurrent", "2", "--address", cluster.address]
     holds = [bench.order("hold", trial, 3) for trial in ("conservative 15", "conservative 9")]
     command = bench.start()
-    for hold in holds:
-        bench.wait_for_hold(hold, command)
+    workers = [bench.wait_for_hold(hold, command) for hold in holds]
     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
+    wait_until(lambda: not all(started(worker) for worker in workers), "a worker goes with its machine")
     for hold in holds:
         bench.release(hold)
     assert command.wait() == 0, command.said
