@@ -96,7 +96,7 @@ def family(pid: int) -> dict[int, str]:
 
 def alive(processes: Mapping[int, str]) -> list[int]:
     """Those of these processes that are still there."""
-    return [pid for pid, started in processes.items() if started(pid) == started]
+    return [pid for pid, start in processes.items() if started(pid) == start]
 
 
 def wait_for_end_of_work(processes: Mapping[int, str]) -> None:

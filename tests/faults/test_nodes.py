@@ -38,5 +38,7 @@ def test_a_lost_machine_costs_at_most_an_epoch(
     assert command.wait() == 0, command.said
     assert compare(bench, undisturbed.results).passed
     steps = [bench.steps(trial) for trial in ("conservative 15", "conservative 9")]
-    assert sorted(steps) == [[1, 2, 3, 3, 4], [1, 2, 3, 4]]
+    # The lost worker may have got a step further before it went.
+    assert [sorted(set(made)) for made in steps] == [[1, 2, 3, 4]] * 2
+    assert sum(map(len, steps)) == 9
     assert bench.left_behind() == []
