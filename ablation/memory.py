@@ -15,14 +15,14 @@ def reset_peak(device: str) -> None:
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     elif CLEAR.exists():
-        CLEAR.write_text(RESET_PEAK)
+        CLEAR.write_text(RESET_PEAK, encoding="utf-8")
 
 
 def peak_mb(device: str) -> float:
     """Peak since `reset_peak`, MB: tensors on a GPU, the process's resident memory on a CPU."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
-    for line in STATUS.read_text().splitlines() if STATUS.exists() else ():
+    for line in STATUS.read_text(encoding="utf-8").splitlines() if STATUS.exists() else ():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
     return float("nan")

@@ -41,7 +41,9 @@ def read_ct(folder: Path, name: str) -> Scan:
 
 
 def truth(folder: Path, name: str, sequence: str) -> sitk.AffineTransform:
-    matrix = np.array(json.loads((folder / name / f"ct/{name}_ct.json").read_text())[f"{sequence}ToCT"])
+    matrix = np.array(
+        json.loads((folder / name / f"ct/{name}_ct.json").read_text(encoding="utf-8"))[f"{sequence}ToCT"]
+    )
     matrix = LPS_TO_RAS @ matrix @ LPS_TO_RAS
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(matrix[:3, :3].ravel().tolist())
@@ -113,5 +115,5 @@ def test_label_maps_that_came_with_the_scan_are_taken_at_their_word():
 def test_the_matrix_is_for_ras_points(folder: Path):
     there = truth(folder, "sub-01", "T1w")
     matrix = np.array(judge({}, "rigid", there).to_ct)
-    expected = json.loads((folder / "sub-01/ct/sub-01_ct.json").read_text())["T1wToCT"]
+    expected = json.loads((folder / "sub-01/ct/sub-01_ct.json").read_text(encoding="utf-8"))["T1wToCT"]
     np.testing.assert_allclose(matrix, expected, atol=1e-6)

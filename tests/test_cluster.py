@@ -38,5 +38,5 @@ def test_an_address_where_no_cluster_answers_is_refused_before_long() -> None:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     program = f"from ablation.cluster import connect\nwith connect('{address}'): pass"
     # In a process of its own: Ray may wait for minutes, and cannot be stopped from within.
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", timeout=60)
     assert f"InputError: no Ray cluster answers at {address}" in ended.stderr

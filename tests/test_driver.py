@@ -15,7 +15,7 @@ def tags_of_another_process() -> tuple[subprocess.Popen[str], dict[str, str]]:
     """A driver that has beaten once and waits."""
     program = "from ablation.driver import this_driver; print(this_driver(), flush=True); input()"
     process = subprocess.Popen(
-        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stdout is not None
     return process, {**beat(), DRIVER: process.stdout.readline().strip()}

@@ -231,7 +231,7 @@ def test_a_damaged_file_that_was_named_once_is_never_found_by_later_runs(
 
 def test_a_card_of_another_make_does_not_stop_later_runs(store: EncoderStore, tmp_path: Path) -> None:
     file = published_elsewhere(tmp_path)
-    card = json.loads(file.with_suffix(".json").read_text())
+    card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     del card["recipe_digest"]
     file.with_suffix(".json").write_text(json.dumps(card))
     with suppress(InputError):  # to refuse it is right, too

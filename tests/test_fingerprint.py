@@ -38,5 +38,5 @@ def test_a_number_that_is_none_cannot_be_described() -> None:
 
 def test_another_process_gives_the_same_digest() -> None:
     program = "from ablation.fingerprint import digest_of; print(digest_of({'a': (1.0, None), 'b': 'x'}))"
-    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, encoding="utf-8", check=True)
     assert other.stdout.strip() == digest_of({"b": "x", "a": [1, None]})

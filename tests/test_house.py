@@ -36,7 +36,9 @@ GROUND = {"errors", "files", "presets", "seeds", "settings", "version"}
 def test_ci_runs_the_readmes_test_command() -> None:
     """What a reader is told to type is what is checked."""
     commands = [line.strip() for line in _shell_lines() if line.endswith("&& pytest")]
-    steps = [line.removeprefix("run ") for line in (ROOT / ".ci/run").read_text().splitlines()]
+    steps = [
+        line.removeprefix("run ") for line in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    ]
     assert len(commands) == 1
     positions = [steps.index(command) for command in commands[0].split(" && ")]
     assert positions == sorted(positions)
@@ -55,13 +57,14 @@ def test_readmes_links_and_search_spaces_are_there() -> None:
 
 def test_every_test_that_the_reproduction_names_is_there() -> None:
     """A reviewer can run what is said to show a point."""
-    text = (ROOT / "docs/reproduction.md").read_text()
+    text = (ROOT / "docs/reproduction.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", text))
     assert len(named) > 30
     missing = [
         f"{file}::{name}"
         for file, name in named
-        if not (path := ROOT / "tests" / file).exists() or f"def {name}" not in path.read_text()
+        if not (path := ROOT / "tests" / file).exists()
+        or f"def {name}" not in path.read_text(encoding="utf-8")
     ]
     assert missing == ["test_labels.py::test_x"]  # the example
 
@@ -123,12 +126,16 @@ def _shell_lines() -> list[str]:
 
 
 def _pins() -> list[str]:
-    return [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    return [
+        line
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
 
 
 def _declared(group: str) -> set[str]:
     """Names of the direct dependencies: those of the product, or of one of its extras."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return {_canonical(line) for line in project.get(group) or project["optional-dependencies"][group]}
 
 

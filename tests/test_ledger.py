@@ -290,7 +290,7 @@ def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) ->
     file.write_text("dear diary, this is not a database")
     with pytest.raises(InputError, match=r"notes\.txt does not answer as MLflow"):
         Ledger(f"sqlite:///{file}", tmp_path)
-    assert file.read_text() == "dear diary, this is not a database"
+    assert file.read_text(encoding="utf-8") == "dear diary, this is not a database"
 
 
 @pytest.mark.parametrize("uri", ["nonsense://host", "mlruns", "postgresql://user:word@127.0.0.1:9/runs"])

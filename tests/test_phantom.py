@@ -35,7 +35,7 @@ def values(folder: Path, name: str) -> np.ndarray:
 
 
 def to_ct(folder: Path, subject: str, kind: str) -> np.ndarray:
-    sidecar = json.loads((folder / subject / "ct" / f"{subject}_ct.json").read_text())
+    sidecar = json.loads((folder / subject / "ct" / f"{subject}_ct.json").read_text(encoding="utf-8"))
     return np.array(sidecar[f"{kind}ToCT"])
 
 
@@ -90,14 +90,18 @@ def test_the_same_call_writes_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_folder_is_a_bids_dataset_that_says_it_is_simulated(tmp_path: Path) -> None:
     folder = write_phantom(tmp_path / "heads", subjects=5, with_t2w=2, voxel_mm=8.0)
-    assert json.loads((folder / "dataset_description.json").read_text())["Simulated"] is True
+    assert json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))["Simulated"] is True
     assert len(list(folder.glob("sub-*/anat/*_T1w.nii.gz"))) == 5
     assert len(list(folder.glob("sub-*/ct/*_ct.nii.gz"))) == 5
     with_t2w = {path.name.split("_")[0] for path in folder.glob("sub-*/anat/*_T2w.nii.gz")}
-    rows = [row.split("\t") for row in (folder / "participants.tsv").read_text().splitlines()[1:]]
+    rows = [
+        row.split("\t") for row in (folder / "participants.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    ]
     assert {name for name, has_t2w in rows if has_t2w == "true"} == with_t2w
     assert len(with_t2w) == 2
-    assert "T2wToCT" in json.loads(next((folder / min(with_t2w) / "ct").glob("*.json")).read_text())
+    assert "T2wToCT" in json.loads(
+        next((folder / min(with_t2w) / "ct").glob("*.json")).read_text(encoding="utf-8")
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["heads"]
 
 
@@ -146,7 +150,7 @@ def test_what_is_not_this_phantom_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine" / "notes.txt").write_text("keep")
     with pytest.raises(InputError, match="something else"):
         write_phantom(tmp_path / "mine", **TINY)
-    assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+    assert (tmp_path / "mine" / "notes.txt").read_text(encoding="utf-8") == "keep"
 
 
 def test_impossible_numbers_are_all_named_at_once(tmp_path: Path) -> None:

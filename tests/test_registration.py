@@ -43,7 +43,7 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["sub-01", "sub-02"])
 def test_a_head_moved_by_up_to_10_mm_and_6_degrees_is_found(phantom: Path, name: str, sequence: str):
     ct = to_ras(read_scan(phantom / name / f"ct/{name}_ct.nii.gz"))
-    truth = json.loads((phantom / name / f"ct/{name}_ct.json").read_text())[f"{sequence}ToCT"]
+    truth = json.loads((phantom / name / f"ct/{name}_ct.json").read_text(encoding="utf-8"))[f"{sequence}ToCT"]
     found, head = place(phantom / name / f"anat/{name}_{sequence}.nii.gz", ct)
     moved = mean_distance_mm(rigid(np.array(truth)), sitk.Transform(), head)
     assert moved > 3
@@ -58,7 +58,7 @@ def test_a_scan_from_a_machine_with_another_idea_of_the_world(phantom: Path):
     turned = np.reshape(away.GetMatrix(), (3, 3)) @ np.reshape(ct.GetDirection(), (3, 3))
     ct.SetOrigin(away.TransformPoint(ct.GetOrigin()))
     ct.SetDirection(turned.ravel().tolist())
-    truth = json.loads((phantom / "sub-01/ct/sub-01_ct.json").read_text())["T1wToCT"]
+    truth = json.loads((phantom / "sub-01/ct/sub-01_ct.json").read_text(encoding="utf-8"))["T1wToCT"]
     expected = sitk.CompositeTransform([away, rigid(np.array(truth))])
     found, head = place(phantom / "sub-01/anat/sub-01_T1w.nii.gz", ct)
     assert mean_distance_mm(found.to_ct, expected, head) < 1.0

@@ -263,7 +263,7 @@ def _command(
         cwd=cwd,
         env={**os.environ, **environment},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=400,
         check=False,
     )

@@ -238,7 +238,7 @@ def test_what_was_read_cannot_be_changed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", SEARCH_SPACES, ids=lambda path: path.stem)
 def test_each_file_that_is_shipped_has_the_trials_that_its_comment_states(path: Path) -> None:
-    stated = re.search(r"^# (\d+) trials", path.read_text(), re.MULTILINE)
+    stated = re.search(r"^# (\d+) trials", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert stated is not None
     space = read_space(path)
     assert len(expand(space, learning_rate=lambda _: 1e-4)) == int(stated[1])

@@ -35,7 +35,7 @@ def test_the_plan_has_a_row_a_trial(tmp_path: Path) -> None:
         trial(None, **TUNED, tuned_layers=9),
     ]
     write_table(plan_frame(plan, {"b"}, [1.04, 20, 30.06]), tmp_path / "mine" / "plan.csv")
-    assert (tmp_path / "mine" / "plan.csv").read_text().splitlines() == [
+    assert (tmp_path / "mine" / "plan.csv").read_text(encoding="utf-8").splitlines() == [
         ",".join(PLAN),
         "a,no_fine_tuning,,,,,1,,to_run,1.0",
         "b,conservative,fc,,8,0.0001,1,0,recorded,20.0",
@@ -45,7 +45,9 @@ def test_the_plan_has_a_row_a_trial(tmp_path: Path) -> None:
 
 def test_a_plan_of_one_kind_of_trial_looks_the_same(tmp_path: Path) -> None:
     write_table(plan_frame([trial("a")], set(), [1]), tmp_path / "plan.csv")
-    assert (tmp_path / "plan.csv").read_text().splitlines()[1] == "a,no_fine_tuning,,,,,1,,to_run,1"
+    assert (tmp_path / "plan.csv").read_text(encoding="utf-8").splitlines()[
+        1
+    ] == "a,no_fine_tuning,,,,,1,,to_run,1"
 
 
 def subjects() -> pd.DataFrame:

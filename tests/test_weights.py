@@ -119,6 +119,6 @@ def test_a_damaged_description_is_refused_and_named(
 
 def test_the_description_can_be_read_without_this_package(tmp_path: Path, state: dict[str, torch.Tensor]):
     save_weights(tmp_path / "t1.safetensors", state, TINY)
-    described = json.loads((tmp_path / "t1.json").read_text())
+    described = json.loads((tmp_path / "t1.json").read_text(encoding="utf-8"))
     assert described["network"]["width"] == 4
     assert described["network"]["unpooling"] == "indices"

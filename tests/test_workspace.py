@@ -59,7 +59,7 @@ def test_a_cohort_of_ones_own_gets_the_settings_of_the_study(open_it: Open) -> N
 
 
 def test_where_and_how_it_runs_does_not_change_what_a_trial_is_called(open_it: Open, tmp_path: Path) -> None:
-    text = SMOKE.read_text().replace("name: smoke", "name: another")
+    text = SMOKE.read_text(encoding="utf-8").replace("name: smoke", "name: another")
     renamed = tmp_path / "another.yaml"
     renamed.write_text(f"{text}\nresources: {{cpus: 0.5, gpus: 0}}\n")
     keys = keys_of(open_it())

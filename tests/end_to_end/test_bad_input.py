@@ -27,7 +27,7 @@ class Session:
 
     def space(self, old: str = "", new: str = "", *, name: str = "mine.yaml") -> Path:
         """A copy of the smoke space with a part of it replaced."""
-        text = SMOKE.read_text()
+        text = SMOKE.read_text(encoding="utf-8")
         assert old in text
         path = self.folder / name
         path.write_text(text.replace(old, new, 1))

@@ -83,7 +83,7 @@ def mlflow(output: Path) -> Iterator[str]:
     command += ["--backend-store-uri", f"sqlite:///{output / 'mlflow.db'}"]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (
-        (output / "server.log").open("w") as log,
+        (output / "server.log").open("w", encoding="utf-8") as log,
         subprocess.Popen(
             command, cwd=output, env=environment, stdout=log, stderr=log, start_new_session=True
         ) as server,

@@ -66,7 +66,11 @@ def environment() -> dict[str, str]:
 
 def run(folder: Path, *options: str, space: Path = SMOKE) -> Output:
     ended = subprocess.run(
-        command(folder, space, *options), env=environment(), capture_output=True, text=True, timeout=500
+        command(folder, space, *options),
+        env=environment(),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=500,
     )
     return Output(ended.returncode, ended.stdout, ended.stderr, folder)
 
@@ -143,7 +147,7 @@ def again(first: Output, smoke_runs: list[Run]) -> Again:
 def wider(again: Again, tmp_path_factory: pytest.TempPathFactory) -> Output:
     """A space of another name with one depth more."""
     space = tmp_path_factory.mktemp("space") / "wider.yaml"
-    text = SMOKE.read_text().replace("name: smoke", "name: wider")
+    text = SMOKE.read_text(encoding="utf-8").replace("name: smoke", "name: wider")
     space.write_text(text.replace("tuned_layers: [fc, 9]", "tuned_layers: [fc, 9, 18]"))
     return succeed(again.output.folder, space=space)
 
@@ -333,7 +337,7 @@ def test_only_trained_tensors_are_kept_with_the_digest_of_their_encoder(
 
 def test_the_encoder_says_what_it_is(first: Output) -> None:
     (card,) = (first.folder / "store" / "encoders").glob("*.json")
-    said = json.loads(card.read_text())
+    said = json.loads(card.read_text(encoding="utf-8"))
     assert said["recipe"]["network"]["width"] == 2
     assert said["recipe"]["pretraining"]["max_steps"] == 4
     assert "best_validation_T1/air/dsc" in said["scores"]

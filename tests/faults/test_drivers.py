@@ -63,7 +63,7 @@ def test_ctrl_c_at_a_terminal_reaches_all_processes(bench: Bench) -> None:
         env={**os.environ, **bench.worker_environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         start_new_session=True,
     ) as process:
         wait_until(lambda: hold.with_suffix(".held").exists() or process.poll() is not None, "a trial runs")

@@ -166,7 +166,9 @@ def act_command(given: tuple[str, Any], folder: Path) -> None:
 def run_command(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """`python -m ablation.run` as a user starts it; raises AssertionError where it is not as promised."""
     command = [sys.executable, "-m", "ablation.run", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=200, check=False)
+    done = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", timeout=200, check=False
+    )
     assert "Traceback" not in done.stderr + done.stdout, done.stderr
     assert done.returncode in (0, 2), (done.returncode, done.stderr)
     assert done.returncode == 0 or (done.stderr.strip() and not done.stdout), (done.stdout, done.stderr)
