@@ -38,7 +38,24 @@ def connect(address: str) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        # Interrupted half-way, Ray ends the process with status 1 when it next looks at an object.
+        with _interrupts_wait():
+            ray.shutdown()
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """KeyboardInterrupt comes at the end, not in the middle."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    usual = [signal.signal(number, lambda number, _: came.append(number)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, usual, strict=True):
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _check_answers(address: str) -> None:

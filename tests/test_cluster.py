@@ -1,5 +1,6 @@
 """Trials run on a cluster: that of this machine, or another that answers."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -29,6 +30,18 @@ def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
 def test_the_cluster_is_left_when_something_goes_wrong() -> None:
     with pytest.raises(RuntimeError, match="mine"), connect("local"):
         raise RuntimeError("mine")
+    assert not ray.is_initialized()
+
+
+def test_an_interrupt_waits_until_the_cluster_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    shutdown = ray.shutdown
+
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        shutdown()
+
+    with pytest.raises(KeyboardInterrupt), connect("local"):
+        monkeypatch.setattr(ray, "shutdown", interrupted)
     assert not ray.is_initialized()
 
 
