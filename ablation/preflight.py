@@ -1,5 +1,6 @@
-"""One training step of the largest trial, before the first one is started."""
+"""One training step of the largest trials, before the first one is started."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,38 +9,63 @@ import torch
 from ray.exceptions import RayError
 
 from ablation.plan import Trial
-from ablation.trial import Shared, experiment_of, quiet_read_only_volumes
+from ablation.trial import CACHE_BYTES, Shared, experiment_of, quiet_read_only_volumes
 from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment
-from t1t2core.settings import TrainingSettings
-from t1t2core.transfer import TRAINS
+from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.transfer import TRAINS, training_of
 
 SIZES = ("conservative", "augmented", "scratch", "open", "hybrid")
 """Strategies by what a step of theirs needs, the largest last; within one, more tuned layers need more."""
 
 
-def largest(trials: Sequence[Trial]) -> Trial | None:
-    """The trial whose training step needs the most; None if none trains."""
-    trained = [trial for trial in trials if trial.point.strategy in TRAINS]
-    return max(trained, key=_size, default=None)
+MARGIN = 0.1
+"""Share of a GPU's memory that is left free: what a step needs differs a little from patch to patch."""
 
 
-def check_step(trial: Trial, shared: Shared, request: dict[str, float]) -> None:
+def largest(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
+    """The trials whose training step needs the most: one for each size of patch and batch among them."""
+    found: dict[tuple[object, ...], Trial] = {}
+    for trial in trials:
+        if trial.point.strategy in TRAINS:
+            training = training_of(trial.point.strategy, trial.point.fusion, settings)
+            batch = (training.patch, training.batch_size)
+            found[batch] = max(found.get(batch, trial), trial, key=_size)
+    return list(found.values())
+
+
+def check_step(trial: Trial, shared: Shared, request: dict[str, float]) -> float:
     """Lets a worker do one training step of the trial, with what a trial may use.
+
+    Gives the share of a GPU that such a trial needs by the memory it takes: 1 where it runs on none.
 
     Raises:
         InputError: it fails; the message has the last line of the error.
     """
     remote = ray.remote(num_cpus=request["cpu"], num_gpus=request["gpu"], max_retries=0)(_step)
     try:
-        ray.get(remote.remote(trial, shared))
+        taken, there = ray.get(remote.remote(trial, shared))
     except RayError as error:
         cause = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
         factors = ", ".join(f"{name} {value}" for name, value in trial.factors.items() if value is not None)
         raise InputError(f"one step of the largest trial ({factors}) fails: {cause}") from error
+    return share_of_gpu(taken, there)
 
 
-def _step(trial: Trial, shared: Shared) -> None:
+def share_of_gpu(taken: int, there: int) -> float:
+    """What Ray is asked for so that as many trials as fit run on one GPU, each with `MARGIN` kept free.
+
+    Args:
+        taken: bytes that one of them takes.
+        there: bytes that the GPU has; 0 where there is none.
+    """
+    fitting = int(there * (1 - MARGIN) // taken) if taken else 1
+    # Ray counts in ten-thousandths; rounded up, the last one would not fit.
+    return math.floor(10_000 / max(1, fitting)) / 10_000
+
+
+def _step(trial: Trial, shared: Shared) -> tuple[int, int]:
+    """Does the step. Gives the bytes that it took on the GPU, and those that the GPU has."""
     torch.set_num_threads(shared.threads)
     quiet_read_only_volumes()
     settings = replace(
@@ -53,7 +79,13 @@ def _step(trial: Trial, shared: Shared) -> None:
     experiment = experiment_of(trial, shared, settings, device)
     assert isinstance(experiment, Experiment)
     assert experiment.fit is not None
-    experiment.fit.run_epoch()
+    if device == "cpu":
+        experiment.fit.run_epoch()
+        return 0, 0
+    # With validation, which takes memory of its own; what torch has taken at the peak it keeps.
+    experiment.run_epoch()
+    free, there = torch.cuda.mem_get_info()
+    return there - free + CACHE_BYTES, there
 
 
 def _one_step(training: TrainingSettings) -> TrainingSettings:

@@ -106,7 +106,12 @@ class _Strict(BaseModel):
 
 
 class Resources(_Strict):
-    """What one trial may use: processor cores, and GPUs (a share of one is allowed; `auto`: as found)."""
+    """What one trial may use: processor cores and GPUs.
+
+    Args:
+        gpus: a share of one is allowed. `auto`: none where there are none, else as little as the largest
+            trial needs by its memory, so that as many as fit run side by side.
+    """
 
     cpus: _Processors = 1
     gpus: Literal["auto"] | _Accelerators = "auto"

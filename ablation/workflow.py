@@ -147,11 +147,14 @@ def _run(
     seconds = dict(zip(plan, _write_plan(workspace, plan, recorded)["estimated_seconds"], strict=True))
     # The longest first, so that none of them runs alone at the end.
     to_run = sorted((t for t in plan if t.key not in recorded), key=lambda t: -seconds[t])
+    shared = _share(workspace, to_run, references, resources)
+    share = max((check_step(t, shared, resources) for t in largest(to_run, workspace.settings)), default=1.0)
+    if workspace.space.resources.gpus == "auto":
+        resources = {**resources, "gpu": min(resources["gpu"], share)}
+        if 0 < resources["gpu"] < 1:
+            say(f"trials that share a GPU, by the memory of the largest: {1 / resources['gpu']:.0f}")
     slots = min(workspace.request.max_concurrent or slots_of(resources), len(to_run) or 1)
     expected = sum(seconds[trial] for trial in to_run) / slots
-    shared = _share(workspace, to_run, references, resources)
-    if trial := largest(to_run):
-        check_step(trial, shared, resources)
     recorder = _open_record(workspace, plan, checks)
     recorder.tidy(recorded)
     result = SweepResult(interrupted=True)

@@ -5,17 +5,19 @@ from typing import Any
 
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
-from ablation.cluster import connect
+from ablation.cluster import connect, request_of, slots_of
 from ablation.plan import Trial
-from ablation.preflight import check_step, largest
-from ablation.space import Point
+from ablation.preflight import check_step, largest, share_of_gpu
+from ablation.space import Point, Resources
 from ablation.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 from tests.heads import TINY, make_subjects, make_training
 
+GB = 10**9
 REQUEST = {"cpu": 1.0, "gpu": 0.0}
 SETTINGS = Settings(
     network=replace(TINY, hybrid_training="staged"),
@@ -45,9 +47,36 @@ def test_the_largest_is_found_by_what_a_step_needs() -> None:
         trial("hybrid", fusion="concatenation"),
     ]
     for number, expected in enumerate(ordered[1:], start=2):
-        assert largest(ordered[:number]) is expected
-        assert largest(ordered[number - 1 :: -1]) is expected
-    assert largest(ordered[:1]) is None, "it does not train"
+        assert largest(ordered[:number], SETTINGS) == [expected]
+        assert largest(ordered[number - 1 :: -1], SETTINGS) == [expected]
+    assert largest(ordered[:1], SETTINGS) == [], "it does not train"
+
+
+def test_where_batches_differ_each_size_has_a_largest() -> None:
+    """The study's hybrid by concatenation takes one patch at a time, all others two (Sec. 4.3)."""
+    paper = replace(SETTINGS, training=replace(SETTINGS.training, batch_size_of_concatenation=1))
+    trials = [trial("hybrid", fusion=fusion) for fusion in ("concatenation", "average")]
+    assert largest([trial("open"), *trials], paper) == [trials[1], trials[0]]
+
+
+def test_as_many_trials_share_a_gpu_as_fit_with_a_margin() -> None:
+    assert share_of_gpu(0, 0) == 1, "no GPU"
+    assert share_of_gpu(5 * GB, 16 * GB) == 0.5, "three would leave nothing free"
+    assert share_of_gpu(5 * GB, 17 * GB) == 0.3333
+    assert share_of_gpu(15 * GB, 16 * GB) == share_of_gpu(20 * GB, 16 * GB) == 1
+
+
+def test_what_they_share_is_used_at_once() -> None:
+    """A pretend GPU: Ray counts shares, whatever is there."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1})
+    try:
+        with connect(cluster.address):
+            request = request_of(Resources(cpus=1, gpus="auto"))
+            assert request == {"cpu": 1, "gpu": 1}
+            assert slots_of(request) == 1
+            assert slots_of({**request, "gpu": share_of_gpu(5 * GB, 17 * GB)}) == 3
+    finally:
+        cluster.shutdown()
 
 
 def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
@@ -63,7 +92,7 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
             threads=1,
             checkpoint_seconds=None,
         )
-        check_step(trial("scratch"), shared, REQUEST)  # not a thousand epochs
+        assert check_step(trial("scratch"), shared, REQUEST) == 1  # not a thousand epochs
         broken = replace(shared, subjects={})
         expected = r"one step of the largest trial \(strategy scratch, .*\) fails: KeyError: 'P0"
         with pytest.raises(InputError, match=expected):

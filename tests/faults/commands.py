@@ -150,7 +150,7 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
     workflow.Estimator.seconds = _seconds
     if "FAULTS_PREFLIGHT" not in environment:
         # It starts a worker of its own, which takes seconds.
-        workflow.check_step = lambda *_: None
+        workflow.check_step = lambda *_: 1.0
 
     storage.PATIENCE_SECONDS = float(environment.get("FAULTS_PATIENCE", storage.PATIENCE_SECONDS))
     recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))
