@@ -1,62 +1,32 @@
 """Storage goes away or is full in the middle of a sweep."""
 
-import json
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyarrow.fs import FileSystem
 
 from ablation.storage import Storage
+from tests.buckets import OWNER, address_of, s3_server
 from tests.faults.bench import Bench, compare
-from tests.faults.commands import wait_until
 from tests.faults.conftest import Undisturbed
-from tests.faults.server import Server, free_port, serving
+from tests.faults.server import Server
 
-KEY, SECRET = "someone", "something"
+SECRET = OWNER[1]
 AWAY_SECONDS = 5.0
-PORTS = ("master.port", "volume.port", "filer.port")
-PORTS += tuple(f"{port}.grpc" for port in (*PORTS, "s3.port"))
-"""Of the server's parts, beside that of S3 itself."""
-SMALL = ("-volume.max=4", "-master.volumeSizeLimitMB=64", "-s3.port.iceberg=0", "-s3.port.lance=0")
 
 
 @pytest.fixture
 def bucket(bench: Bench) -> Iterator[Server]:
     """A bucket with the volumes and the T1 network, behind a real S3 server, as the bench's storage."""
-    folder = bench.folder / "seaweedfs"
-    folder.mkdir()
-    allowed = {"credentials": [{"accessKey": KEY, "secretKey": SECRET}], "actions": ["Admin"], "name": "any"}
-    (folder / "s3.json").write_text(json.dumps({"identities": [allowed]}), encoding="utf-8")
-    options = [f"-{part}={free_port()}" for part in PORTS]
-
-    def arguments(port: int) -> list[str]:
-        program = str(Path(sys.executable).with_name("weed"))
-        place = [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={folder / 's3.json'}"]
-        return [program, "server", "-s3", f"-s3.port={port}", *place, *SMALL, *options]
-
-    with serving(arguments, bench.folder / "s3.log") as server:
-        endpoint = f"endpoint_override=127.0.0.1:{server.port}&scheme=http&region=us-east-1"
-        address = f"s3://{KEY}:{SECRET}@bucket?{endpoint}"
-        wait_until(lambda: server.listens() and made(address), "the server makes a bucket")
+    with s3_server(bench.folder / "seaweedfs") as server:
+        address = address_of(server.port, user=f"{OWNER[0]}:{SECRET}@")
         storage, store = Storage(address), bench.output / "store"
         for file in store.glob("*/*.*"):
             storage.write(str(file.relative_to(store)), file.read_bytes())
         bench.options += ["--storage", address]
         yield server
-
-
-def made(address: str) -> bool:
-    """Whether the bucket could be made."""
-    try:
-        files, bucket = FileSystem.from_uri(f"{address}&allow_bucket_creation=true")
-        files.create_dir(bucket)
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.slow
