@@ -10,7 +10,6 @@ from typing import get_args
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from mlflow import MlflowClient
 from PIL import Image
 
 from t1t2core.errors import InputError
@@ -90,18 +89,6 @@ def unpack_slices(content: bytes) -> PatientSlices:
             return dict(_unpack(file))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"{SLICES}: not a whole file of slices ({error})") from error
-
-
-def read_slices(client: MlflowClient, run_id: str) -> PatientSlices:
-    """The slices in the record of a trial; none where it was recorded without them.
-
-    Raises:
-        InputError: the file is damaged or of another version.
-    """
-    if SLICES not in {file.path for file in client.list_artifacts(run_id)}:
-        return {}
-    with open(client.download_artifacts(run_id, SLICES), "rb") as stream:
-        return unpack_slices(stream.read())
 
 
 def draw_confusion(experiment: AnyExperiment, outcome: Outcome) -> bytes:

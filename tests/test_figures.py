@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from ablation.pictures import PatientSlices, Slices
-from ablation.report.figures.all import draw_all, drawn_trials
+from ablation.report.figures.all import draw_all, drawn_trials, pictured_trials
 from ablation.report.figures.arm import pick, unit_of
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
@@ -517,7 +517,11 @@ def test_one_arm_alone_does_not_crash() -> None:
 def test_curves_and_slices_are_asked_for_chosen_trials_only(everything: dict[str, Any]) -> None:
     results = everything["results"]
     assert set(results["trial_key"]) - set(drawn_trials(results)) == {"open 0.01 8 1"}
-    assert drawn_trials(table_of()) == []
+    assert pictured_trials(results) == drawn_trials(results), "one seed"
+    again = results.assign(trial_key=results["trial_key"] + " again", seed=1)
+    assert len(drawn_trials(pd.concat([again, results]))) == 2 * len(drawn_trials(results))
+    assert set(pictured_trials(pd.concat([again, results]))) == set(pictured_trials(results))
+    assert drawn_trials(table_of()) == pictured_trials(table_of()) == []
 
 
 def test_an_arm_tried_on_fewer_patients_says_so() -> None:

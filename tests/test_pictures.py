@@ -2,24 +2,20 @@
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.ledger import Ledger
 from ablation.pictures import (
     COLOURS,
     SHOWN_SLICES,
-    SLICES,
     UNKNOWN,
     WRONG,
     ZOOM,
     draw_confusion,
     draw_slices,
     pack_slices,
-    read_slices,
     unpack_slices,
     upright,
 )
@@ -186,15 +182,3 @@ def test_nothing_is_unpickled() -> None:
     np.savez(buffer, format_version=np.array([{"a": 1}], dtype=object))
     with pytest.raises(InputError, match="not a whole file of slices"):
         unpack_slices(buffer.getvalue())
-
-
-def test_a_record_gives_its_slices_and_an_older_one_none(
-    ledger: Ledger, tmp_path: Path, truth: dict[str, np.ndarray]
-) -> None:
-    space = ledger.experiment("mine")
-    plan = ledger.open_plan(space, "key", "mine", {})
-    old, new = (ledger.start_trial(space, plan, name, params={}, tags={}) for name in ("old", "new"))
-    (tmp_path / SLICES).write_bytes(pack_slices(experiment(), outcome(truth)))
-    ledger.client.log_artifact(new, str(tmp_path / SLICES))
-    assert read_slices(ledger.client, old) == {}
-    assert set(read_slices(ledger.client, new)) == {("T2", "P03"), ("T2", "P04")}

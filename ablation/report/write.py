@@ -1,13 +1,14 @@
 """Writes what a run leaves in its space's folder, from the record alone."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
 
-from ablation.ledger import Ledger
-from ablation.pictures import read_slices
+from ablation.ledger import Ledger, Record
+from ablation.pictures import SLICES, PatientSlices, unpack_slices
 from ablation.report.compose import compose_page, pictures_of, sheets
-from ablation.report.figures.all import draw_all, drawn_trials
+from ablation.report.figures.all import draw_all, drawn_trials, pictured_trials
 from ablation.report.figures.drawn import NARROW, save
 from ablation.report.markup import to_csv, to_latex, to_markdown
 from ablation.report.note import NOTE, note_of
@@ -45,7 +46,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     shown = {run.tags["trial_key"]: run for run in record.records}
     drawn = {key: shown[key] for key in drawn_trials(results)}
     curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
-    slices = {key: read_slices(ledger.client, run.run_id) for key, run in drawn.items()}
+    slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
     wide = draw_all(results, patients, curves, slices)
     for name, figure in wide.items():
         save(figure.figure, report / "figures", name)
@@ -57,6 +58,12 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     ledger.client.log_artifact(parent, str(report / PAGE))
     ledger.client.set_tag(parent, NOTE, note_of(record, page, PAGE))
     return results
+
+
+def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:
+    """By trial key; none of a trial that was recorded without them."""
+    files = {key: ledger.read_file(run.run_id, SLICES) for key, run in runs.items()}
+    return {key: {} if content is None else unpack_slices(content) for key, content in files.items()}
 
 
 def _write_forms(sheet: Sheet, folder: Path) -> None:

@@ -29,7 +29,7 @@ def draw_all(
         results: as `results.csv`.
         patients: as `patients.csv`.
         curves: columns `trial_key`, `metric`, `step` and `value`; empty where there are none.
-        slices: of trials by key, see `ablation.pictures.read_slices`.
+        slices: of trials by key, see `ablation.pictures.unpack_slices`.
         layout: `WIDE`, or `NARROW` for a phone.
     """
     figures = {
@@ -46,10 +46,17 @@ def draw_all(
 
 
 def drawn_trials(results: pd.DataFrame) -> list[str]:
-    """Keys of the trials whose curves and slices the figures may need: each arm's at its chosen rate."""
-    keys: dict[str, None] = {}
-    for sequence in ("T1", "T2"):
-        rows = scored_rows(results, sequence)
-        if not rows.empty:
-            keys |= dict.fromkeys(largest(rows)["trial_key"])
-    return list(keys)
+    """Keys of the trials whose curves the figures may need: each arm's at its chosen rate."""
+    return list(dict.fromkeys(key for rows in _drawn_rows(results) for key in rows["trial_key"]))
+
+
+def pictured_trials(results: pd.DataFrame) -> list[str]:
+    """Keys of the trials whose slices the figures may need: of those, one an arm and fold."""
+    one = (rows.sort_values("seed").drop_duplicates(["arm", "fold"]) for rows in _drawn_rows(results))
+    return list(dict.fromkeys(key for rows in one for key in rows["trial_key"]))
+
+
+def _drawn_rows(results: pd.DataFrame) -> list[pd.DataFrame]:
+    """Of each sequence, those that figures show."""
+    rows = [scored_rows(results, sequence) for sequence in ("T1", "T2")]
+    return [largest(scored) for scored in rows if not scored.empty]
