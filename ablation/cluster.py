@@ -3,11 +3,13 @@
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import ray
 
+from ablation.cluster_checks import check_entry, check_machines
+from ablation.growth import machines
 from ablation.space import Resources
 from t1t2core.errors import InputError
 
@@ -19,10 +21,12 @@ def connect(address: str) -> Iterator[None]:
     """Starts Ray on this machine (`local`) or joins a cluster, and leaves it again at the end.
 
     Raises:
-        InputError: there is no cluster at the address.
+        InputError: there is no cluster at the address, or it cannot run this project.
     """
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    _check_answers(address)
+    if address != "local":
+        _check_answers(address)
+        check_entry(address)
     try:
         ray.init(
             address=address,
@@ -36,6 +40,8 @@ def connect(address: str) -> Iterator[None]:
     # Schedulers of clusters stop a job with SIGTERM: it ends as cleanly as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if address != "local":
+            check_machines()
         yield
     finally:
         # Interrupted half-way, Ray ends the process with status 1 when it next looks at an object.
@@ -73,20 +79,31 @@ def request_of(resources: Resources) -> dict[str, float]:
     """What Ray is asked for a trial; a GPU each where there are any, unless the space says otherwise.
 
     Raises:
-        InputError: the cluster does not have it, so that trials would wait for ever.
+        InputError: no machine that the cluster has, or may get, has it: trials would wait for ever.
     """
-    there = ray.cluster_resources()
-    gpus = resources.gpus if resources.gpus != "auto" else float("GPU" in there)
+    there = [machine for machine, _ in machines()]
+    gpus = resources.gpus if resources.gpus != "auto" else float(any("GPU" in machine for machine in there))
     wanted = {"cpu": float(resources.cpus), "gpu": float(gpus)}
-    for name, amount in wanted.items():
-        has = there.get(name.upper(), 0.0)
-        if amount > has:
-            raise InputError(f"resources.{name}s: a trial asks for {amount:g}, the cluster has {has:g}")
+    if not any(_fitting(wanted, machine) for machine in there):
+        raise InputError(_why_none_fits(wanted, there))
     return wanted
 
 
 def slots_of(request: dict[str, float]) -> int:
-    """How many trials that ask for this fit into the cluster at once, at least one."""
-    there = ray.cluster_resources()
-    fitting = [there.get(name.upper(), 0.0) // amount for name, amount in request.items() if amount]
-    return max(1, int(min(fitting, default=1)))
+    """How many trials that ask for this fit into the cluster at once, full grown, at least one."""
+    return max(1, sum(_fitting(request, machine) * number for machine, number in machines()))
+
+
+def _fitting(request: Mapping[str, float], machine: Mapping[str, float]) -> int:
+    """Trials that a machine has room for."""
+    rooms = (machine.get(name.upper(), 0.0) // amount for name, amount in request.items() if amount)
+    return int(min(rooms, default=1))
+
+
+def _why_none_fits(wanted: Mapping[str, float], there: Sequence[Mapping[str, float]]) -> str:
+    for name, amount in wanted.items():
+        most = max((machine.get(name.upper(), 0.0) for machine in there), default=0.0)
+        if amount > most:
+            has = "the cluster has" if len(there) < 2 else "the largest machine of the cluster has"
+            return f"resources.{name}s: a trial asks for {amount:g}, {has} {most:g}"
+    return f"resources: no machine of the cluster has {wanted['cpu']:g} cpus and {wanted['gpu']:g} gpus"

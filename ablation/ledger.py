@@ -75,6 +75,8 @@ class Ledger:
         # What goes wrong is raised too: who calls decides whether and how it is told.
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.ERROR)
+        # An interrupt in the middle of a query would put a traceback beside our one line.
+        logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
         try:
             _create_database(tracking_uri)
             with _short_patience():

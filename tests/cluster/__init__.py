@@ -1,0 +1,1 @@
+"""The cluster files, brought up: over a real ssh, and up to the launch of machines on a pretended AWS."""

@@ -1,0 +1,31 @@
+"""The cluster files as they are, and the commands at their heads."""
+
+import re
+import shutil
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+CLUSTER = ROOT / "cluster"
+NAMES = ("up", "submit", "watch", "fetch", "down")
+
+
+def commands_of(file: Path) -> dict[str, str]:
+    """The five commands that a file begins with, by name; one that goes on in the next line is one."""
+    head = "\n".join(line for line in _head(file)).replace("\\\n", " ")
+    found = re.findall(rf"^ +({'|'.join(NAMES)}) {{2,}}(.+)$", head, flags=re.MULTILINE)
+    return {name: re.sub(r" +", " ", command) for name, command in found}
+
+
+def copy_tree(to: Path) -> None:
+    """What of a working tree the cluster files send to the machines."""
+    for folder in ("ablation", "t1t2core", "search_spaces", "cluster"):
+        shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("constraints.txt", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, to / name)
+
+
+def _head(file: Path) -> list[str]:
+    """The comment at the beginning, without its marks."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    end = next(number for number, line in enumerate(lines) if not line.startswith("#"))
+    return [line.removeprefix("#") for line in lines[:end]]
