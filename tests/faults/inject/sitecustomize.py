@@ -51,9 +51,9 @@ def watch_preflight(module: ModuleType) -> None:
     """Obeys before the step that is tried before the first trial."""
     real = module._step
 
-    def _step(*arguments: Any) -> None:
+    def _step(*arguments: Any) -> Any:
         obey(PREFLIGHT, 1)
-        real(*arguments)
+        return real(*arguments)
 
     _step.__module__, _step.__qualname__ = module.__name__, "_step"
     module._step = _step
