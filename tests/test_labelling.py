@@ -36,7 +36,7 @@ class Thresholds(Network):
         self.middle = middle
 
     def classifier(self) -> ClassifierStage:
-        raise NotImplementedError
+        raise AssertionError("labelling has no use for it")
 
     def run_frozen(self, image: Tensor) -> Features:
         return Features(image)

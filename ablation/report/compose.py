@@ -36,69 +36,85 @@ SHOWN_TAGS = {
 
 def sheets(results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Sheet]]:
     """Every table of the report by the heading that it stands under; empty tables are left out."""
-    study = [Sheet(name=n, title=TITLES[n], frame=t) for n, t in study_tables(results).items()]
     groups = {
-        "The study's tables": study,
-        "How sure": [
-            Sheet(
-                name="comparisons",
-                title="Each arm against the best of its class",
-                frame=comparisons(results, patients, pairs="best"),
-                note="Paired over test patients, folds and seeds averaged within a patient first. The best "
-                "arm is chosen on validation. P: Wilcoxon signed-rank; p holm: after Holm's correction in "
-                "the class; effect: rank-biserial correlation; detectable: the smallest difference that so "
-                "many patients could have shown (80 % power).",
-            ),
-            Sheet(
-                name="comparisons_all",
-                title="All pairs of arms",
-                frame=comparisons(results, patients, pairs="all"),
-                note="As above; Holm's correction counts all pairs of the class.",
-            ),
-            Sheet(
-                name="intervals",
-                title="Means over patients, with intervals where there are six patients or more",
-                frame=intervals(results, patients),
-            ),
+        "The study's tables": [
+            Sheet(name=name, title=TITLES[name], frame=table) for name, table in study_tables(results).items()
         ],
-        "Choices": [
-            Sheet(
-                name="learning_rates",
-                title="How each learning rate was chosen",
-                frame=learning_rates(results),
-                note="Mean validation Dice on T2 over folds and seeds; test scores play no part.",
-            ),
-            Sheet(
-                name="importance",
-                title="Importance of the factors",
-                frame=importance(results),
-                note="Of this sweep's validation Dice. Fold and seed are yardsticks: a factor below them "
-                "matters less than who trains and validates.",
-            ),
-        ],
-        "The study beside this": [
-            Sheet(
-                name="claims",
-                title="The study's claims",
-                frame=claims(results),
-                note=f"{STUDY}. Verdicts compare means only; three test patients cannot establish them.",
-            ),
-            Sheet(
-                name="beside_paper",
-                title="The study's values beside these",
-                frame=beside_paper(results),
-                note=f"{STUDY}, Tables 2 to 9. Corrected: where the study's own numbers disagree.",
-            ),
-            Sheet(
-                name="paper_identities",
-                title="Where the study's own numbers disagree",
-                frame=identity_failures(),
-                note="JSC = DSC / (2 - DSC), DSC = 2 PRE REC / (PRE + REC), avg = mean of the folds, each "
-                "within what rounding explains.",
-            ),
-        ],
+        "How sure": _how_sure(results, patients),
+        "Choices": _choices(results),
+        "The study beside this": _study_beside(results),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
+
+
+def _how_sure(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
+    """Arms compared, and means with intervals."""
+    return [
+        Sheet(
+            name="comparisons",
+            title="Each arm against the best of its class",
+            frame=comparisons(results, patients, pairs="best"),
+            note="Paired over test patients, folds and seeds averaged within a patient first. The best "
+            "arm is chosen on validation. P: Wilcoxon signed-rank; p holm: after Holm's correction in "
+            "the class; effect: rank-biserial correlation; detectable: the smallest difference that so "
+            "many patients could have shown (80 % power).",
+        ),
+        Sheet(
+            name="comparisons_all",
+            title="All pairs of arms",
+            frame=comparisons(results, patients, pairs="all"),
+            note="As above; Holm's correction counts all pairs of the class.",
+        ),
+        Sheet(
+            name="intervals",
+            title="Means over patients, with intervals where there are six patients or more",
+            frame=intervals(results, patients),
+        ),
+    ]
+
+
+def _choices(results: pd.DataFrame) -> list[Sheet]:
+    """What was chosen on validation, and what mattered."""
+    return [
+        Sheet(
+            name="learning_rates",
+            title="How each learning rate was chosen",
+            frame=learning_rates(results),
+            note="Mean validation Dice on T2 over folds and seeds; test scores play no part.",
+        ),
+        Sheet(
+            name="importance",
+            title="Importance of the factors",
+            frame=importance(results),
+            note="Of this sweep's validation Dice. Fold and seed are yardsticks: a factor below them "
+            "matters less than who trains and validates.",
+        ),
+    ]
+
+
+def _study_beside(results: pd.DataFrame) -> list[Sheet]:
+    """The study's claims and values beside these."""
+    return [
+        Sheet(
+            name="claims",
+            title="The study's claims",
+            frame=claims(results),
+            note=f"{STUDY}. Verdicts compare means only; three test patients cannot establish them.",
+        ),
+        Sheet(
+            name="beside_paper",
+            title="The study's values beside these",
+            frame=beside_paper(results),
+            note=f"{STUDY}, Tables 2 to 9. Corrected: where the study's own numbers disagree.",
+        ),
+        Sheet(
+            name="paper_identities",
+            title="Where the study's own numbers disagree",
+            frame=identity_failures(),
+            note="JSC = DSC / (2 - DSC), DSC = 2 PRE REC / (PRE + REC), avg = mean of the folds, each "
+            "within what rounding explains.",
+        ),
+    ]
 
 
 def compose_page(
