@@ -1,6 +1,7 @@
 """Servers on the loopback address that are stopped, and started again on the same port."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -11,11 +12,20 @@ from pathlib import Path
 from tests.faults.commands import wait_until
 
 
+# Each once, in an order of this process's own. Below where Linux takes the ports of outgoing
+# connections from: one from there may be taken while its server is down, or be connected to itself
+# by the very probe for the server. And above those of Ray's workers.
+_PORTS = iter(random.sample(range(20_000, 32_768), 10_000))
+
+
 def free_port() -> int:
     """Where nobody listens."""
+    return next(port for port in _PORTS if not _somebody_listens(port))
+
+
+def _somebody_listens(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Server:
@@ -51,8 +61,7 @@ class Server:
         """Whether it answers; AssertionError with what it said if it has ended."""
         assert self._process is not None
         assert self._process.poll() is None, self._log.read_text(encoding="utf-8")
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return _somebody_listens(self.port)
 
 
 @contextmanager
