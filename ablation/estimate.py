@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import median
@@ -32,24 +33,25 @@ class Estimator:
     def __init__(self, settings: Settings, precision: Precision, recorded: Sequence[Run]) -> None:
         self._settings = settings
         self._precision = precision
-        self._recorded = recorded
+        self._recorded: dict[tuple[str | None, ...], list[float]] = defaultdict(list)
+        cost = _cost_settings(as_params(settings))
+        for run in recorded:
+            params = run.data.params
+            if _cost_settings(params) == cost:
+                arm = tuple(params.get(name) for name in SAME_COST)
+                self._recorded[arm].append(run.data.metrics["time/total_seconds"])
         self._measured: dict[tuple[object, ...], tuple[float, float]] = {}
 
     def seconds(self, trial: Trial, patients: int) -> float:
         """Of one trial that trains on `patients` T2 scans."""
-        alike = [r.data.metrics["time/total_seconds"] for r in self._recorded if self._is_alike(r, trial)]
-        if alike:
-            return median(alike)
+        factors = (trial.factors[name] for name in SAME_COST)
+        alike = tuple(None if value is None else str(value) for value in factors)
+        if alike in self._recorded:
+            return median(self._recorded[alike])
         arm = (trial.point.strategy, trial.point.tuned_layers, trial.point.fusion)
         if arm not in self._measured:
             self._measured[arm] = self._measure(trial)
         return self._total(trial, patients, *self._measured[arm])
-
-    def _is_alike(self, run: Run, trial: Trial) -> bool:
-        params = run.data.params
-        factors = {name: trial.factors[name] for name in SAME_COST}
-        same_arm = all(params.get(name) == (None if v is None else str(v)) for name, v in factors.items())
-        return same_arm and _cost_settings(params) == _cost_settings(as_params(self._settings))
 
     def _total(self, trial: Trial, patients: int, label: float, train: float) -> float:
         """From the seconds that a patch takes to be labelled and to be trained on."""

@@ -5,6 +5,7 @@ An experiment a space, a parent run a plan, a nested run a trial. Only the drive
 
 import json
 import logging
+import math
 import os
 import tempfile
 import time
@@ -13,23 +14,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation.driver import DRIVER, beat, is_live, this_driver
+from ablation.run_table import read_runs
 from ablation.runs_view import experiment_tags
 from ablation.storage import first_line
 from t1t2core.errors import InputError
 
 PAGE = 1000
-"""Runs asked for at once."""
+"""Runs or experiments asked for at once."""
+MOST_METRICS = 900
+"""Values that are sent at once; MLflow takes 1000 values and tags together."""
 KIND = "kind"
 """Tag that tells trials from plans."""
 OPENED = "opened"
@@ -58,6 +64,14 @@ class Record:
     scores: list[dict[str, Any]]
 
 
+class Measured(NamedTuple):
+    """Values of an epoch, and when they were measured, seconds since 1970."""
+
+    metrics: Mapping[str, float]
+    step: int
+    at: float
+
+
 class Ledger:
     """Writes and reads the record.
 
@@ -72,6 +86,8 @@ class Ledger:
     def __init__(self, tracking_uri: str, artifacts: Path) -> None:
         self.tracking_uri = tracking_uri
         self._artifacts = artifacts
+        self._files: dict[str, ArtifactRepository] = {}
+        self._finished_before: tuple[float, set[tuple[str, str]]] | None = None
         # What goes wrong is raised too: who calls decides whether and how it is told.
         logging.getLogger("mlflow").setLevel(logging.CRITICAL)
         logging.getLogger("alembic").setLevel(logging.ERROR)
@@ -138,7 +154,7 @@ class Ledger:
 
     def plan_names(self) -> list[str]:
         """Names of the spaces that have a plan in the record."""
-        everywhere = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        everywhere = [*self.experiment_tags()]
         runs = self.client.search_runs(everywhere, f"tags.{KIND} = 'plan'", max_results=PAGE)
         return sorted({str(run.info.run_name) for run in runs})
 
@@ -149,11 +165,47 @@ class Ledger:
 
     def finished(self) -> dict[str, Run]:
         """All trials recorded as finished, in any experiment, by key; of two runs the newer."""
-        newest_first = self._trials("attributes.status = 'FINISHED'")
-        found: dict[str, Run] = {}
-        for run in newest_first:
-            found.setdefault(run.data.tags["trial_key"], run)
-        return found
+        asked_at = time.time()
+        store = self.client._tracking_client.store
+        if isinstance(store, SqlAlchemyStore):
+            newest_first = read_runs(store, [*self.experiment_tags()], status="FINISHED", tag=(KIND, "trial"))
+        else:
+            newest_first = list(self._trials("attributes.status = 'FINISHED'"))
+        self._finished_before = asked_at, _keys_and_ids(newest_first)
+        return {run.data.tags["trial_key"]: run for run in reversed(newest_first)}
+
+    def finished_runs(self, clocks_seconds: float) -> set[tuple[str, str]]:
+        """Key and run id of all trials recorded as finished; after `finished`, only what is new is read.
+
+        Args:
+            clocks_seconds: by which the clocks of drivers may differ.
+        """
+        if self._finished_before is None:
+            self.finished()
+        assert self._finished_before is not None
+        asked_at, before = self._finished_before
+        since = int(1000 * (asked_at - clocks_seconds))
+        new = self._trials(f"attributes.status = 'FINISHED' and attributes.end_time >= {since}")
+        return before | _keys_and_ids(new)
+
+    def experiment_tags(self) -> dict[str, dict[str, str]]:
+        """Tags of all experiments, by experiment."""
+        found: dict[str, dict[str, str]] = {}
+        token = None
+        while True:
+            page = self.client.search_experiments(max_results=PAGE, page_token=token)
+            found |= {experiment.experiment_id: experiment.tags for experiment in page}
+            token = page.token
+            if not token:
+                return found
+
+    def tag_experiment(self, experiment_id: str, name: str, value: str) -> None:
+        """Sets a tag of an experiment."""
+        self.client.set_experiment_tag(experiment_id, name, value)
+
+    def untag_experiment(self, experiment_id: str, name: str) -> None:
+        """Removes a tag of an experiment."""
+        self.client.delete_experiment_tag(experiment_id, name)
 
     def clear_unfinished(self, keys: Iterable[str], lease_seconds: float) -> None:
         """Removes the runs of these trials that never finished and that no driver is at work on."""
@@ -162,6 +214,12 @@ class Ledger:
             running = run.info.status == "RUNNING" and is_live(run.data.tags, lease_seconds)
             if run.data.tags["trial_key"] in wanted and not running:
                 self.client.delete_run(run.info.run_id)
+
+    def others_at_work(self, lease_seconds: float) -> bool:
+        """Whether there are runs under way of other drivers."""
+        running = self._trials("attributes.status = 'RUNNING'")
+        others = (run.data.tags for run in running if run.data.tags.get(DRIVER) != this_driver())
+        return any(is_live(tags, lease_seconds) for tags in others)
 
     def runs_of(self, key: str) -> list[Run]:
         """The trial's runs, by run id."""
@@ -183,7 +241,9 @@ class Ledger:
     ) -> str:
         """A nested run, RUNNING, with this driver's heartbeat."""
         all_tags = {KIND: "trial", "mlflow.parentRunId": parent, **_origin(), **beat(), **tags}
-        run_id = self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
+        run = self.client.create_run(experiment_id, tags=all_tags, run_name=name)
+        run_id = str(run.info.run_id)
+        self._files[run_id] = self._files_at(run.info.artifact_uri)
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         return run_id
 
@@ -193,9 +253,7 @@ class Ledger:
         Args:
             at: when they were measured, seconds since 1970; logged twice with the same time they count once.
         """
-        when = int(at * 1000)
-        finite = [Metric(k, v, when, step) for k, v in metrics.items() if v == v and abs(v) != float("inf")]
-        self.client.log_batch(run_id, metrics=finite)
+        self._send(run_id, [Measured(metrics, step, at)])
 
     def finish_trial(
         self,
@@ -206,12 +264,39 @@ class Ledger:
         *,
         step: int,
         at: float,
+        history: Sequence[Measured] = (),
     ) -> None:
-        """Files first, then the numbers (see `log`), the status last: a FINISHED run is whole."""
-        self.client.log_artifacts(run_id, str(files))
-        self.log(run_id, metrics, step, at)
-        self.client.log_batch(run_id, tags=_tags(tags))
+        """Files first, then the numbers (see `log`), the status last: a FINISHED run is whole.
+
+        Args:
+            history: values of epochs that are not logged yet.
+        """
+        self._files_of(run_id).log_artifacts(str(files))
+        self._send(run_id, [*history, Measured(metrics, step, at)], tags)
         self.client.set_terminated(run_id, "FINISHED")
+        self._files.pop(run_id, None)
+
+    def _send(self, run_id: str, measured: Iterable[Measured], tags: Mapping[str, str] | None = None) -> None:
+        """In as few requests as MLflow allows."""
+        finite = [
+            Metric(name, value, int(one.at * 1000), one.step)
+            for one in measured
+            for name, value in one.metrics.items()
+            if math.isfinite(value)
+        ]
+        while len(finite) > MOST_METRICS:
+            self.client.log_batch(run_id, metrics=finite[:MOST_METRICS])
+            finite = finite[MOST_METRICS:]
+        self.client.log_batch(run_id, metrics=finite, tags=_tags(tags or {}))
+
+    def _files_of(self, run_id: str) -> ArtifactRepository:
+        """Where a run's files lie; asked by the run's id, MLflow would read the whole run."""
+        if run_id not in self._files:
+            self._files[run_id] = self._files_at(self.client.get_run(run_id).info.artifact_uri)
+        return self._files[run_id]
+
+    def _files_at(self, uri: str) -> ArtifactRepository:
+        return get_artifact_repository(uri, tracking_uri=self.tracking_uri)
 
     def fail_trial(self, run_id: str, cause: str, traceback: str) -> None:
         """Ends a run as FAILED with the last line of its error as a tag and all of it as an artifact."""
@@ -236,6 +321,7 @@ class Ledger:
 
     def remove(self, run_id: str) -> None:
         """Takes a run out of the record."""
+        self._files.pop(run_id, None)
         self.client.delete_run(run_id)
 
     def failed_under(self, parent: str) -> list[Run]:
@@ -279,8 +365,7 @@ class Ledger:
 
     def _record(self, run: Run) -> Record:
         try:
-            # Where the run's files lie is known: asked by the run's id, MLflow reads the whole run again.
-            files = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.tracking_uri)
+            files = self._files_at(run.info.artifact_uri)
             scores = Path(files.download_artifacts(SCORES)).read_text(encoding="utf-8")
         except (MlflowException, OSError) as error:
             raise InputError(
@@ -298,7 +383,7 @@ class Ledger:
         )
 
     def _trials(self, condition: str) -> Iterator[Run]:
-        everywhere = [experiment.experiment_id for experiment in self.client.search_experiments()]
+        everywhere = [*self.experiment_tags()]
         query, token = f"tags.{KIND} = 'trial' and {condition}", None
         while True:
             page = self.client.search_runs(everywhere, query, max_results=PAGE, page_token=token)
@@ -344,6 +429,10 @@ def _short_patience() -> Iterator[None]:
 
 def _tags(tags: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value) for key, value in tags.items()]
+
+
+def _keys_and_ids(runs: Iterable[Run]) -> set[tuple[str, str]]:
+    return {(run.data.tags["trial_key"], run.info.run_id) for run in runs}
 
 
 def _origin() -> dict[str, str]:

@@ -39,6 +39,9 @@ Address = Annotated[
     str | None,
     typer.Option(metavar="local|auto|HOST:PORT", help="Ray cluster  [$RAY_ADDRESS or local]"),
 ]
+Workers = Annotated[
+    int, typer.Option(min=1, metavar="N", help="workers that train a T1 network together, by Ray Train")
+]
 MaxConcurrent = Annotated[int | None, typer.Option(min=1, help="trials at once  [what the resources allow]")]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="show what would run, write plan.csv and stop")]
 ShowSettings = Annotated[bool, typer.Option("--settings", help="print every setting and stop")]

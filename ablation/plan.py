@@ -80,17 +80,20 @@ def make_plan(points: Iterable[Point], study: Study, encoders: Mapping[EncoderRe
     Args:
         encoders: digests of the T1 networks that are there.
     """
-    return [_trial(point, study, encoders) for point in points]
+    by_fold: dict[int, tuple[EncoderRecipe, str | None]] = {}
 
+    def trial(point: Point) -> Trial:
+        split = study.split(point.fold)
+        if point.strategy not in STARTS_PRETRAINED:
+            return Trial(point, split, None, None, _key(point, split, study, None))
+        if point.fold not in by_fold:
+            recipe = study.recipe(point.fold)
+            by_fold[point.fold] = recipe, encoders.get(recipe)
+        recipe, encoder = by_fold[point.fold]
+        key = None if encoder is None else _key(point, split, study, encoder)
+        return Trial(point, split, recipe, encoder, key)
 
-def _trial(point: Point, study: Study, encoders: Mapping[EncoderRecipe, str]) -> Trial:
-    split = study.split(point.fold)
-    if point.strategy not in STARTS_PRETRAINED:
-        return Trial(point, split, None, None, _key(point, split, study, None))
-    recipe = study.recipe(point.fold)
-    encoder = encoders.get(recipe)
-    key = None if encoder is None else _key(point, split, study, encoder)
-    return Trial(point, split, recipe, encoder, key)
+    return [trial(point) for point in points]
 
 
 def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> str:

@@ -21,9 +21,11 @@ def main(
     overrides: options.Overrides = None,
     output: options.Output = Path("runs"),
     storage: options.StorageUri = None,
+    tracking_uri: options.TrackingUri = None,
     address: options.Address = None,
+    workers: options.Workers = 1,
 ) -> int:
-    """Train the T1 network that fits cohort, preset and settings, and publish it.
+    """Train the T1 network that fits cohort, preset and settings, publish and record it.
 
     A search space adds its settings and narrows the folds; with rotated test patients each fold has a
     T1 network of its own.
@@ -35,9 +37,10 @@ def main(
         overrides=tuple(overrides or ()),
         output=output,
         storage=storage,
+        tracking_uri=tracking_uri,
         address=address,
     )
-    return pretrain(request)
+    return pretrain(request, workers)
 
 
 if __name__ == "__main__":

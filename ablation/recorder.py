@@ -4,9 +4,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -20,10 +21,11 @@ from mlflow.protos.databricks_pb2 import (
 
 from ablation.checkpoints import checkpointed, remove_checkpoint
 from ablation.driver import DRIVER, is_live, this_driver
-from ablation.ledger import Ledger
+from ablation.ledger import Ledger, Measured
 from ablation.outcome import FOLDER as OUTCOMES
 from ablation.outcome import fetch_outcome, remove_outcome
 from ablation.plan import Trial
+from ablation.presence import Presence
 from ablation.storage import Storage, first_line
 from ablation.terminal import say
 from t1t2core.settings import Settings
@@ -69,7 +71,10 @@ class Recorder:
     names: dict[str, str]
     replaces: Mapping[str, Run]
     lease_seconds: float
+    _presence: Presence | None = None
+    _recorded: set[str] = field(default_factory=set)
     _open: dict[str, str] = field(default_factory=dict)
+    _unsettled: set[str] = field(default_factory=set)
     _epochs: dict[str, int] = field(default_factory=dict)
     _later: list[tuple[str, Callable[[], object]]] = field(default_factory=list)
     _lost: set[str] = field(default_factory=set)
@@ -88,20 +93,12 @@ class Recorder:
         Where two drivers claim a trial at once, the lower run id wins and the other run is removed. A
         record that does not answer settles nothing: the trial is run, and recorded when it answers.
         """
-        key = _key(trial)
+        self._open.pop(_key(trial), None)
         try:
-            claim = self._standing(key)
-            if claim is not Claim.OURS:
-                return claim
-            self._open[key] = run_id = self._start(trial)
-            self._lost.discard(key)
-            claim = self._standing(key, ours=run_id)
-            if claim is not Claim.OURS:
-                self.ledger.remove(self._open.pop(key))
+            return self._hold(trial)
         except (MlflowException, OSError) as error:
             self._wait(error)
             return Claim.OURS
-        return claim
 
     def log_epochs(self, key: str, history: list[dict[str, float]]) -> None:
         """Logs those of these epochs that are not logged yet; what is missed here comes with the end."""
@@ -109,7 +106,9 @@ class Recorder:
         if run_id is None or self._later or time.monotonic() < self._asked_again_at:
             return
         try:
-            self._log(run_id, key, history)
+            for values in self._new(key, history):
+                self.ledger.log(run_id, *values)
+                self._epochs[key] = values.step
             self._answered()
         except (MlflowException, OSError) as error:
             self._wait(error)
@@ -156,6 +155,8 @@ class Recorder:
         """
         self._do(self.ledger.stop_trials)
         self._do(lambda: self.ledger.close_plan(self.parent, status, note))
+        if self._presence:
+            self._do(self._presence.leave)
         gives_up = time.monotonic() + (DELIVERY_SECONDS if patient else 0)
         while self._later and time.monotonic() < gives_up:
             time.sleep(max(SHORTEST_PAUSE_SECONDS, self._asked_again_at - time.monotonic()))
@@ -175,16 +176,48 @@ class Recorder:
 
     def _beat(self, over: threading.Event) -> None:
         while not over.wait(self.lease_seconds / BEATS_A_LEASE):
-            for run_id in list(self._open.values()):
-                try:
-                    self.ledger.beat(run_id)
-                except (MlflowException, OSError):
-                    continue  # The next beat may get through; a run that was taken away is met at its end.
+            beats: list[Callable[[], None]] = [self._presence.renew] if self._presence else []
+            beats += [partial(self.ledger.beat, run_id) for run_id in list(self._open.values())]
+            for beat in beats:
+                # The next beat may get through; a run that was taken away is met at its end.
+                with suppress(MlflowException, OSError):
+                    beat()
+
+    def _enter(self) -> Presence:
+        """Makes this driver known, once, before it claims anything, and learns what is done."""
+        if self._presence is None:
+            presence = Presence(self.ledger, self.experiment_id, self.lease_seconds)
+            self.ledger.clear_unfinished(self.names, self.lease_seconds)
+            finished = self.ledger.finished_runs(self.lease_seconds)
+            self._recorded = {key for key, run_id in finished if run_id != self._old(key)}
+            self._presence = presence
+        return self._presence
+
+    def _hold(self, trial: Trial) -> Claim:
+        """Sees to it that the trial's run is open and nobody else's; what cannot be asked stays unsettled."""
+        key, presence = _key(trial), self._enter()
+        careful = key in self._unsettled or not presence.alone
+        self._unsettled.add(key)
+        if key not in self._open:
+            known = Claim.RECORDED if key in self._recorded else Claim.OURS
+            claim = self._standing(key) if careful else known
+            if claim is not Claim.OURS:
+                self._unsettled.discard(key)
+                return claim
+            self._open[key] = self._start(trial)
+            self._lost.discard(key)
+        claim = Claim.OURS
+        if not presence.look() or careful:
+            claim = self._standing(key, ours=self._open[key])
+        if claim is not Claim.OURS:
+            self.ledger.remove(self._open.pop(key))
+        self._unsettled.discard(key)
+        return claim
 
     def _standing(self, key: str, ours: str | None = None) -> Claim:
         """Whose the trial is by what the record says; runs that failed or were left are removed."""
-        old = self.replaces[key].info.run_id if key in self.replaces else None
-        others = [run for run in self.ledger.runs_of(key) if run.info.run_id not in (ours, old)]
+        self._enter().renew()
+        others = [run for run in self.ledger.runs_of(key) if run.info.run_id not in (ours, self._old(key))]
         if any(run.info.status == "FINISHED" for run in others):
             return Claim.RECORDED
         for run in others:
@@ -195,6 +228,10 @@ class Recorder:
             self.ledger.remove(run.info.run_id)
         return Claim.OURS
 
+    def _old(self, key: str) -> str | None:
+        """The run that this run of the trial replaces."""
+        return self.replaces[key].info.run_id if key in self.replaces else None
+
     def _start(self, trial: Trial) -> str:
         params = {name: value for name, value in trial.factors.items() if value is not None}
         for group, values in asdict(self.settings).items():
@@ -204,40 +241,39 @@ class Recorder:
         self._epochs.pop(_key(trial), None)
         return self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
 
-    def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
-        for metrics in history:
-            values = dict(metrics)
-            epoch, at = int(values.pop("epoch")), values.pop("at")
-            if epoch > self._epochs.get(key, 0):
-                self.ledger.log(run_id, values, epoch, at)
-                self._epochs[key] = epoch
+    def _new(self, key: str, history: list[dict[str, float]]) -> list[Measured]:
+        """The epochs that are not logged yet."""
+        epochs = [dict(metrics) for metrics in history]
+        measured = [Measured(one, int(one.pop("epoch")), one.pop("at")) for one in epochs]
+        return [one for one in measured if one.step > self._epochs.get(key, 0)]
 
     def _finish(self, trial: Trial, at: float) -> None:
         key = _key(trial)
-        if key not in self._open:
-            if self._standing(key) is Claim.RECORDED:
-                return self._clean(key)
-            self._open[key] = self._start(trial)
+        is_settled = key in self._open and key not in self._unsettled
+        claim = Claim.OURS if is_settled else self._hold(trial)
+        if claim is Claim.RECORDED:
+            return self._clean(key)
+        if claim is Claim.THEIRS:
+            self._lost.add(key)
+            return None
         run_id = self._open[key]
         with tempfile.TemporaryDirectory() as folder:
             summary = fetch_outcome(self.storage, key, Path(folder))
-            self._log(run_id, key, summary["history"])
-            tags = {"stop_reason": summary["stop_reason"]}
-            metrics, epochs = summary["metrics"], summary["epochs"]
-            self.ledger.finish_trial(run_id, metrics, tags, Path(folder), step=epochs, at=at)
-        del self._open[key]
-        self._keep_one(key)
-        self._clean(key)
-
-    def _keep_one(self, key: str) -> None:
-        """Of several finished runs of the trial the one with the lowest id stays."""
-        finished = [run for run in self.ledger.runs_of(key) if run.info.status == "FINISHED"]
-        if key in self.replaces:
-            old = self.replaces[key].info.run_id
+            self.ledger.finish_trial(
+                run_id,
+                summary["metrics"],
+                {"stop_reason": summary["stop_reason"]},
+                Path(folder),
+                step=summary["epochs"],
+                at=at,
+                history=self._new(key, summary["history"]),
+            )
+        if (old := self._old(key)) and self.ledger.has_run(old):
             self.ledger.remove(old)
-            finished = [run for run in finished if run.info.run_id != old]
-        for run in finished[1:]:
-            self.ledger.remove(run.info.run_id)
+        self._recorded.add(key)
+        del self._open[key]
+        self._clean(key)
+        return None
 
     def _clean(self, key: str) -> None:
         remove_outcome(self.storage, key)
@@ -262,8 +298,7 @@ class Recorder:
         while self._later:
             key, work = self._later.pop(0)
             try:
-                if not self._is_lost(key):
-                    work()
+                self._deliver(key, work)
             except (MlflowException, OSError) as error:
                 failed.append((key, work))
                 self._wait(error)
@@ -272,13 +307,17 @@ class Recorder:
         self._later = failed + self._later
         self._answered()
 
-    def _is_lost(self, key: str) -> bool:
-        """Whether another driver has taken the trial over: its end is not ours to write."""
-        if key in self._open and not self.ledger.has_run(self._open[key]):
+    def _deliver(self, key: str, work: Callable[[], object]) -> None:
+        """Does it, unless another driver has taken the trial over: its end is not ours to write."""
+        try:
+            work()
+        except MlflowException as error:
+            if error.error_code not in REFUSALS or key not in self._open:
+                raise
+            if self.ledger.has_run(self._open[key]):
+                raise
             del self._open[key]
             self._lost.add(key)
-            return True
-        return False
 
     def _wait(self, error: Exception) -> None:
         """Leaves the record alone for a while, unless it has answered: that a run is no longer there."""

@@ -67,7 +67,8 @@ class _Watch(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, result: dict[str, Any], **_: Any
     ) -> None:
-        self._recorder.log_epochs(trial.config["key"], result["history"])
+        if not result["done"]:  # else they are recorded with the trial's end
+            self._recorder.log_epochs(trial.config["key"], result["history"])
         self._line.show()
 
     def on_trial_complete(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:

@@ -18,7 +18,8 @@ from ablation.fingerprint import digest_of
 from ablation.names import trial_names
 from ablation.plan import Trial, make_plan, recipes_of
 from ablation.preflight import check_step, largest
-from ablation.pretraining import ensure_encoders
+from ablation.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
+from ablation.pretraining_record import PretrainingRecord
 from ablation.progress import LiveLine, clock
 from ablation.recorder import Recorder
 from ablation.report.figures.registration import registration_png
@@ -84,24 +85,52 @@ def run_plan(request: Request) -> int:
             result = _run(workspace, plan, recorded, references, resources, checks)
     except KeyboardInterrupt:
         result.interrupted = True
+    except PretrainingFailedError as error:
+        result.stopped = str(error)
     except (MlflowException, OSError) as error:
         result.stopped = breakdown(error)
     return _report(workspace, plan, recorded, result)
 
 
-def pretrain(request: Request) -> int:
-    """Trains and publishes the T1 networks that the space's folds need. Gives the exit status."""
+def pretrain(request: Request, workers: int) -> int:
+    """Trains and publishes the T1 networks that the space's folds need. Gives the exit status.
+
+    Args:
+        workers: that train a network together.
+    """
     workspace = open_workspace(request, say)
+    check_workers(workers, workspace.settings.pretraining)
     folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
     recipes = list(dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds)))
     with connect(workspace.address):
         resources = request_of(workspace.space.resources)
+        check_room(workers, resources)
         prepared = _prepare(workspace)
         references = {name: ray.put(subject) for name, subject in prepared.items()}
-        digests = ensure_encoders(recipes, workspace.encoders, references, resources, say)
+        pretrainer = _pretrainer(workspace, references, resources, workers)
+        try:
+            digests = pretrainer.ensure(recipes)
+        except PretrainingFailedError as error:
+            say(str(error))
+            return FAILED
     for recipe in recipes:
         print(f"{digests[recipe]} {workspace.encoders.address(digests[recipe])}")
-    return 0
+    return FAILED if pretrainer.unrecorded else 0
+
+
+def _pretrainer(
+    workspace: Workspace, references: Mapping[str, ray.ObjectRef], resources: dict[str, float], workers: int
+) -> Pretrainer:
+    recovery = workspace.space.recovery
+    return Pretrainer(
+        store=workspace.encoders,
+        record=PretrainingRecord(workspace.ledger, _trial_tags(workspace), recovery.lease_seconds),
+        subjects=references,
+        request=resources,
+        workers=workers,
+        checkpoint_seconds=recovery.checkpoint_seconds,
+        say=say,
+    )
 
 
 def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
@@ -129,10 +158,11 @@ def _plan_with_encoders(
     references: Mapping[str, ray.ObjectRef],
     resources: dict[str, float],
 ) -> list[Trial]:
+    if workspace.request.encoder is not None:
+        return make_plan(workspace.points, workspace.study, known)
     recipes = recipes_of(workspace.points, workspace.study)
-    missing = [recipe for recipe in recipes if recipe not in known]
-    trained = ensure_encoders(missing, workspace.encoders, references, resources, say)
-    return make_plan(workspace.points, workspace.study, {**known, **trained})
+    trained = _pretrainer(workspace, references, resources, workers=1).ensure(recipes)
+    return make_plan(workspace.points, workspace.study, trained)
 
 
 def _run(

@@ -21,6 +21,8 @@ from t1t2core.training.patch_set import PatchSet
 
 Split = Literal["validation", "test"]
 Weights = Literal["best", "last"]
+Scored = tuple[Sequence, str, PreparedScan]
+"""A scan with its sequence and the name of its patient."""
 TISSUES = ("bone", "soft_tissue", "air")
 """The classes whose mean Dice chooses the best weights."""
 
@@ -81,6 +83,9 @@ class Outcome:
 class Experiment:
     """Trains a network as its strategy left it and scores it.
 
+    In a team (see `Compute`) every process has one with the same scans; they share out the patches of each
+    step and the scans to be scored, and all come to the same result.
+
     Args:
         network: as its strategy starts it; with nothing to train it is only scored.
         scans: by sequence; what has training scans is trained on, what has others is scored.
@@ -106,7 +111,7 @@ class Experiment:
         self.compute = replace(compute, cache_bytes=compute.cache_bytes // 3)
         self.fit = self._make_fit(learning_rate or training.learning_rate, seed)
         self.validated = [(s, p, scan) for s in scans for p, scan in scans[s].validation.items()]
-        self._validator = self._predictor([scan for _, _, scan in self.validated])
+        self._validator = self._predictor(self.validated)
         self._best: dict[str, Tensor] = copy.deepcopy(network.trained_state())
         self._best_dice = float("-inf")
         self.epoch_seconds: list[float] = []
@@ -180,40 +185,59 @@ class Experiment:
             compute=self.compute,
         )
 
-    def _predictor(self, scans: list[PreparedScan]) -> Predictor:
+    def _predictor(self, whose: list[Scored]) -> Predictor:
+        """Of this process's share of the scans."""
+        scans = [scan for _, _, scan in self.compute.team.share(whose)]
         return Predictor(self.network, PatchSet.cut(scans, self.training), self.compute)
 
     def _validate(self) -> tuple[dict[str, Counts], float]:
-        probabilities = self._validator.probabilities()
-        scans = [scan for _, _, scan in self.validated]
-        pooled = pool([_count(p, scan) for p, scan in zip(probabilities, scans, strict=True)])
+        team = self.compute.team
+        mine = [
+            (_count(p, scan), cross_entropy(p, torch.from_numpy(scan.labels)))
+            for p, (_, _, scan) in zip(
+                self._validator.probabilities(), team.share(self.validated), strict=True
+            )
+        ]
+        measured = team.gather(mine)
+        pooled = pool([counts for counts, _ in measured])
         dice = mean_dice(pooled)
         if dice > self._best_dice:
             self._best_dice = dice
             self._best = copy.deepcopy(self.network.trained_state())
-        losses = [
-            cross_entropy(p, torch.from_numpy(s.labels)) for p, s in zip(probabilities, scans, strict=True)
-        ]
-        return pooled, float(np.mean(losses))
+        return pooled, float(np.mean([loss for _, loss in measured]))
 
     def _score(self, weights: Weights) -> tuple[list[PatientScore], dict[tuple[Sequence, str], np.ndarray]]:
         tested = [(s, p, scan) for s in self.scans for p, scan in self.scans[s].test.items()]
+        team = self.compute.team
         scores, predictions = [], {}
-        tester = self._predictor([scan for _, _, scan in tested])
-        parts: list[tuple[Split, list[tuple[Sequence, str, PreparedScan]], Predictor]] = [
+        parts: list[tuple[Split, list[Scored], Predictor]] = [
             ("validation", self.validated, self._validator),
-            ("test", tested, tester),
+            ("test", tested, self._predictor(tested)),
         ]
-        for split, who, predictor in parts:
-            for (sequence, patient, scan), p in zip(who, predictor.probabilities(), strict=True):
-                surface = None
-                if split == "test" and weights == "best":
-                    labels = p.argmax(0).to(torch.uint8).numpy()
-                    predictions[sequence, patient] = labels
-                    if self.evaluation.surface_distances:
-                        surface = surface_distances(labels, scan.labels, scan.voxel_mm)
-                scores.append(PatientScore(weights, split, sequence, patient, _count(p, scan), surface))
+        for split, whose, predictor in parts:
+            probabilities = predictor.probabilities()
+            mine = [
+                self._score_one(weights, split, scored, p)
+                for scored, p in zip(team.share(whose), probabilities, strict=True)
+            ]
+            for score, labels in team.gather(mine):
+                scores.append(score)
+                if labels is not None:
+                    predictions[score.sequence, score.patient] = labels
         return scores, predictions
+
+    def _score_one(
+        self, weights: Weights, split: Split, scored: Scored, probabilities: Tensor
+    ) -> tuple[PatientScore, np.ndarray | None]:
+        """The score of a scan and, if it is the one to be kept, its labels."""
+        sequence, patient, scan = scored
+        labels = surface = None
+        if split == "test" and weights == "best":
+            labels = probabilities.argmax(0).to(torch.uint8).numpy()
+            if self.evaluation.surface_distances:
+                surface = surface_distances(labels, scan.labels, scan.voxel_mm)
+        counts = _count(probabilities, scan)
+        return PatientScore(weights, split, sequence, patient, counts, surface), labels
 
 
 def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
-from ablation.ledger import SHORT_PATIENCE, Ledger
+from ablation.ledger import SHORT_PATIENCE, Ledger, Measured
 from t1t2core.errors import InputError
 from tests.conftest import Record
 
@@ -164,6 +164,20 @@ def test_what_is_not_finite_is_left_out(ledger: Ledger, tmp_path: Path) -> None:
     ledger.log(run_id, {"a": math.nan}, 2, NOON)
     finish(ledger, run_id, tmp_path, d=math.inf, e=0.5)
     assert ledger.client.get_run(run_id).data.metrics == {"train/loss": 0.25, "e": 0.5}
+
+
+def test_a_long_history_comes_with_the_end(ledger: Ledger, tmp_path: Path) -> None:
+    """MLflow takes no more than 1000 values at once."""
+    run_id = start(ledger, "k")
+    names = [f"validation/{number}" for number in range(7)]
+    history = [Measured(dict.fromkeys(names, float(epoch)), epoch, NOON + epoch) for epoch in range(1, 301)]
+    files = tmp_path / "files"
+    files.mkdir()
+    ledger.finish_trial(run_id, {"e": 0.5}, {}, files, step=300, at=NOON + 301, history=history)
+    for name in names:
+        steps = [metric.step for metric in ledger.client.get_metric_history(run_id, name)]
+        assert sorted(steps) == list(range(1, 301))
+    assert ledger.client.get_run(run_id).data.metrics["e"] == 0.5
 
 
 def test_a_finished_trial_is_read_back_whole(ledger: Ledger, tmp_path: Path) -> None:

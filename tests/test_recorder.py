@@ -1,9 +1,12 @@
 """The record of a sweep: who claims a trial writes it, once, and what it cannot take now comes later."""
 
 import json
+import random
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -67,6 +70,8 @@ def other(record: Record, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> 
     """Of another driver, on another machine."""
     ledger = record.open()
     recorder = recorder_of(ledger, storage)
+    there = f"elsewhere/1/1 {time.time():.3f}"
+    ledger.tag_experiment(recorder.experiment_id, "driver.elsewhere", there)
     start = ledger.start_trial
 
     def start_elsewhere(*args: Any, **kwargs: Any) -> str:
@@ -138,6 +143,21 @@ def test_a_trial_that_another_driver_recorded_is_not_run(
     assert recorder.claim(TRIAL) is Claim.RECORDED
 
 
+def test_a_driver_that_is_alone_looks_for_no_other_claims(
+    record: Record, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would take longer the more is recorded; what was recorded before it came it knows."""
+    first = recorder_of(record.open(), storage)
+    monkeypatch.setattr(first.ledger, "runs_of", None)
+    assert first.claim(TRIAL) is Claim.OURS
+    leave_outcome(storage)
+    assert first.finish(TRIAL)
+    first.close("FINISHED", "", patient=True)
+    second = recorder_of(record.open(), storage)
+    monkeypatch.setattr(second.ledger, "runs_of", None)
+    assert second.claim(TRIAL) is Claim.RECORDED
+
+
 def test_a_driver_that_is_gone_is_replaced_and_so_is_a_trial_that_failed(
     recorder: Recorder, other: Recorder
 ) -> None:
@@ -183,6 +203,116 @@ def test_of_two_claims_at_once_the_lower_run_stays(
     assert claims == ([Claim.THEIRS, Claim.OURS] if ours_is_lower else [Claim.OURS, Claim.THEIRS])
     assert states(recorder) == ["RUNNING"]
     assert (recorder.holds(KEY), other.holds(KEY)) == (ours_is_lower, not ours_is_lower)
+
+
+class Turns:
+    """Two drivers ask the record in an order that a test decides."""
+
+    def __init__(self, order: list[str]) -> None:
+        self._order, self._over = order, set[str]()
+        self._changed = threading.Condition()
+
+    def take(self, who: str) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._next() in (who, ""))
+            del self._order[:1]
+            self._changed.notify_all()
+
+    def end(self, who: str) -> None:
+        with self._changed:
+            self._over.add(who)
+            self._changed.notify_all()
+
+    def _next(self) -> str:
+        while self._order and self._order[0] in self._over:
+            del self._order[0]
+        return self._order[0] if self._order else ""
+
+
+class Memory:
+    """A record that knows only what claims are about."""
+
+    def __init__(self, who: Callable[[], str]) -> None:
+        self._who = who
+        self.turns = Turns([])
+        self.tags: dict[str, str] = {}
+        self.runs: dict[str, Any] = {}
+        self._ids = iter(range(1000, 9999))
+
+    def __getattribute__(self, name: str) -> Any:
+        """Each request takes its turn."""
+        found = object.__getattribute__(self, name)
+        if callable(found) and not name.startswith("_"):
+            self.turns.take(self._who())
+        return found
+
+    def experiment_tags(self) -> dict[str, dict[str, str]]:
+        return {"1": dict(self.tags)}
+
+    def tag_experiment(self, _: str, name: str, value: str) -> None:
+        self.tags[name] = value
+
+    def untag_experiment(self, _: str, name: str) -> None:
+        del self.tags[name]
+
+    def clear_unfinished(self, *_: Any) -> None:
+        pass
+
+    def others_at_work(self, _: float) -> bool:
+        return any(run.data.tags[DRIVER][0] != self._who() for run in self.runs.values())
+
+    def finished_runs(self, _: float) -> set[tuple[str, str]]:
+        return set()
+
+    def start_trial(self, *_: Any, **__: Any) -> str:
+        number = next(self._ids)
+        run_id = f"{number * 7919 % 10_007:05}"  # in no order
+        tags = {DRIVER: f"{self._who()}/1/1", HEARTBEAT: f"{time.time():.3f}"}
+        info = SimpleNamespace(run_id=run_id, status="RUNNING")
+        self.runs[run_id] = SimpleNamespace(info=info, data=SimpleNamespace(tags=tags))
+        return run_id
+
+    def runs_of(self, _: str) -> list[Any]:
+        return list(self.runs.values())
+
+    def remove(self, run_id: str) -> None:
+        self.runs.pop(run_id, None)
+
+
+@pytest.mark.parametrize("asleep", [False, True], ids=["both new", "one back from a long sleep"])
+def test_however_two_drivers_interleave_one_has_the_trial(
+    asleep: bool, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = threading.local()
+    for module in ("presence", "recorder"):
+        monkeypatch.setattr(f"ablation.{module}.this_driver", lambda: f"{here.name}/1/1")
+    draw = random.Random(0)
+    for _ in range(400):
+        memory = Memory(lambda: here.name)
+        given: dict[str, Any] = {"ledger": memory, "experiment_id": "1", "parent": "", "settings": Settings()}
+        given |= {"tags": {}, "names": {KEY: "open"}, "replaces": {}, "lease_seconds": LEASE}
+        drivers = {name: Recorder(storage=storage, **given) for name in "AB"}
+        claims: dict[str, Claim] = {}
+        if asleep:
+            here.name = "B"
+            drivers["B"]._enter()
+            memory.tags.update(dict.fromkeys(memory.tags, "B/1/1 0"))
+
+        def work(name: str) -> None:
+            here.name = name
+            claims[name] = drivers[name].claim(TRIAL)  # noqa: B023
+            memory.turns.end(name)  # noqa: B023
+
+        memory.turns = Turns([draw.choice("AB") for _ in range(30)])
+        threads = [threading.Thread(target=work, args=(name,)) for name in "AB"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (run,) = memory.runs.values()
+        owner = run.data.tags[DRIVER][0]
+        assert claims[owner] is Claim.OURS
+        assert drivers[owner].holds(KEY)
 
 
 def test_a_trial_that_was_taken_over_is_not_written(

@@ -8,6 +8,7 @@ import torch
 
 from t1t2core.errors import InputError
 from t1t2core.settings import Precision
+from t1t2core.training.team import ALONE, Team
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,11 +19,13 @@ class Compute:
         precision: arithmetic of the network; losses and scores are always float32.
         device: `cpu` or `cuda`.
         cache_bytes: memory that features of frozen stages may fill.
+        team: the processes that train the network together, of which this is one.
     """
 
     precision: Precision
     device: str = "cpu"
     cache_bytes: int = 0
+    team: Team = ALONE
 
     def autocast(self) -> torch.autocast:
         """The context in which the network runs."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from t1t2core.network.base import Network
+from t1t2core.network.stage import Features
 from t1t2core.seeds import generator
 from t1t2core.settings import TrainingSettings
 from t1t2core.training.compute import Compute
@@ -19,6 +20,7 @@ from t1t2core.training.loss import IGNORED, class_shares, class_weights, segment
 from t1t2core.training.norms import PLAIN_BATCHES, warm_norms
 from t1t2core.training.patch_set import PatchSet
 from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
+from t1t2core.training.trained_part import trained_part
 
 StopReason = Literal["converged", "max_epochs", "max_steps", "pruned", "budget", "not_trained"]
 
@@ -48,9 +50,12 @@ class EpochReport:
 class Fit:
     """A network in training (Sec. 3.5).
 
+    In a team every process has one, with all the patches, and each step's are shared out among them: loss,
+    gradients and so the weights are those of one process with all patches, but for rounding.
+
     Args:
         network: as its strategy starts it; must have something to train.
-        patches: of the training patients.
+        patches: of the training patients; `batch_size` of them a step, in a team together.
         learning_rate: initial (plateau) or highest (one_cycle) rate.
         seed: of the order of the patches.
     """
@@ -79,6 +84,7 @@ class Fit:
         )
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
         self._frozen = FrozenCache(network, patches.image, compute)
+        self._trained = trained_part(network, compute)
         shares = class_shares(patches.labels).to(compute.device)
         if network.fresh_classifier and settings.initial_bias == "class_shares":
             network.set_class_shares(shares)
@@ -101,7 +107,9 @@ class Fit:
             right = right + ((logits.argmax(1) == labels) & (labels != IGNORED)).sum()
             known = known + (labels != IGNORED).sum()
         self.epoch += 1
-        mean_loss, accuracy = float(torch.stack(losses).mean()), float(right / known.clamp(min=1))
+        total = self.compute.team.total
+        mean_loss = float(total(torch.stack(losses)).mean())
+        accuracy = float(total(right) / total(known).clamp(min=1))
         return EpochReport(self.epoch, mean_loss, accuracy, rate, time.perf_counter() - started)
 
     def judge(self, monitored: float) -> None:
@@ -142,18 +150,30 @@ class Fit:
         self.early_stop.restore(state["early_stop"])
 
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        labels = torch.cat([self.patches.label(n) for n in numbers]).to(self.compute.device)
+        """Trains on these patches. Gives this process's part of the loss, its logits and its labels."""
+        team = self.compute.team
+        whole = torch.cat([self.patches.label(n) for n in numbers]).to(self.compute.device)
+        labels = whole[team.rank :: team.size]
         if self.steps <= PLAIN_BATCHES:
             warm_norms(self.network)
         with self.compute.autocast():
-            logits = self.network.run_trained(self._frozen.batch(numbers))
-        loss = segmentation_loss(logits.float(), labels, self.settings.loss, self._class_weights)
+            logits = self._trained(self._features(numbers))
+        loss = segmentation_loss(logits.float(), labels, self.settings.loss, self._class_weights, whole=whole)
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        # The gradients' mean over the team is to be that of the whole loss.
+        (loss * team.size).backward()
         self.optimiser.step()
         advance_step(self.schedule)
         self.steps += 1
         return loss.detach(), logits.detach(), labels
+
+    def _features(self, numbers: list[int]) -> Features:
+        """Those of this process's share of the patches; of no patch where there are too few for all."""
+        if share := self.compute.team.share(numbers):
+            return self._frozen.batch(share)
+        one = self._frozen.batch(numbers[:1])
+        image = None if one.image is None else one.image[:0]
+        return Features(one.values[:0], tuple(index[:0] for index in one.indices), image)
 
     def _batches(self) -> Iterator[list[int]]:
         """Endless passes over the patches, each in an order that only the seed and its number decide.

@@ -12,42 +12,52 @@ SMOOTHING = 1e-5
 """Keeps the soft Dice of an absent class defined; MONAI's default for the same purpose."""
 
 
-def segmentation_loss(logits: Tensor, labels: Tensor, kind: str, weights: Tensor | None) -> Tensor:
+def segmentation_loss(
+    logits: Tensor, labels: Tensor, kind: str, weights: Tensor | None, *, whole: Tensor | None = None
+) -> Tensor:
     """The loss that `TrainingSettings.loss` names.
 
     Args:
         logits: (B, 3, X, Y, Z).
         labels: (B, X, Y, Z), int64, 255 where unknown.
         weights: of the classes (3,), for `weighted_cross_entropy`, else None.
+        whole: labels of the whole batch of which `labels` are a share, perhaps an empty one: the losses of
+            the shares add up to that of the batch.
     """
+    whole = labels if whole is None else whole
     loss = logits.new_zeros(())
     if "cross_entropy" in kind:
-        loss = loss + _cross_entropy(logits, labels, weights)
+        loss = loss + _cross_entropy(logits, labels, weights, whole)
     if "dice" in kind:
-        loss = loss + soft_dice_loss(logits, labels)
+        loss = loss + soft_dice_loss(logits, labels, whole=len(whole))
     return loss
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, whole: Tensor) -> Tensor:
     """torch's mean over known voxels, weighted by class; 0 and not NaN where none is known."""
     total = functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED, reduction="sum")
-    known = labels[labels != IGNORED]
+    known = whole[whole != IGNORED]
     mass = known.numel() if weights is None else weights[known].sum()
     return total / (mass if known.numel() else 1)
 
 
-def soft_dice_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def soft_dice_loss(logits: Tensor, labels: Tensor, *, whole: int | None = None) -> Tensor:
     """1 - 2 sum(p t) / (sum(p) + sum(t)) over the known voxels, mean over patches and classes.
 
     Milletari et al., 3DV 2016, with first powers in the denominator, as MONAI's DiceLoss.
+
+    Args:
+        whole: patches of the batch of which these are a share; None: these are all.
     """
+    patches = len(labels) if whole is None else whole
     known = (labels != IGNORED)[:, None]
     truth = functional.one_hot(labels.where(labels != IGNORED, 0), logits.shape[1]).movedim(-1, 1) * known
     probability = logits.softmax(dim=1) * known
     space = (2, 3, 4)
     overlap = (probability * truth).sum(space)
     total = probability.sum(space) + truth.sum(space)
-    return 1 - ((2 * overlap + SMOOTHING) / (total + SMOOTHING)).mean()
+    dice = (2 * overlap + SMOOTHING) / (total + SMOOTHING)
+    return len(labels) / patches - dice.sum() / (patches * logits.shape[1])
 
 
 def class_shares(labels: Sequence[Tensor], classes: int = 3) -> Tensor:

@@ -117,7 +117,7 @@ def results(first: Output) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def smoke_runs(first: Output) -> list[Run]:
     runs = first.runs
-    assert runs.keys() == {"smoke"}
+    assert runs.keys() == {"smoke", "pretraining"}
     return runs["smoke"]
 
 

@@ -169,8 +169,8 @@ class Bench:
     def left_behind(self) -> list[str]:
         """Files of trials under way that are still in storage."""
         store = self.output / "store"
-        files = [*store.glob("checkpoints/*"), *store.glob("outcomes/*/*")]
-        return [str(file.relative_to(store)) for file in files]
+        files = [*store.glob("checkpoints/**/*"), *store.glob("outcomes/*/*")]
+        return [str(file.relative_to(store)) for file in files if file.is_file()]
 
 
 @dataclass(frozen=True)

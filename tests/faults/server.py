@@ -11,7 +11,6 @@ from pathlib import Path
 
 from tests.faults.commands import wait_until
 
-
 # Each once, in an order of this process's own. Below where Linux takes the ports of outgoing
 # connections from: one from there may be taken while its server is down, or be connected to itself
 # by the very probe for the server. And above those of Ray's workers.

@@ -1,0 +1,282 @@
+"""`python -m tests.benchmarks.scale --trials 1000 --nodes 3`: what planning, scheduling and recording cost.
+
+The trials compute nothing, but load the encoder, report an epoch and leave a summary and scores; all else
+is the product's own: the plan, Ray Tune, the record. The nodes of the cluster are all on this machine.
+"""
+
+import argparse
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+import ray
+from ray import tune
+from ray.cluster_utils import Cluster
+
+from ablation import sweep
+from ablation.cluster import connect
+from ablation.ledger import Ledger
+from ablation.memory import peak_mb
+from ablation.names import trial_names
+from ablation.outcome import FOLDER, SUMMARY
+from ablation.plan import Study, Trial, make_plan, recipes_of
+from ablation.progress import LiveLine
+from ablation.recorder import Recorder
+from ablation.space import Arm, Point, Recovery, Space, expand
+from ablation.storage import Storage
+from ablation.trial import Shared
+from ablation.workspace import NO_SPACE
+from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.presets import PRESETS
+
+T = TypeVar("T")
+
+MIB = 2**20
+FOLDS = 3
+PATIENTS = tuple(f"sub-{number:02d}" for number in range(20))
+SETTINGS = PRESETS["paper"]
+CLASSES = ("bone", "soft_tissue", "air", "internal_air")
+PREFIXES = ("best_validation", "test", "test_last")
+SCORES = ("dsc", "sensitivity", "precision")
+TIMES = ("time/epochs", "time/seconds_per_epoch", "time/total_seconds", "time/standalone_seconds")
+METRICS = [f"{prefix}/{name}/{score}" for prefix in PREFIXES for name in CLASSES for score in SCORES]
+"""As many numbers as a real trial records."""
+DIGEST = "encoder"
+WORKERS = "workers"
+"""Folder in storage with a file a worker that has started."""
+POLL_SECONDS = 0.05
+REPORT_SECONDS = 1.0
+"""Between two reports of a node about its object store."""
+CHUNK = 5 * MIB
+"""Bytes that Ray sends at once (`object_manager_default_chunk_size`)."""
+
+
+@dataclass(frozen=True)
+class SharedByAll(Shared):
+    """What trials read, and how many workers there are."""
+
+    workers: int
+
+
+class NoTrial(tune.Trainable):
+    """Stands in for `TrialRunner`: one epoch in no time."""
+
+    def setup(self, config: dict[str, Any], shared: SharedByAll) -> None:  # type: ignore[override]
+        """The first trial of each worker lasts until all workers are there, as real ones do."""
+        self._shared, self._store = shared, Storage(shared.storage)
+        self._key = config["key"]
+        self._store.write(f"{WORKERS}/{os.getpid()}", b"")
+        while len(self._store.names(WORKERS)) < shared.workers:
+            time.sleep(POLL_SECONDS)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._key = new_config["key"]
+        return True
+
+    def step(self) -> dict[str, Any]:
+        trial = self._shared.trials[self._key]
+        if trial.encoder:
+            ray.get(self._shared.encoders[trial.encoder])
+        epoch = {"epoch": 1, "at": time.time(), "train/loss": 0.5, "train/accuracy": 0.5}
+        metrics = dict.fromkeys([*METRICS, *TIMES, "memory/peak_mb"], 0.5)
+        summary = {"metrics": metrics, "stop_reason": "max_epochs", "epochs": 1, "history": [epoch]}
+        for name, content in ((SUMMARY, summary), ("scores.json", [])):
+            self._store.write(f"{FOLDER}/{self._key}/{name}", json.dumps(content).encode())
+        return {"history": [epoch], "done": True}
+
+
+@dataclass
+class Figures:
+    """Of one measurement: seconds by the clock and of the driver's processor time, by what was done."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
+    begun: dict[str, float] = field(default_factory=dict)
+
+    def timed(self, name: str, work: Callable[[], T]) -> T:
+        """Does the work and notes what it took."""
+        self.begun[name] = time.time()
+        started, before = time.perf_counter(), time.process_time()
+        try:
+            return work()
+        finally:
+            self.seconds[name] = time.perf_counter() - started
+            self.processor[name] = time.process_time() - before
+
+
+def space_of(trials: int) -> Space:
+    """A space of so many points: the study's arms with as many seeds as it takes."""
+    per_seed = 12 * FOLDS
+    common: dict[str, Any] = {
+        "t2_train_size": (2, 8),
+        "learning_rate": (1e-3,),
+        "folds": tuple(range(1, FOLDS + 1)),
+        "seeds": tuple(range(trials // per_seed + 1)),
+    }
+    conservative = Arm(strategy="conservative", tuned_layers=(3, 6, 9, 12, 15), fusion=None, **common)
+    return replace(
+        NO_SPACE,
+        name="scale",
+        arms=(conservative, Arm(strategy="scratch", tuned_layers=None, fusion=None, **common)),
+    )
+
+
+def study() -> Study:
+    """Three folds of twenty patients at the paper's settings."""
+    splits = []
+    for fold in range(1, FOLDS + 1):
+        order = PATIENTS[4 * fold :] + PATIENTS[: 4 * fold]
+        roles = Roles(training=order[:12], validation=order[12:15], test=order[15:])
+        splits.append(FoldSplit(fold, t1=roles, t2=roles))
+    return Study(settings=SETTINGS, precision="float32", cohort_fingerprint="scale", splits=tuple(splits))
+
+
+def plan_of(trials: int) -> list[Trial]:
+    """So many trials, all from one T1 network."""
+    points: list[Point] = list(expand(space_of(trials), learning_rate=lambda _: 1e-3))[:trials]
+    common = study()
+    return make_plan(points, common, dict.fromkeys(recipes_of(points, common), DIGEST))
+
+
+def open_recorder(ledger: Ledger, storage: Storage, plan: list[Trial]) -> Recorder:
+    """As `ablation.workflow` does it."""
+    keys = [trial.key or "" for trial in plan]
+    lease = NO_SPACE.recovery.lease_seconds
+    experiment = ledger.experiment("scale")
+    ledger.clear_unfinished(keys, lease)
+    parent = ledger.open_plan(experiment, "plan", "scale", {})
+    return Recorder(
+        ledger=ledger,
+        storage=storage,
+        experiment_id=experiment,
+        parent=parent,
+        settings=SETTINGS,
+        tags={"cohort_fingerprint": "scale", "git_commit": "unknown"},
+        replaces={},
+        names=dict(zip(keys, trial_names([trial.point for trial in plan]), strict=True)),
+        lease_seconds=lease,
+    )
+
+
+def shared_of(plan: list[Trial], encoder: ray.ObjectRef, storage: Storage, workers: int) -> SharedByAll:
+    """What the trials read."""
+    return SharedByAll(
+        trials={trial.key or "": trial for trial in plan},
+        subjects={},
+        encoders={DIGEST: encoder},
+        settings=SETTINGS,
+        precision="float32",
+        storage=storage.address,
+        threads=1,
+        checkpoint_seconds=None,
+        workers=workers,
+    )
+
+
+@contextmanager
+def cluster_of(nodes: int) -> Iterator[Path]:
+    """A head that runs no trials and nodes that run one each, on this machine; this process has joined.
+
+    Gives the file in which the nodes report.
+    """
+    # All nodes report into one file, by turns.
+    system = {"debug_dump_period_milliseconds": int(1000 * REPORT_SECONDS)}
+    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": system}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        for _ in range(nodes):
+            cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        with connect(cluster.address):
+            assert cluster.head_node is not None
+            yield Path(cluster.head_node.get_logs_dir_path()) / "debug_state.txt"
+    finally:
+        cluster.shutdown()
+
+
+def chunks_received(reports: Path, nodes: int) -> list[int]:
+    """How many chunks of objects have come from other nodes, by node; of the last ones each report tells."""
+    found: dict[str, int] = {}
+    asked_at, wait = time.time(), 20 * nodes * REPORT_SECONDS
+    while len(found) <= nodes and time.time() < asked_at + wait:
+        if reports.stat().st_mtime > asked_at + REPORT_SECONDS:
+            text = reports.read_text(encoding="utf-8")
+            node = re.search(r"^Node ID: (\w+)", text, re.MULTILINE)
+            count = re.search(r"num chunks received total: (\d+)", text)
+            if node and count:
+                found[node[1]] = int(count[1])
+        time.sleep(POLL_SECONDS)
+    return sorted(found.values())
+
+
+def measure(trials: int, nodes: int, folder: Path) -> None:
+    """Runs it once and prints the figures."""
+    figures = Figures()
+    storage = Storage(str(folder / "store"))
+    ledger = Ledger(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+    segmenter = Segmenter(SETTINGS.network, seed=0)
+    weights = {name: tensor.numpy() for name, tensor in segmenter.state_dict().items()}
+    plan = figures.timed("plan", lambda: plan_of(trials))
+    assert len({trial.key for trial in plan}) == trials
+    with cluster_of(nodes) as reports:
+        shared = shared_of(plan, ray.put(weights), storage, nodes)
+        recorder = figures.timed("open the record", lambda: open_recorder(ledger, storage, plan))
+        figures.timed("sweep", lambda: run(plan, shared, recorder, nodes))
+        figures.timed("close the record", lambda: recorder.close("FINISHED", "", patient=True))
+        chunks = chunks_received(reports, nodes)
+    figures.seconds["workers start"] = (
+        max(map(storage.modified, storage.names(WORKERS))) - figures.begun["sweep"]
+    )
+    show(figures, trials)
+    size = sum(array.nbytes for array in weights.values())
+    print(
+        f"  an encoder of {size / MIB:.1f} MiB; "
+        f"chunks of {CHUNK / MIB:.0f} MiB that came to each node: {chunks}"
+    )
+    again = Ledger(ledger.tracking_uri, folder / "artifacts")
+    recorded = figures.timed("recognise", again.finished)
+    assert recorded.keys() == {trial.key for trial in plan}
+    show(figures, trials)
+
+
+def run(plan: list[Trial], shared: SharedByAll, recorder: Recorder, slots: int) -> None:
+    """The product's sweep, with trials that do nothing."""
+    request = {"cpu": 1.0, "gpu": 0.0}
+    with LiveLine(len(plan), 0.0) as line, patch.object(sweep, "TrialRunner", NoTrial):
+        result = sweep.run_sweep(plan, shared, recorder, request, Recovery(), line, slots=slots)
+    assert len(result.finished) == len(plan), result
+
+
+def show(figures: Figures, trials: int) -> None:
+    """Prints a line a figure."""
+    print(f"{trials} trials; the driver's memory was {peak_mb('cpu'):.0f} MiB at most")
+    for name, seconds in figures.seconds.items():
+        processor = figures.processor.get(name, 0.0)
+        print(
+            f"  {name:16} {seconds:8.2f} s, {processor:8.2f} s of the driver's processor; "
+            f"a trial {1000 * seconds / trials:.2f} ms, {1000 * processor / trials:.2f} ms",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--nodes", type=int, default=3)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="scale-") as folder:
+        measure(given.trials, given.nodes, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""`python -m ablation.pretrain` is killed and given again, or refused."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow.entities import Run
+
+from tests.conftest import Record
+from tests.faults.commands import family, wait_for_end_of_work, wait_until
+
+pytestmark = pytest.mark.slow
+
+EPOCHS = 40
+SPACE = f"""
+name: pretrained
+arms:
+  - strategy: no_fine_tuning
+folds: [1]
+preparation: {{grid: [16, 24, 16], voxel_mm: [11.0, 10.0, 11.0]}}
+network: {{width: 2}}
+pretraining:
+  {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: {EPOCHS}, max_steps: null, steps_per_epoch: 1}}
+training: {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: 1}}
+evaluation: {{pictures: 0, surface_distances: false}}
+resources: {{gpus: 0}}
+recovery: {{checkpoint_seconds: 0}}
+"""
+
+
+class Place:
+    """An output folder, in which the command is given."""
+
+    def __init__(self, folder: Path, heads: Path) -> None:
+        self.output = folder / "runs"
+        self._space = folder / "space.yaml"
+        self._space.write_text(SPACE, encoding="utf-8")
+        self._heads = heads
+        self._started: list[subprocess.Popen[str]] = []
+
+    def start(self, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ablation.pretrain", "--space", str(self._space)]
+        command += ["--cohort", str(self._heads), "--output", str(self.output), "--preset", "demo", *options]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, encoding="utf-8", start_new_session=True
+        )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Ends what a test that failed has left at work."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+
+    def run(self, *options: str) -> tuple[int, str, str]:
+        process = self.start(*options)
+        out, errors = process.communicate(timeout=300)
+        assert "Traceback" not in errors, errors
+        return process.returncode, out, errors
+
+    def files(self, pattern: str) -> list[Path]:
+        return sorted((self.output / "store").glob(pattern))
+
+    @property
+    def runs(self) -> list[Run]:
+        client = mlflow.MlflowClient(f"sqlite:///{self.output / 'mlflow.db'}")
+        everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+        return list(client.search_runs(everywhere))
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_heads: Path, add_record: Callable[[Path], Record]) -> Iterator[Place]:
+    place = Place(tmp_path, tiny_heads)
+    add_record(place.output)
+    yield place
+    place.close()
+
+
+def test_a_killed_command_goes_on_where_it_was_and_says_digest_and_address(place: Place) -> None:
+    process = place.start()
+    wait_until(lambda: place.files("checkpoints/pretraining/*.safetensors") or process.poll(), "a checkpoint")
+    processes = family(process.pid)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    wait_for_end_of_work(processes)
+    assert place.files("encoders/*") == []
+    assert [run.info.status for run in place.runs] == ["RUNNING"]
+    status, out, errors = place.run()
+    assert status == 0, errors
+    digest, address = out.split()
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+    assert Path(address).read_bytes() == place.files(f"encoders/{digest}.safetensors")[0].read_bytes()
+    (run,) = place.runs
+    assert (run.info.status, run.data.tags["encoder_digest"]) == ("FINISHED", digest)
+    assert run.data.metrics["time/epochs"] == EPOCHS
+    assert run.data.metrics["best_validation_T1/air/dsc"] >= 0
+    assert place.files("checkpoints/pretraining/*") == place.files("pretraining/*") == []
+    # Another folder, the same heads: the same network, though nothing was broken off there.
+    assert place.run("--storage", str(place.output / "other"))[1].split()[0] == digest
+
+
+def test_workers_that_the_machine_has_no_room_for_are_refused(place: Place) -> None:
+    status, out, errors = place.run("--workers", "64")
+    assert (status, out) == (2, "")
+    assert errors.count("\n") == 1
+    assert "--workers 64: a step has 2 patches" in errors
+    status, out, errors = place.run("--workers", "512", "--set", "pretraining.batch_size=512")
+    assert (status, out) == (2, "")
+    assert "--workers 512: the cluster has room for" in errors.splitlines()[-1]
+    assert place.runs == []

@@ -1,0 +1,29 @@
+"""What is read from MLflow's tables is what MLflow's own search gives."""
+
+from pathlib import Path
+
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+from ablation.ledger import Ledger
+from ablation.run_table import read_runs
+from tests.recorded import record_trial
+
+
+def test_rows_make_the_same_runs_as_the_search(ledger: Ledger, tmp_path: Path) -> None:
+    runs = [record_trial(ledger, space=space, fold=fold) for space in ("a", "b") for fold in (1, 2)]
+    ledger.remove(runs[0])
+    ledger.client.set_terminated(runs[1], "FAILED")
+    store = ledger.client._tracking_client.store
+    assert isinstance(store, SqlAlchemyStore)
+    experiments = [*ledger.experiment_tags()]
+    read = read_runs(store, experiments, status="FINISHED", tag=("kind", "trial"))
+    searched = ledger.client.search_runs(
+        experiments, "attributes.status = 'FINISHED' and tags.kind = 'trial'"
+    )
+    assert [run.info for run in read] == [run.info for run in searched]
+    assert [run.info.run_id for run in read] == runs[:1:-1]
+    for ours, theirs in zip(read, searched, strict=True):
+        assert ours.data.params == theirs.data.params
+        assert ours.data.metrics == theirs.data.metrics
+        assert ours.data.tags == theirs.data.tags
+    assert read_runs(store, experiments[:1], status="KILLED", tag=("kind", "trial")) == []
