@@ -22,11 +22,13 @@ class Checkpoint:
         experiment: state of its training.
         history: metrics of each epoch so far, as the record has them.
         seconds: that it took so far.
+        borrowed_seconds: that other trials took for it, see `FeatureStore`.
     """
 
     experiment: dict[str, Any]
     history: list[dict[str, float]]
     seconds: float
+    borrowed_seconds: float = 0.0
 
 
 def save_checkpoint(storage: Storage, key: str, checkpoint: Checkpoint) -> None:

@@ -13,6 +13,7 @@ from ablation.trial import CACHE_BYTES, Shared, experiment_of, quiet_read_only_v
 from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment
 from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.training.feature_store import FeatureStore
 from t1t2core.transfer import TRAINS, training_of
 
 SIZES = ("conservative", "augmented", "scratch", "open", "hybrid")
@@ -76,7 +77,7 @@ def _step(trial: Trial, shared: Shared) -> tuple[int, int]:
         pretraining=_one_step(shared.settings.pretraining),
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    experiment = experiment_of(trial, shared, settings, device)
+    experiment = experiment_of(trial, shared, settings, device, FeatureStore())
     assert isinstance(experiment, Experiment)
     assert experiment.fit is not None
     if device == "cpu":

@@ -19,10 +19,11 @@ from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult
 from t1t2core.settings import Precision, Settings
 from t1t2core.training.compute import Compute
+from t1t2core.training.feature_store import FeatureStore
 from t1t2core.trial import AnyExperiment, Factors, make_experiment
 
 CACHE_BYTES = 1 << 30
-"""Memory that a trial may fill with features of its frozen part."""
+"""Memory that a worker may fill with features of frozen stages."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class TrialRunner(tune.Trainable):
         self._object_storage = Storage(shared.storage)
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
+        self._features = FeatureStore(CACHE_BYTES)
         self._start(config["key"])
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -99,30 +101,36 @@ class TrialRunner(tune.Trainable):
         self._trial = self._shared.trials[key]
         self._started = self._kept = time.perf_counter()
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._features.begin_trial()
         reset_peak(self._device)
-        self._experiment = experiment_of(self._trial, self._shared, self._shared.settings, self._device)
+        self._experiment = experiment_of(
+            self._trial, self._shared, self._shared.settings, self._device, self._features
+        )
         self._history: list[dict[str, float]] = []
-        self._seconds_before = 0.0
+        self._seconds_before = self._borrowed_before = 0.0
         self._told = 0
         if checkpoint := load_checkpoint(self._object_storage, key):
             self._experiment.restore(checkpoint.experiment)
-            self._history, self._seconds_before = checkpoint.history, checkpoint.seconds
+            self._history = checkpoint.history
+            self._seconds_before, self._borrowed_before = checkpoint.seconds, checkpoint.borrowed_seconds
 
     def _keep(self) -> None:
         """Writes a checkpoint if the last one is old enough."""
         seconds = self._shared.checkpoint_seconds
         if seconds is not None and time.perf_counter() - self._kept >= seconds:
-            checkpoint = Checkpoint(self._experiment.state(), self._history, self._seconds())
+            checkpoint = Checkpoint(
+                self._experiment.state(), self._history, self._seconds(), self._borrowed_seconds()
+            )
             save_checkpoint(self._object_storage, str(self._trial.key), checkpoint)
             self._kept = time.perf_counter()
 
     def _finish(self) -> None:
         outcome = self._experiment.score()
-        # Nothing is shared between trials, so a trial alone would have taken the same.
         cost = Cost(
             total_seconds=self._seconds(),
-            standalone_seconds=self._seconds(),
-            peak_memory_mb=peak_mb(self._device),
+            standalone_seconds=self._seconds() + self._borrowed_seconds(),
+            # Alone it would not have had what is kept for others.
+            peak_memory_mb=peak_mb(self._device) - self._features.foreign_bytes / 1e6,
         )
         write_outcome(self._object_storage, self._trial, self._experiment, outcome, cost, self._history)
 
@@ -130,8 +138,14 @@ class TrialRunner(tune.Trainable):
         """That the trial took, before a break and since."""
         return self._seconds_before + time.perf_counter() - self._started
 
+    def _borrowed_seconds(self) -> float:
+        """That other trials took to compute what this one used."""
+        return self._borrowed_before + self._features.borrowed_seconds
 
-def experiment_of(trial: Trial, shared: Shared, settings: Settings, device: str) -> AnyExperiment:
+
+def experiment_of(
+    trial: Trial, shared: Shared, settings: Settings, device: str, features: FeatureStore
+) -> AnyExperiment:
     """The trial's experiment at its start, its inputs fetched from the object store."""
     weights = None if trial.encoder is None else ray.get(shared.encoders[trial.encoder])
     return make_experiment(
@@ -140,7 +154,7 @@ def experiment_of(trial: Trial, shared: Shared, settings: Settings, device: str)
         Fetched(shared.subjects),
         settings,
         pretrained=None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()},
-        compute=Compute(precision=shared.precision, device=device, cache_bytes=CACHE_BYTES),
+        compute=Compute(precision=shared.precision, device=device, features=features),
     )
 
 

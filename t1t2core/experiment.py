@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -90,7 +90,6 @@ class Experiment:
         network: as its strategy starts it; with nothing to train it is only scored.
         scans: by sequence; what has training scans is trained on, what has others is scored.
         learning_rate: None takes that of the settings.
-        compute: its `cache_bytes` are for training, validation and test together.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class Experiment:
         self.scans = scans
         self.training = training
         self.evaluation = evaluation
-        self.compute = replace(compute, cache_bytes=compute.cache_bytes // 3)
+        self.compute = compute
         self.fit = self._make_fit(learning_rate or training.learning_rate, seed)
         self.validated = [(s, p, scan) for s in scans for p, scan in scans[s].validation.items()]
         self._validator = self._predictor(self.validated)

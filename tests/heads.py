@@ -9,6 +9,7 @@ from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.settings import NetworkSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
+from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
 
@@ -24,7 +25,7 @@ INTENSITIES = {
 NOISE = 0.2
 TINY = NetworkSettings(width=4)
 FLOAT32 = Compute(precision="float32")
-PLENTY = Compute(precision="float32", cache_bytes=2**28)
+PLENTY = Compute(precision="float32", features=FeatureStore(2**28))
 
 
 def make_scan(seed: int, sequence: Sequence = "T1", *, shape: Shape = GRID, ignored: int = 0) -> PreparedScan:

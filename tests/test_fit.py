@@ -10,6 +10,7 @@ from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import NetworkSettings, Precision, TrainingSettings
 from t1t2core.training.compute import Compute
+from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import EpochReport, Fit
 from t1t2core.training.patch_set import PatchSet
 from tests.heads import IGNORED, TINY, different, make_fit, make_scan, make_training, pretrained_state
@@ -85,7 +86,7 @@ def test_features_kept_or_not_give_the_same_weights_to_the_bit(
     ends, losses = [], []
     for room in (0, 2**18, 2**28):  # for none, for some, for all
         segmenter = make_network(pretrained, tuned=tuned)
-        compute = Compute(precision=precision, cache_bytes=room)
+        compute = Compute(precision=precision, features=FeatureStore(room))
         fit = make_fit(segmenter, scans, settings, compute=compute)
         losses.append([report.loss for report in run(fit)])
         ends.append(segmenter.state_dict())

@@ -1,15 +1,20 @@
 """What the frozen part makes of a patch is computed once, and kept or not it is the same to the bit."""
 
-from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
+from t1t2core.network.base import Network
+from t1t2core.network.fusion import Fusion
+from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.network.stage import Features
-from t1t2core.settings import Precision
+from t1t2core.settings import NetworkSettings, Precision
 from t1t2core.training.compute import Compute
+from t1t2core.training.feature_store import FeatureStore, pack_indices, unpack_indices
 from t1t2core.training.frozen_cache import FrozenCache
 from t1t2core.training.patch_set import PatchSet
 from tests.heads import TINY, make_scan, make_training
@@ -17,29 +22,41 @@ from tests.heads import TINY, make_scan, make_training
 PLENTY_BYTES = 2**28
 
 
-class Patches:
-    """Counts how often each patch is asked for."""
-
-    def __init__(self) -> None:
-        self.patches = PatchSet.cut([make_scan(seed) for seed in range(4)], make_training())
-        self.asked: Counter[int] = Counter()
-
-    def image(self, number: int) -> Tensor:
-        self.asked[number] += 1
-        return self.patches.image(number)
+@pytest.fixture(scope="module")
+def patches() -> PatchSet:
+    """Four."""
+    return PatchSet.cut([make_scan(seed) for seed in range(4)], make_training())
 
 
 @pytest.fixture
 def segmenter() -> Segmenter:
-    segmenter = Segmenter(TINY, seed=0)
-    segmenter.freeze(stages_before(9))
+    return make_frozen(9)
+
+
+def make_frozen(tuned: int, settings: NetworkSettings = TINY) -> Segmenter:
+    segmenter = Segmenter(settings, seed=0)
+    segmenter.freeze(stages_before(tuned))
     return segmenter
 
 
 def make_cache(
-    segmenter: Segmenter, patches: Patches, room: int, precision: Precision = "float32"
+    network: Network, patches: PatchSet, store: FeatureStore | None = None, precision: Precision = "float32"
 ) -> FrozenCache:
-    return FrozenCache(segmenter, patches.image, Compute(precision=precision, cache_bytes=room))
+    store = FeatureStore(PLENTY_BYTES) if store is None else store
+    return FrozenCache(network, patches.image, Compute(precision=precision, features=store))
+
+
+@contextmanager
+def computed(network: Network) -> Iterator[list[int]]:
+    """Numbers of the frozen stages that are run, one after the other."""
+    run: list[int] = []
+    handles = [
+        stage.register_forward_hook(lambda *_, number=number: run.append(number))
+        for number, stage in enumerate(network.frozen_chains[0])
+    ]
+    yield run
+    for handle in handles:
+        handle.remove()
 
 
 def equal(one: Features, other: Features) -> bool:
@@ -48,48 +65,152 @@ def equal(one: Features, other: Features) -> bool:
     return torch.equal(one.values, other.values) and all(torch.equal(i, j) for i, j in indices)
 
 
-def test_a_patch_is_computed_once(segmenter: Segmenter):
-    patches = Patches()
-    cache = make_cache(segmenter, patches, PLENTY_BYTES)
-    for numbers in ([0, 1], [2, 0], [1, 2], [3]):
-        cache.batch(numbers)
-    assert patches.asked == {0: 1, 1: 1, 2: 1, 3: 1}
+def test_a_patch_is_computed_once(segmenter: Segmenter, patches: PatchSet):
+    cache = make_cache(segmenter, patches)
+    with computed(segmenter) as stages:
+        for numbers in ([0, 1], [2, 0], [1, 2], [3]):
+            cache.batch(numbers)
+    assert stages == 4 * [0, 1, 2, 3]
 
 
-def test_without_room_it_is_computed_each_time(segmenter: Segmenter):
-    patches = Patches()
-    cache = make_cache(segmenter, patches, 0)
-    for _ in range(3):
-        cache.batch([0, 1])
-    assert patches.asked == {0: 3, 1: 3}
+def test_without_room_it_is_computed_each_time(segmenter: Segmenter, patches: PatchSet):
+    cache = make_cache(segmenter, patches, FeatureStore(0))
+    with computed(segmenter) as stages:
+        for _ in range(3):
+            cache.batch([0, 1])
+    assert stages == 6 * [0, 1, 2, 3]
 
 
-def test_no_more_is_kept_than_there_is_room(segmenter: Segmenter):
-    patches = Patches()
-    features = make_cache(segmenter, patches, 0).batch([0])
-    size = features.values.nbytes + sum(index.nbytes for index in features.indices)
-    patches.asked.clear()
-    cache = make_cache(segmenter, patches, 2 * size)
+def test_no_more_is_kept_than_there_is_room(segmenter: Segmenter, patches: PatchSet):
+    store = FeatureStore(2 * size_of_one(segmenter, patches))
+    cache = make_cache(segmenter, patches, store)
+    computations = []
     for _ in range(2):
-        for number in range(4):
-            cache.batch([number])
-    assert patches.asked == {0: 1, 1: 1, 2: 2, 3: 2}
+        with computed(segmenter) as stages:
+            for number in range(4):
+                cache.batch([number])
+        computations.append(stages.count(0))
+    assert computations == [4, 2]
+
+
+def test_a_later_trial_takes_room_from_earlier_ones_only(segmenter: Segmenter, patches: PatchSet):
+    store = FeatureStore(2 * size_of_one(segmenter, patches))
+    make_cache(segmenter, patches, store).batch([0, 1])
+    store.begin_trial()
+    cache = make_cache(segmenter, patches, store)
+    with computed(segmenter) as stages:
+        cache.batch([1, 2])
+        assert stages.count(0) == 1
+        cache.batch([0])
+        cache.batch([1, 2])
+    assert stages.count(0) == 2
+    assert store.foreign_bytes == 0
+
+
+def test_another_trial_that_freezes_the_same_computes_nothing(patches: PatchSet):
+    store = FeatureStore(PLENTY_BYTES)
+    first, second = (make_frozen(9) for _ in range(2))
+    expected = make_cache(first, patches, store).batch([0, 1])
+    store.begin_trial()
+    with computed(second) as stages:
+        assert equal(make_cache(second, patches, store).batch([0, 1]), expected)
+    assert stages == []
+
+
+def test_one_that_freezes_more_goes_on_from_there(patches: PatchSet):
+    store = FeatureStore(PLENTY_BYTES)
+    make_cache(make_frozen(18), patches, store).batch([0])
+    store.begin_trial()
+    deeper = make_frozen(3)
+    with computed(deeper) as stages:
+        batch = make_cache(deeper, patches, store).batch([0])
+    assert stages == [1, 2, 3, 4, 5]
+    assert equal(batch, deeper.run_frozen(patches.image(0)))
+
+
+@pytest.mark.parametrize("fusion", ["multiplication", "concatenation"])
+def test_a_hybrid_shares_with_what_freezes_the_encoder(patches: PatchSet, fusion: Fusion):
+    store = FeatureStore(PLENTY_BYTES)
+    make_cache(make_frozen(9), patches, store).batch([0, 1])
+    store.begin_trial()
+    hybrid = HybridSegmenter(TINY, fusion, seed=1)
+    hybrid.load_pretrained(Segmenter(TINY, seed=0).state_dict())
+    with computed(hybrid) as stages:
+        batch = make_cache(hybrid, patches, store).batch([0, 1])
+    assert stages == []
+    assert batch.image is not None
+    assert torch.equal(batch.image, torch.cat([patches.image(0), patches.image(1)]))
+
+
+@pytest.mark.parametrize("change", ["weights", "statistics", "settings", "precision", "patch"])
+def test_what_differs_is_not_shared(patches: PatchSet, change: str):
+    store = FeatureStore(PLENTY_BYTES)
+    make_cache(make_frozen(9), patches, store).batch([0])
+    other = make_frozen(9)
+    if change == "weights":
+        next(other.parameters()).data[0] += 1e-6
+    elif change == "statistics":
+        other.state_dict()["encoder.stages.1.block.convolutions.1.running_mean"][0] += 1e-6
+    elif change == "settings":
+        other = make_frozen(9, replace(TINY, attention_order="concurrent_add"))
+    precision: Precision = "bfloat16" if change == "precision" else "float32"
+    with computed(other) as stages:
+        make_cache(other, patches, store, precision).batch([1 if change == "patch" else 0])
+    assert 3 in stages
+
+
+def test_what_others_computed_is_charged_once(patches: PatchSet):
+    store = FeatureStore(PLENTY_BYTES)
+    make_cache(make_frozen(9), patches, store).batch([0, 1])
+    assert store.borrowed_seconds == 0
+    store.begin_trial()
+    same, deeper = (make_cache(make_frozen(tuned), patches, store) for tuned in (9, 3))
+    same.batch([0])
+    of_one = store.borrowed_seconds
+    assert of_one > 0
+    same.batch([0])
+    assert store.borrowed_seconds == of_one
+    same.batch([1])
+    of_two = store.borrowed_seconds
+    assert of_two > of_one
+    store.begin_trial()
+    assert store.borrowed_seconds == 0
+    deeper.batch([0, 1])
+    assert store.borrowed_seconds == pytest.approx(of_two)
+    store.begin_trial()
+    deeper.batch([0, 1])
+    assert store.borrowed_seconds > of_two
+
+
+def test_an_eighth_of_the_memory_for_the_indices(segmenter: Segmenter, patches: PatchSet):
+    features = segmenter.run_frozen(patches.image(0))
+    packed = pack_indices(features.indices)
+    assert 8 * sum(code.nbytes for code in packed) == sum(index.nbytes for index in features.indices)
+    for one, other in zip(unpack_indices(packed), features.indices, strict=True):
+        assert torch.equal(one, other)
+
+
+def size_of_one(network: Network, patches: PatchSet) -> int:
+    """Bytes that the features of a patch take."""
+    store = FeatureStore(PLENTY_BYTES)
+    make_cache(network, patches, store).batch([0])
+    store.begin_trial()
+    return store.foreign_bytes
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("tuned", [0, 3, 9, 18])
-def test_kept_or_computed_again_alone_or_beside_others(precision: Precision, tuned: int):
-    segmenter = Segmenter(TINY, seed=0)
-    segmenter.freeze(stages_before(tuned))
-    kept = make_cache(segmenter, Patches(), PLENTY_BYTES, precision)
-    again = make_cache(segmenter, Patches(), 0, precision)
+def test_kept_or_computed_again_alone_or_beside_others(patches: PatchSet, precision: Precision, tuned: int):
+    segmenter = make_frozen(tuned)
+    kept = make_cache(segmenter, patches, precision=precision)
+    again = make_cache(segmenter, patches, FeatureStore(0), precision)
     kept.batch([3, 2, 1, 0])
     for numbers in ([0, 1], [1, 0, 3], [2]):
         assert equal(kept.batch(numbers), again.batch(numbers))
 
 
-def test_a_batch_is_its_patches_in_the_order_asked_for(segmenter: Segmenter):
-    cache = make_cache(segmenter, Patches(), PLENTY_BYTES)
+def test_a_batch_is_its_patches_in_the_order_asked_for(segmenter: Segmenter, patches: PatchSet):
+    cache = make_cache(segmenter, patches)
     batch = cache.batch([2, 0])
     alone = [cache.batch([number]) for number in (2, 0)]
     assert torch.equal(batch.values, torch.cat([features.values for features in alone]))
@@ -98,17 +219,15 @@ def test_a_batch_is_its_patches_in_the_order_asked_for(segmenter: Segmenter):
         assert torch.equal(index, torch.cat([features.indices[level] for features in alone]))
 
 
-def test_it_is_what_the_frozen_part_makes_of_the_patch(segmenter: Segmenter):
-    patches = Patches()
-    expected = segmenter.run_frozen(patches.patches.image(1))
-    assert equal(make_cache(segmenter, patches, PLENTY_BYTES).batch([1]), expected)
+def test_it_is_what_the_frozen_part_makes_of_the_patch(segmenter: Segmenter, patches: PatchSet):
+    expected = segmenter.run_frozen(patches.image(1))
+    assert equal(make_cache(segmenter, patches).batch([1]), expected)
 
 
-def test_with_nothing_frozen_it_gives_the_images_and_keeps_none():
-    patches = Patches()
-    cache = make_cache(Segmenter(TINY, seed=0), patches, PLENTY_BYTES)
-    for _ in range(2):
-        features = cache.batch([1, 3])
-    assert torch.equal(features.values, torch.cat([patches.patches.image(n) for n in (1, 3)]))
+def test_with_nothing_frozen_it_gives_the_images_and_keeps_none(patches: PatchSet):
+    store = FeatureStore(PLENTY_BYTES)
+    features = make_cache(Segmenter(TINY, seed=0), patches, store).batch([1, 3])
+    assert torch.equal(features.values, torch.cat([patches.image(n) for n in (1, 3)]))
     assert features.indices == ()
-    assert patches.asked == {1: 2, 3: 2}
+    store.begin_trial()
+    assert store.foreign_bytes == 0

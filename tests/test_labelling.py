@@ -29,7 +29,7 @@ PREPARATION, TRAINING = SMALL.preparation, SMALL.training
 class Thresholds(Network):
     """Three classes by intensity alone, so that every voxel's label can be foretold."""
 
-    has_frozen_part, has_trained_part = False, False  # type: ignore[assignment]
+    frozen_chains, has_trained_part = [[]], False  # type: ignore[assignment]
 
     def __init__(self, middle: float = 0.0) -> None:
         super().__init__()
@@ -38,8 +38,8 @@ class Thresholds(Network):
     def classifier(self) -> ClassifierStage:
         raise AssertionError("labelling has no use for it")
 
-    def run_frozen(self, image: Tensor) -> Features:
-        return Features(image)
+    def combine_frozen(self, image: Tensor, outputs: list[Features]) -> Features:
+        return outputs[0]
 
     def run_trained(self, features: Features) -> Tensor:
         x = features.values - self.middle

@@ -51,6 +51,10 @@ class Attention(nn.Module):
         self.channel = ChannelExcitation(channels, settings.attention_reduction)
         self.spatial = SpatialExcitation(channels)
 
+    def extra_repr(self) -> str:
+        """What the parts do not tell."""
+        return f"order={self.order}"
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, X, Y, Z) to the same shape."""
         match self.order:

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from t1t2core.network.stage import ClassifierStage, Features
+from t1t2core.network.stage import ClassifierStage, Features, run_stages
 
 CONVOLUTION_DIM = 5
 """Dimensions of a kernel: channels out, channels in, and three of space."""
@@ -22,8 +22,8 @@ class Network(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def has_frozen_part(self) -> bool:
-        """Whether anything is frozen."""
+    def frozen_chains(self) -> list[list[nn.Module]]:
+        """Rows of frozen stages, each from `Features` of an image on; the first may be empty."""
 
     @property
     @abstractmethod
@@ -35,8 +35,8 @@ class Network(nn.Module, ABC):
         """The last stage."""
 
     @abstractmethod
-    def run_frozen(self, image: Tensor) -> Features:
-        """What the trained part takes, for an image (B, 1, X, Y, Z); without gradient."""
+    def combine_frozen(self, image: Tensor, outputs: list[Features]) -> Features:
+        """What the trained part takes, for an image (B, 1, X, Y, Z) and what each frozen chain made of it."""
 
     @abstractmethod
     def run_trained(self, features: Features) -> Tensor:
@@ -45,6 +45,12 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def trained_state(self) -> dict[str, Tensor]:
         """The tensors that differ from the pretrained network's, by their full names."""
+
+    def run_frozen(self, image: Tensor) -> Features:
+        """What the trained part takes, for an image (B, 1, X, Y, Z); without gradient."""
+        with torch.no_grad():
+            outputs = [run_stages(chain, Features(image)) for chain in self.frozen_chains]
+            return self.combine_frozen(image, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits (B, 3, X, Y, Z) of an image (B, 1, X, Y, Z); X, Y and Z are multiples of 8."""

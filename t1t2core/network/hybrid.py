@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Self
 
-import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from t1t2core.network.base import Network
 from t1t2core.network.decoder import Decoder
@@ -32,9 +31,10 @@ class HybridSegmenter(Network):
         self.initialise(seed=seed)
 
     @property
-    def has_frozen_part(self) -> bool:
-        """Always: the adapted encoder."""
-        return True
+    def frozen_chains(self) -> list[list[nn.Module]]:
+        """The adapted encoder, and the dedicated one if it was trained beforehand."""
+        encoders = [self.adapted, self.dedicated] if self.dedicated_is_frozen else [self.adapted]
+        return [list(encoder.stages) for encoder in encoders]
 
     @property
     def has_trained_part(self) -> bool:
@@ -75,13 +75,12 @@ class HybridSegmenter(Network):
             self.dedicated.eval()
         return self
 
-    def run_frozen(self, image: Tensor) -> Features:
-        """The adapted encoder's output, with the image for the dedicated one."""
-        with torch.no_grad():
-            adapted = self.adapted(Features(image))
-            if self.dedicated_is_frozen:
-                return self._fuse(adapted, self.dedicated(Features(image)))
-        return replace(adapted, image=image)
+    def combine_frozen(self, image: Tensor, outputs: list[Features]) -> Features:
+        """Both outputs fused; the adapted encoder's with the image while the dedicated one is trained."""
+        if self.dedicated_is_frozen:
+            adapted, dedicated = outputs
+            return self._fuse(adapted, dedicated)
+        return replace(outputs[0], image=image)
 
     def run_trained(self, features: Features) -> Tensor:
         """Dedicated encoder, fusion and decoder: logits (B, 3, X, Y, Z)."""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Self
 
-import torch
 from torch import Tensor, nn
 
 from t1t2core.network.base import Network
@@ -34,9 +33,9 @@ class Segmenter(Network):
         self.initialise(seed=seed)
 
     @property
-    def has_frozen_part(self) -> bool:
-        """Whether any stage is frozen."""
-        return self.frozen_stages > 0
+    def frozen_chains(self) -> list[list[nn.Module]]:
+        """One: the frozen stages."""
+        return [self.stages[: self.frozen_stages]]
 
     @property
     def has_trained_part(self) -> bool:
@@ -71,10 +70,9 @@ class Segmenter(Network):
             stage.eval()
         return self
 
-    def run_frozen(self, image: Tensor) -> Features:
-        """What enters the first trained stage, for an image (B, 1, X, Y, Z)."""
-        with torch.no_grad():
-            return run_stages(self.stages[: self.frozen_stages], Features(image))
+    def combine_frozen(self, image: Tensor, outputs: list[Features]) -> Features:
+        """What enters the first trained stage."""
+        return outputs[0]
 
     def run_trained(self, features: Features) -> Tensor:
         """Logits (B, 3, X, Y, Z) from what `run_frozen` gave."""

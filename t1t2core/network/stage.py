@@ -29,11 +29,6 @@ class Features:
     indices: tuple[Tensor, ...] = ()
     image: Tensor | None = None
 
-    @property
-    def tensors(self) -> list[Tensor]:
-        """All that is kept."""
-        return [self.values, *self.indices, *([] if self.image is None else [self.image])]
-
 
 def join(parts: list[Features]) -> Features:
     """One batch of several."""
@@ -85,6 +80,10 @@ class DecoderStage(nn.Module):
         super().__init__()
         self.unpooling = settings.unpooling
         self.block = Block(channels_in, channels, channels_out, settings)
+
+    def extra_repr(self) -> str:
+        """What the parts do not tell."""
+        return f"unpooling={self.unpooling}"
 
     def forward(self, features: Features) -> Features:
         """Doubles the grid and uses up the latest indices."""

@@ -1,13 +1,14 @@
 """Where and in what arithmetic a network is computed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 
 from t1t2core.errors import InputError
 from t1t2core.settings import Precision
+from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.team import ALONE, Team
 
 
@@ -18,18 +19,23 @@ class Compute:
     Args:
         precision: arithmetic of the network; losses and scores are always float32.
         device: `cpu` or `cuda`.
-        cache_bytes: memory that features of frozen stages may fill.
+        features: where those of frozen stages are kept.
         team: the processes that train the network together, of which this is one.
     """
 
     precision: Precision
     device: str = "cpu"
-    cache_bytes: int = 0
+    features: FeatureStore = field(default_factory=FeatureStore)
     team: Team = ALONE
 
     def autocast(self) -> torch.autocast:
         """The context in which the network runs."""
         return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def finish(self) -> None:
+        """Waits until the device has done what it was given, so that it can be timed."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
 
 
 SMALLEST_BFLOAT16_SIDE = 24

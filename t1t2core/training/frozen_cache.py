@@ -1,8 +1,11 @@
 """What enters the first trained stage, computed once for a patch."""
 
-from collections.abc import Callable
+import hashlib
+import time
+from collections.abc import Callable, Hashable, Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from t1t2core.network.base import Network
 from t1t2core.network.stage import Features, join
@@ -10,35 +13,71 @@ from t1t2core.training.compute import Compute
 
 
 class FrozenCache:
-    """Features of the frozen part for numbered patches, kept up to a limit.
+    """Features of the frozen part for numbered patches, kept in `Compute.features`.
 
-    The frozen part is a constant function, so its output for a patch is one too. It is always computed
-    for one patch at a time: so a number is the same to the bit whether it was kept or computed again.
+    The frozen part is a constant function, so its output for a patch is one too, whoever computes it: kept
+    under digests of the frozen stages' weights and of the patch, it serves every trial that freezes the same.
+    One that freezes more stages of the same network goes on from there. All is always computed for one patch
+    at a time: so a number is the same to the bit whether it was kept or computed again.
 
     Args:
         network: its frozen part is what is cached.
         image: gives patch number n as (1, 1, x, y, z).
-        compute: beyond its `cache_bytes`, patches are computed each time.
     """
 
     def __init__(self, network: Network, image: Callable[[int], Tensor], compute: Compute) -> None:
         self._network = network
         self._image = image
         self._compute = compute
-        self._room = compute.cache_bytes if network.has_frozen_part else 0
-        self._kept: dict[int, Features] = {}
+        self._chains = network.frozen_chains
+        self._names = [_digests(chain) if compute.features.limit else [] for chain in self._chains]
+        self._patches: dict[int, bytes] = {}
 
     def batch(self, numbers: list[int]) -> Features:
         """Features of these patches, (B, C, x, y, z)."""
-        return join([self._one(number) for number in numbers])
+        with torch.no_grad():
+            return join([self._one(number) for number in numbers])
 
     def _one(self, number: int) -> Features:
-        if number in self._kept:
-            return self._kept[number]
+        image = self._image(number).to(self._compute.device)
+        outputs = [
+            self._run(number, image, chain, names)
+            for chain, names in zip(self._chains, self._names, strict=True)
+        ]
+        return self._network.combine_frozen(image, outputs)
+
+    def _run(self, number: int, image: Tensor, chain: Sequence[nn.Module], names: list[bytes]) -> Features:
+        """One chain's output, from the longest part of it that is kept."""
+        store = self._compute.features
+        features, seconds, done = Features(image), 0.0, 0
+        for length in range(len(names), 0, -1):
+            if kept := store.get(self._key(number, names[length - 1])):
+                (features, seconds), done = kept, length
+                break
+        if done == len(chain):
+            return features
+        started = time.perf_counter()
         with self._compute.autocast():
-            features = self._network.run_frozen(self._image(number).to(self._compute.device))
-        size = sum(tensor.nbytes for tensor in features.tensors)
-        if size <= self._room:
-            self._kept[number] = features
-            self._room -= size
+            for stage in chain[done:]:
+                features = stage(features)
+        if names:
+            self._compute.finish()
+            seconds += time.perf_counter() - started
+            store.put(self._key(number, names[-1]), features, seconds)
         return features
+
+    def _key(self, number: int, stages: bytes) -> Hashable:
+        if number not in self._patches:
+            self._patches[number] = hashlib.sha256(self._image(number).numpy().tobytes()).digest()
+        return self._compute.precision, self._compute.device, self._patches[number], stages
+
+
+def _digests(chain: Sequence[nn.Module]) -> list[bytes]:
+    """Of the first stage, the first two, and so on: what they are and their weights."""
+    running, digests = hashlib.sha256(), []
+    for stage in chain:
+        running.update(repr(stage).encode())
+        for tensor in stage.state_dict().values():
+            running.update(tensor.detach().cpu().contiguous().numpy())
+        digests.append(running.copy().digest())
+    return digests

@@ -1,0 +1,108 @@
+"""Features of frozen stages, kept for all the trials that one process runs one after the other."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from t1t2core.network.stage import Features
+
+
+@dataclass
+class _Kept:
+    """Features in the store.
+
+    Args:
+        codes: where each pooling found its maxima, see `pack_indices`.
+        seconds: that computing them from the image took.
+        trial: number of the last trial that used them.
+    """
+
+    values: Tensor
+    codes: tuple[Tensor, ...]
+    seconds: float
+    trial: int
+
+    @property
+    def nbytes(self) -> int:
+        return sum(tensor.nbytes for tensor in (self.values, *self.codes))
+
+
+class FeatureStore:
+    """Keeps features up to a limit; the trial under way never loses what it has used.
+
+    A trial that finds what an earlier one computed is faster than it would be alone. By how much is summed
+    up, so that comparisons of compute time need not depend on the order of trials.
+
+    Args:
+        limit: bytes that may be kept; with 0 nothing is.
+    """
+
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = limit
+        self.borrowed_seconds = 0.0
+        """What computing took that earlier trials did for this one."""
+        self._kept: dict[Hashable, _Kept] = {}
+        self._bytes = 0
+        self._trial = 0
+
+    def begin_trial(self) -> None:
+        """From here on another trial uses it."""
+        self._trial += 1
+        self.borrowed_seconds = 0.0
+
+    @property
+    def foreign_bytes(self) -> int:
+        """Bytes that are kept for others: that the trial under way has not used."""
+        return sum(kept.nbytes for kept in self._kept.values() if kept.trial != self._trial)
+
+    def get(self, key: Hashable) -> tuple[Features, float] | None:
+        """Features and the seconds that computing them from the image took; None if they are not there."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        if kept.trial != self._trial:
+            kept.trial = self._trial
+            self.borrowed_seconds += kept.seconds
+        return Features(kept.values, unpack_indices(kept.codes)), kept.seconds
+
+    def put(self, key: Hashable, features: Features, seconds: float) -> None:
+        """Keeps features if there is room, or can be made at the cost of what only earlier trials used."""
+        kept = _Kept(features.values, pack_indices(features.indices), seconds, self._trial)
+        if kept.nbytes > self.limit:
+            return
+        for other in [k for k, entry in self._kept.items() if entry.trial != self._trial]:
+            if self._bytes + kept.nbytes <= self.limit:
+                break
+            self._bytes -= self._kept.pop(other).nbytes
+        if self._bytes + kept.nbytes <= self.limit:
+            self._kept[key] = kept
+            self._bytes += kept.nbytes
+
+
+def pack_indices(indices: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Indices of 2 x 2 x 2 max-pooling as the place in its window, 0 to 7: an eighth of the memory.
+
+    Args:
+        indices: (B, C, X, Y, Z) int64, flat places in a grid of (2X, 2Y, 2Z), as torch has them.
+    """
+    return tuple(_codes(index) for index in indices)
+
+
+def unpack_indices(codes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What `pack_indices` packed."""
+    return tuple(_indices(code) for code in codes)
+
+
+def _codes(index: Tensor) -> Tensor:
+    _, y, z = (2 * side for side in index.shape[2:])
+    i, j, k = index // (y * z), index // z, index
+    return ((i % 2) * 4 + (j % 2) * 2 + k % 2).to(torch.uint8)
+
+
+def _indices(codes: Tensor) -> Tensor:
+    x, y, z = (2 * side for side in codes.shape[2:])
+    grid = torch.arange(x * y * z, device=codes.device).view(x, y, z)
+    window = grid[:2, :2, :2].flatten()
+    return grid[::2, ::2, ::2] + window[codes.long()]
