@@ -232,7 +232,7 @@ class Experiment:
         sequence, patient, scan = scored
         labels = surface = None
         if split == "test" and weights == "best":
-            labels = probabilities.argmax(0).to(torch.uint8).numpy()
+            labels = _labels(probabilities)
             if self.evaluation.surface_distances:
                 surface = surface_distances(labels, scan.labels, scan.voxel_mm)
         counts = _count(probabilities, scan)
@@ -250,4 +250,10 @@ def mean_dice(counts: dict[str, Counts]) -> float:
 
 
 def _count(probabilities: Tensor, scan: PreparedScan) -> dict[str, Counts]:
-    return count_classes(probabilities.argmax(0).to(torch.uint8).numpy(), scan.labels, scan.hull)
+    return count_classes(_labels(probabilities), scan.labels, scan.hull)
+
+
+def _labels(probabilities: Tensor) -> np.ndarray:
+    """The likeliest class of each voxel, (X, Y, Z) uint8."""
+    # On a CPU argmax over the first axis takes ten times as long as max.
+    return probabilities.max(dim=0).indices.to(torch.uint8).numpy()

@@ -50,9 +50,9 @@ def soft_dice_loss(logits: Tensor, labels: Tensor, *, whole: int | None = None) 
         whole: patches of the batch of which these are a share; None: these are all.
     """
     patches = len(labels) if whole is None else whole
-    known = (labels != IGNORED)[:, None]
-    truth = functional.one_hot(labels.where(labels != IGNORED, 0), logits.shape[1]).movedim(-1, 1) * known
-    probability = logits.softmax(dim=1) * known
+    classes = torch.arange(logits.shape[1], device=labels.device).view(-1, 1, 1, 1)
+    truth = labels[:, None] == classes  # nowhere where the label is unknown
+    probability = logits.softmax(dim=1) * (labels != IGNORED)[:, None]
     space = (2, 3, 4)
     overlap = (probability * truth).sum(space)
     total = probability.sum(space) + truth.sum(space)
