@@ -258,7 +258,7 @@ def run(plan: list[Trial], shared: SharedByAll, recorder: Recorder, slots: int) 
 
 def show(figures: Figures, trials: int) -> None:
     """Prints a line a figure."""
-    print(f"{trials} trials; the driver's memory was {peak_mb('cpu'):.0f} MiB at most")
+    print(f"{trials} trials; the driver's memory was {peak_mb('cpu'):.0f} MB at most")
     for name, seconds in figures.seconds.items():
         processor = figures.processor.get(name, 0.0)
         print(
