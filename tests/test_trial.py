@@ -10,6 +10,8 @@ from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.experiment import Experiment, Outcome
 from t1t2core.settings import EvaluationSettings, Settings
 from t1t2core.staged import StagedExperiment
+from t1t2core.training.compute import Compute
+from t1t2core.training.feature_store import FeatureStore
 from t1t2core.trial import AnyExperiment, Factors, make_experiment, pretraining_experiment, scans_of
 from tests.heads import FLOAT32, TINY, make_subjects, make_training, pretrained_state
 
@@ -27,8 +29,8 @@ SETTINGS = Settings(
 )
 
 
-def start(factors: Factors, settings: Settings = SETTINGS) -> AnyExperiment:
-    return make_experiment(factors, SPLIT, SUBJECTS, settings, pretrained=pretrained_state(), compute=FLOAT32)
+def start(factors: Factors, settings: Settings = SETTINGS, compute: Compute = FLOAT32) -> AnyExperiment:
+    return make_experiment(factors, SPLIT, SUBJECTS, settings, pretrained=pretrained_state(), compute=compute)
 
 
 def run(experiment: AnyExperiment) -> Outcome:
@@ -119,3 +121,22 @@ def test_pretraining_takes_the_t1_scans_of_the_roles_it_is_given() -> None:
     outcome = run(experiment)
     assert outcome.epochs == 3
     assert {(s.sequence, s.split, s.patient) for s in outcome.scores} == {("T1", "validation", "P05")}
+
+
+def test_trials_after_one_another_in_one_worker_score_as_each_alone() -> None:
+    settings = replace(SETTINGS, network=replace(TINY, hybrid_training="staged"))
+    common = {"t2_train_size": 2, "learning_rate": 1e-2, "seed": 0}
+    trials = [
+        Factors(strategy="no_fine_tuning"),
+        *(Factors(strategy="conservative", tuned_layers=n, **common) for n in (18, 9, "fc")),  # type: ignore[arg-type]
+        *(Factors(strategy="hybrid", fusion=f, **common) for f in ("average", "maximum")),  # type: ignore[arg-type]
+    ]
+    together = Compute(precision="float32", features=FeatureStore(2**28))
+    for factors in trials:
+        together.features.begin_trial()
+        one = run(start(factors, settings, together))
+        alone = run(start(factors, settings))
+        assert one.scores == alone.scores
+        assert all(torch.equal(tensor, alone.weights[name]) for name, tensor in one.weights.items())
+        borrows = factors.strategy == "hybrid" or factors.tuned_layers in (9, "fc")
+        assert (together.features.borrowed_seconds > 0) == borrows
