@@ -113,6 +113,8 @@ class Experiment:
         self._validator = self._predictor(self.validated)
         self._best: dict[str, Tensor] = copy.deepcopy(network.trained_state())
         self._best_dice = float("-inf")
+        # Of the validation patients, with the weights that the network had when they were last measured.
+        self._counts: dict[Weights, list[dict[str, Counts]]] = {}
         self.epoch_seconds: list[float] = []
 
     @property
@@ -145,6 +147,7 @@ class Experiment:
     def run_epoch(self) -> EpochResult:
         """Trains one epoch and, every `validate_every` of them and after the last, measures validation."""
         assert self.fit is not None
+        self._counts.pop("last", None)
         report = self.fit.run_epoch()
         self.epoch_seconds.append(report.seconds)
         due = report.epoch % self.training.validate_every == 0
@@ -190,53 +193,62 @@ class Experiment:
         return Predictor(self.network, PatchSet.cut(scans, self.training), self.compute)
 
     def _validate(self) -> tuple[dict[str, Counts], float]:
-        team = self.compute.team
-        mine = [
-            (_count(p, scan), cross_entropy(p, torch.from_numpy(scan.labels)))
-            for p, (_, _, scan) in zip(
-                self._validator.probabilities(), team.share(self.validated), strict=True
-            )
-        ]
-        measured = team.gather(mine)
-        pooled = pool([counts for counts, _ in measured])
+        """Scores the validation patients as the network is. Gives the pooled counts and the loss."""
+        measured = self._measure_validation()
+        counts = [one for one, _ in measured]
+        self._counts["last"] = counts
+        pooled = pool(counts)
         dice = mean_dice(pooled)
         if dice > self._best_dice:
             self._best_dice = dice
             self._best = copy.deepcopy(self.network.trained_state())
+            self._counts["best"] = counts
         return pooled, float(np.mean([loss for _, loss in measured]))
 
-    def _score(self, weights: Weights) -> tuple[list[PatientScore], dict[tuple[Sequence, str], np.ndarray]]:
-        tested = [(s, p, scan) for s in self.scans for p, scan in self.scans[s].test.items()]
+    def _measure_validation(self) -> list[tuple[dict[str, Counts], float]]:
+        """Counts and loss of each validation patient."""
         team = self.compute.team
-        scores, predictions = [], {}
-        parts: list[tuple[Split, list[Scored], Predictor]] = [
-            ("validation", self.validated, self._validator),
-            ("test", tested, self._predictor(tested)),
-        ]
-        for split, whose, predictor in parts:
-            probabilities = predictor.probabilities()
-            mine = [
-                self._score_one(weights, split, scored, p)
-                for scored, p in zip(team.share(whose), probabilities, strict=True)
+        return team.gather(
+            [
+                (_count(p, scan), cross_entropy(p, torch.from_numpy(scan.labels)))
+                for p, (_, _, scan) in zip(
+                    self._validator.probabilities(), team.share(self.validated), strict=True
+                )
             ]
-            for score, labels in team.gather(mine):
-                scores.append(score)
-                if labels is not None:
-                    predictions[score.sequence, score.patient] = labels
+        )
+
+    def _score(self, weights: Weights) -> tuple[list[PatientScore], dict[tuple[Sequence, str], np.ndarray]]:
+        """Scores the network, which has these weights; gives the labels of the test scans with the best."""
+        counts = self._counts.get(weights) or [one for one, _ in self._measure_validation()]
+        scores = [
+            PatientScore(weights, "validation", sequence, patient, one)
+            for (sequence, patient, _), one in zip(self.validated, counts, strict=True)
+        ]
+        predictions = {}
+        tested = [(s, p, scan) for s in self.scans for p, scan in self.scans[s].test.items()]
+        probabilities = self._predictor(tested).probabilities()
+        team = self.compute.team
+        mine = [
+            self._score_test(weights, scored, p)
+            for scored, p in zip(team.share(tested), probabilities, strict=True)
+        ]
+        for score, labels in team.gather(mine):
+            scores.append(score)
+            if weights == "best":
+                predictions[score.sequence, score.patient] = labels
         return scores, predictions
 
-    def _score_one(
-        self, weights: Weights, split: Split, scored: Scored, probabilities: Tensor
-    ) -> tuple[PatientScore, np.ndarray | None]:
-        """The score of a scan and, if it is the one to be kept, its labels."""
+    def _score_test(
+        self, weights: Weights, scored: Scored, probabilities: Tensor
+    ) -> tuple[PatientScore, np.ndarray]:
+        """The score of a test scan, and its labels."""
         sequence, patient, scan = scored
-        labels = surface = None
-        if split == "test" and weights == "best":
-            labels = _labels(probabilities)
-            if self.evaluation.surface_distances:
-                surface = surface_distances(labels, scan.labels, scan.voxel_mm)
-        counts = _count(probabilities, scan)
-        return PatientScore(weights, split, sequence, patient, counts, surface), labels
+        labels = _labels(probabilities)
+        counts = count_classes(labels, scan.labels, scan.hull)
+        surface = None
+        if weights == "best" and self.evaluation.surface_distances:
+            surface = surface_distances(labels, scan.labels, scan.voxel_mm)
+        return PatientScore(weights, "test", sequence, patient, counts, surface), labels
 
 
 def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:

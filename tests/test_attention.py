@@ -6,11 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from t1t2core.network.attention import Attention, ChannelExcitation, SpatialExcitation
+from t1t2core.network.attention import Attention, ChannelExcitation
 from t1t2core.settings import NetworkSettings
 
 FEATURES = torch.tensor([[0.0, 4.0], [2.0, -2.0]]).reshape(1, 2, 2, 1, 1)
 """Two channels (rows) at two voxels (columns); the channels' means are 2 and 0."""
+VOXELS = FEATURES.reshape(1, 2, 2).mT
+"""The same as the parts of attention see them."""
+MEANS = VOXELS.mean(1, keepdim=True)
 LN3 = math.log(3)
 """sigmoid(k ln 3) = 3^k / (1 + 3^k): 1/10, 1/4, 1/2, 3/4, 9/10 for k = -2 ... 2."""
 
@@ -36,16 +39,18 @@ def rows(features: Tensor) -> list[list[float]]:
     return features.detach().reshape(2, 2).tolist()
 
 
-def test_channel_excitation_weighs_whole_channels():
-    # The means sum to 2: gates 9/10 and 1/2.
-    weighed = rows(by_hand("channel_spatial").channel(FEATURES))
-    assert weighed == [pytest.approx([0.0, 3.6]), pytest.approx([1.0, -1.0])]
+def test_channel_excitation_weighs_channels():
+    # The means sum to 2.
+    gates = by_hand("channel_spatial").channel(MEANS)
+    assert gates.flatten().tolist() == pytest.approx([9 / 10, 1 / 2])
 
 
-def test_spatial_excitation_weighs_whole_voxels():
-    # The second channel is 2 and -2: gates 9/10 and 1/10.
-    weighed = rows(by_hand("channel_spatial").spatial(FEATURES))
-    assert weighed == [pytest.approx([0.0, 0.4]), pytest.approx([1.8, -0.2])]
+def test_spatial_excitation_weighs_voxels():
+    # The second channel is 2 and -2.
+    spatial = by_hand("channel_spatial").spatial
+    assert spatial(VOXELS).flatten().tolist() == pytest.approx([9 / 10, 1 / 10])
+    halves = torch.full((1, 1, 2), 0.5)
+    assert spatial(VOXELS, halves).flatten().tolist() == pytest.approx([3 / 4, 1 / 4])
 
 
 @pytest.mark.parametrize(
@@ -64,9 +69,9 @@ def test_the_order_decides_how_they_are_combined(order: str, expected: list[list
 
 
 def test_a_hidden_unit_below_0_is_off():
-    # The means sum to -2, which ReLU makes 0: both gates are 1/2.
-    halved = rows(by_hand("channel_spatial").channel(-FEATURES))
-    assert halved == [pytest.approx([0.0, -2.0]), pytest.approx([-1.0, 1.0])]
+    # The means sum to -2, which ReLU makes 0.
+    gates = by_hand("channel_spatial").channel(-MEANS)
+    assert gates.flatten().tolist() == pytest.approx([1 / 2, 1 / 2])
 
 
 @pytest.mark.parametrize(("channels", "reduction", "hidden"), [(8, 2, 4), (8, 8, 1), (2, 16, 1)])
@@ -76,8 +81,12 @@ def test_the_reduction_sets_the_hidden_units_and_leaves_one(channels: int, reduc
     assert excitation.excite.weight.shape == (channels, hidden)
 
 
-def test_patches_of_a_batch_do_not_mix():
-    noise = torch.randn((3, 4, 2, 2, 2), generator=torch.Generator().manual_seed(0))
-    for excitation in (ChannelExcitation(4, 2), SpatialExcitation(4)):
-        alone = torch.cat([excitation(patch[None]) for patch in noise])
-        torch.testing.assert_close(excitation(noise), alone)
+@pytest.mark.parametrize("order", ["channel_spatial", "spatial_channel", "concurrent_max", "concurrent_add"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_patches_of_a_batch_do_not_mix_and_keep_their_layout(order: str, layout: torch.memory_format):
+    torch.manual_seed(0)
+    attention = Attention(4, NetworkSettings(attention_order=order))  # type: ignore[arg-type]
+    noise = torch.randn((3, 4, 2, 2, 2)).to(memory_format=layout)
+    alone = torch.cat([attention(patch[None]) for patch in noise])
+    torch.testing.assert_close(attention(noise), alone)
+    assert attention(noise).is_contiguous(memory_format=layout) or layout == torch.contiguous_format

@@ -1,5 +1,10 @@
-"""Squeeze-and-excitation attention after every three convolutions (Sec. 3.3; Roy et al., MICCAI 2018)."""
+"""Squeeze-and-excitation attention after every three convolutions (Sec. 3.3; Roy et al., MICCAI 2018).
 
+Voxels are the rows of a matrix here, channels its columns: with few channels and the channels last in
+memory, products of matrices take a third of the time that the same products take by broadcasting.
+"""
+
+import torch
 from torch import Tensor, nn
 
 from t1t2core.settings import NetworkSettings
@@ -8,7 +13,7 @@ from t1t2core.settings import NetworkSettings
 class ChannelExcitation(nn.Module):
     """cSE: squeeze over space, excite the channels.
 
-    Weighs channel k of (B, C, X, Y, Z) by sigmoid(W2 relu(W1 mean_xyz))_k.
+    Weighs channel k by sigmoid(W2 relu(W1 mean_xyz))_k.
     """
 
     def __init__(self, channels: int, reduction: int) -> None:
@@ -17,29 +22,32 @@ class ChannelExcitation(nn.Module):
         self.squeeze = nn.Linear(channels, hidden)
         self.excite = nn.Linear(hidden, channels)
 
-    def weight(self, x: Tensor) -> Tensor:
-        """Weights of the channels, (B, C, 1, 1, 1)."""
-        gate = self.excite(self.squeeze(x.mean(dim=(2, 3, 4))).relu()).sigmoid()
-        return gate[:, :, None, None, None]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, X, Y, Z) to the same shape."""
-        return x * self.weight(x)
+    def forward(self, means: Tensor) -> Tensor:
+        """Weights of the channels, (B, 1, C), from their means over space, (B, 1, C)."""
+        weights: Tensor = self.excite(self.squeeze(means).relu()).sigmoid()
+        return weights
 
 
 class SpatialExcitation(nn.Module):
     """sSE: squeeze over channels, excite the voxels.
 
-    Weighs voxel v of (B, C, X, Y, Z) by sigmoid(w . x_v + b).
+    Weighs voxel v by sigmoid(w . x_v + b).
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.squeeze = nn.Conv3d(channels, 1, kernel_size=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, X, Y, Z) to the same shape."""
-        return x * self.squeeze(x).sigmoid()
+    def forward(self, voxels: Tensor, channels: Tensor | None = None) -> Tensor:
+        """Weights of the voxels, (B, N, 1), from their values, (B, N, C).
+
+        Args:
+            channels: weights (B, 1, C) that the values are to be multiplied with first.
+        """
+        kernel = self.squeeze.weight.view(1, 1, -1)
+        kernel = kernel.expand(len(voxels), -1, -1) if channels is None else kernel * channels
+        assert self.squeeze.bias is not None
+        return (torch.bmm(voxels, kernel.mT) + self.squeeze.bias).sigmoid()
 
 
 class Attention(nn.Module):
@@ -57,12 +65,23 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, X, Y, Z) to the same shape."""
-        match self.order:
-            case "channel_spatial":
-                return self.spatial(self.channel(x))
-            case "spatial_channel":
-                return self.channel(self.spatial(x))
-            case "concurrent_max":
-                return self.channel(x).maximum(self.spatial(x))
-            case _:
-                return self.channel(x) + self.spatial(x)
+        voxels = x.movedim(1, -1).flatten(1, -2)
+        return self._weigh(voxels).unflatten(1, x.shape[2:]).movedim(-1, 1)
+
+    def _weigh(self, voxels: Tensor) -> Tensor:
+        """(B, N, C) to the same shape."""
+        if self.order == "spatial_channel":
+            rows = self.spatial(voxels)
+            return voxels * torch.bmm(rows, self.channel(_mean(voxels, rows)))
+        columns = self.channel(_mean(voxels, torch.ones_like(voxels[:, :, :1])))
+        if self.order == "channel_spatial":
+            return voxels * torch.bmm(self.spatial(voxels, columns), columns)
+        rows = self.spatial(voxels)
+        if self.order == "concurrent_max":
+            return (voxels * columns).maximum(voxels * rows)
+        return voxels * (columns + rows)
+
+
+def _mean(voxels: Tensor, weights: Tensor) -> Tensor:
+    """Mean over space, (B, 1, C), of values (B, N, C) that are multiplied with weights (B, N, 1)."""
+    return torch.bmm(weights.mT, voxels) / voxels.shape[1]

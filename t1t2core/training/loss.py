@@ -36,9 +36,12 @@ def segmentation_loss(
 def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, whole: Tensor) -> Tensor:
     """torch's mean over known voxels, weighted by class; 0 and not NaN where none is known."""
     total = functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED, reduction="sum")
-    known = whole[whole != IGNORED]
-    mass = known.numel() if weights is None else weights[known].sum()
-    return total / (mass if known.numel() else 1)
+    known = whole != IGNORED
+    # Sums of masks, since picking out the known voxels would make a GPU wait.
+    if weights is None:
+        return total / known.sum().clamp(min=1)
+    mass = (weights[whole.where(known, 0)] * known).sum()
+    return total / mass.where(mass > 0, 1)
 
 
 def soft_dice_loss(logits: Tensor, labels: Tensor, *, whole: int | None = None) -> Tensor:
