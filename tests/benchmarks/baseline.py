@@ -39,7 +39,7 @@ def patches_of(heads: list[dict[str, Any]], size: tuple[int, int, int]) -> list[
         {"image": image, "label": label}
         for head in heads
         for (image, _), (label, _) in zip(
-            iter_patch(head["image"], (1, *size)), iter_patch(head["label"], (1, *size)), strict=True
+            iter_patch(head["image"], (None, *size)), iter_patch(head["label"], (None, *size)), strict=True
         )
     ]
 
