@@ -30,6 +30,7 @@ from ablation.driver import DRIVER, beat, is_live, this_driver
 from ablation.run_table import read_runs
 from ablation.runs_view import experiment_tags
 from ablation.storage import first_line
+from ablation.trial_files import SCORES
 from t1t2core.errors import InputError
 
 PAGE = 1000
@@ -40,7 +41,6 @@ KIND = "kind"
 """Tag that tells trials from plans."""
 OPENED = "opened"
 """Tag of a plan: when a command last worked on it, seconds since 1970."""
-SCORES = "scores.json"
 READERS = 8
 """Requests at once where much is read: a server far away answers each after a while."""
 SHORT_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation.ledger import SCORES
 from ablation.pictures import SLICES, draw_confusion, draw_slices, pack_slices
 from ablation.plan import Trial
 from ablation.storage import Storage
+from ablation.trial_files import SCORES
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import Outcome, PatientScore, pool
 from t1t2core.network.weights import pack_weights

@@ -30,6 +30,7 @@ from t1t2core.network.segmenter import Segmenter
 from t1t2core.settings import NetworkSettings
 
 CLASSES = 3
+EXPERIMENT = "baseline"
 VARIED = ("frozen_stages", "t2_train_size", "learning_rate")
 
 
@@ -94,7 +95,7 @@ def train(config: dict[str, Any]) -> None:
         optimiser, config["learning_rate"], total_steps=config["epochs"] * config["steps_per_epoch"]
     )
     mlflow.set_tracking_uri(config["tracking_uri"])
-    mlflow.set_experiment("baseline")
+    mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run():
         mlflow.log_params({name: config[name] for name in VARIED})
         best, weights = -1.0, network.state_dict()
@@ -128,11 +129,13 @@ def train(config: dict[str, Any]) -> None:
 
 def main(config: Path) -> None:
     """All trials of a grid, as many at once as there are processors."""
+    given = json.loads(config.read_text(encoding="utf-8"))
+    mlflow.set_tracking_uri(given["tracking_uri"])
+    mlflow.set_experiment(EXPERIMENT)  # once, before the trials would each make it
     tuner = tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
         param_space={
-            name: tune.grid_search(value) if name in VARIED else value
-            for name, value in json.loads(config.read_text(encoding="utf-8")).items()
+            name: tune.grid_search(value) if name in VARIED else value for name, value in given.items()
         },
         run_config=tune.RunConfig(storage_path=str(config.parent / "ray"), name="baseline", verbose=1),
     )
