@@ -262,7 +262,6 @@ class Ledger:
         tags: Mapping[str, str],
         files: Path,
         *,
-        step: int,
         at: float,
         history: Sequence[Measured] = (),
     ) -> None:
@@ -272,7 +271,8 @@ class Ledger:
             history: values of epochs that are not logged yet.
         """
         self._files_of(run_id).log_artifacts(str(files))
-        self._send(run_id, [*history, Measured(metrics, step, at)], tags)
+        # Values without an epoch have step 0: MLflow draws them as bars, a run each, else as dots on a line.
+        self._send(run_id, [*history, Measured(metrics, 0, at)], tags)
         self.client.set_terminated(run_id, "FINISHED")
         self._files.pop(run_id, None)
 

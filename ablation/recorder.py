@@ -264,7 +264,6 @@ class Recorder:
                 summary["metrics"],
                 {"stop_reason": summary["stop_reason"]},
                 Path(folder),
-                step=summary["epochs"],
                 at=at,
                 history=self._new(key, summary["history"]),
             )

@@ -112,7 +112,7 @@ def record_trial(
         (Path(folder) / "scores.json").write_text(json.dumps(_scores(dice, sequences)))
         metrics = {f"time/{name}": 1.0 for name in ("epochs", "seconds_per_epoch", "total_seconds")}
         metrics |= {"time/standalone_seconds": 1.0}
-        ledger.finish_trial(run, metrics, {"stop_reason": "max_steps"}, Path(folder), step=1, at=0.0)
+        ledger.finish_trial(run, metrics, {"stop_reason": "max_steps"}, Path(folder), at=0.0)
     planned = (ledger.read_file(parent, PLAN_FILE) or b"trial_key,t2_train_size,fold,seed\n").decode()
     ledger.keep_files(parent, {PLAN_FILE: f"{planned}{key},8,{fold},0\n".encode()})
     ledger.close_plan(parent, "FINISHED", "")

@@ -34,7 +34,7 @@ def finish(ledger: Ledger, run_id: str, folder: Path, **metrics: float) -> None:
     files = folder / f"files of {run_id}"
     files.mkdir()
     (files / "scores.json").write_text(json.dumps(SCORES))
-    ledger.finish_trial(run_id, metrics, {"stop_reason": "max_steps"}, files, step=8, at=NOON)
+    ledger.finish_trial(run_id, metrics, {"stop_reason": "max_steps"}, files, at=NOON)
 
 
 def move(ledger: Ledger, run_id: str, driver: str, heartbeat: float) -> None:
@@ -173,7 +173,7 @@ def test_a_long_history_comes_with_the_end(ledger: Ledger, tmp_path: Path) -> No
     history = [Measured(dict.fromkeys(names, float(epoch)), epoch, NOON + epoch) for epoch in range(1, 301)]
     files = tmp_path / "files"
     files.mkdir()
-    ledger.finish_trial(run_id, {"e": 0.5}, {}, files, step=300, at=NOON + 301, history=history)
+    ledger.finish_trial(run_id, {"e": 0.5}, {}, files, at=NOON + 301, history=history)
     for name in names:
         steps = [metric.step for metric in ledger.client.get_metric_history(run_id, name)]
         assert sorted(steps) == list(range(1, 301))
