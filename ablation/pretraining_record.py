@@ -74,10 +74,8 @@ class PretrainingRecord:
             return False
         run_id = self._open[recipe.digest]
         self._log(run_id, recipe, journal)
-        epochs = len(journal.history)
-        self._ledger.log(
-            run_id, journal.metrics, epochs, journal.history[-1]["at"] if epochs else time.time()
-        )
+        at = journal.history[-1]["at"] if journal.history else time.time()
+        self._ledger.log(run_id, journal.metrics, 0, at)
         tags = {"encoder_digest": encoder, "encoder": address, "stop_reason": journal.stop_reason}
         tags["workers"] = str(journal.workers)
         self._ledger.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
