@@ -13,7 +13,8 @@ from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.ledger import Ledger, record_address
 from ablation.plan import Study
-from ablation.space import Point, Recovery, Resources, Search, Space, expand, read_space
+from ablation.search_settings import Budget, Search
+from ablation.space import Point, Recovery, Resources, Space, expand, read_space
 from ablation.storage import Storage
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
@@ -34,6 +35,7 @@ NO_SPACE = Space(
     resources=Resources(),
     recovery=Recovery(),
     search=Search(),
+    budget=Budget(),
     source=Path(),
 )
 """Where a command needs none."""

@@ -275,7 +275,7 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
         ("arms: [{strategy: open, training: {}}]", ["arms[0].training: unknown key"]),
         (
             OPEN + "resources: {cpu: 1}",
-            ["resources.cpu: unknown key; allowed: cpus, gpus; did you mean cpus?"],
+            ["resources.cpu: unknown key; allowed: cpus, gpus, price_per_hour; did you mean cpus?"],
         ),
         (OPEN + "search: {methods: grid}", ["search.methods: unknown key", "did you mean method?"]),
         # Names
