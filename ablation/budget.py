@@ -1,10 +1,15 @@
 """What a sweep may spend, and what it has spent."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from mlflow.entities import Run
+
+from ablation.ledger import GPUS, Ledger
 from ablation.search_settings import Budget
+from ablation.space import Space
+from t1t2core.errors import InputError
 
 HOUR, MINUTE = 3600.0, 60.0
 
@@ -70,3 +75,30 @@ class Spending:
         if limit.minutes is not None:
             parts.append(f"{(self.clock() - self._started) / MINUTE:.1f} of {limit.minutes:g} minutes")
         return ", ".join(parts)
+
+
+def spending_of(space: Space, ledger: Ledger, parent: str, recorded: Mapping[str, Run]) -> Spending:
+    """The budget of a plan, less what earlier commands spent on it.
+
+    Args:
+        recorded: finished trials, of any plan.
+    """
+    limit = space.budget.model_copy(update={"trials": space.search.trials or space.budget.trials})
+    mine = [run for run in recorded.values() if run.data.tags.get("mlflow.parentRunId") == parent]
+    if limit.trials is not None or limit.gpu_hours is not None:
+        mine += ledger.pruned_under(parent)
+    seconds = (r.data.metrics.get("time/total_seconds", 0.0) * float(r.data.tags.get(GPUS, 0)) for r in mine)
+    return Spending(limit, trials=len(mine), gpu_seconds=sum(seconds))
+
+
+def check_budget(budget: Budget, request: Mapping[str, float]) -> None:
+    """GPU-hours cannot be counted where trials use no GPU.
+
+    Raises:
+        InputError: says so.
+    """
+    if budget.gpu_hours is not None and not request["gpu"]:
+        raise InputError(
+            "budget.gpu_hours: trials use no GPU here; give a budget of minutes or trials, or `resources: "
+            "{gpus: 1}` where there is one"
+        )

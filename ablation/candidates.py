@@ -196,7 +196,7 @@ def _size(values: Any) -> float:
 
 
 def _listed(values: Any) -> Sequence[Any]:
-    return range(values.low, values.high + 1) if isinstance(values, Range) else values
+    return range(int(values.low), int(values.high) + 1) if isinstance(values, Range) else values
 
 
 def _arm_distribution(arms: Sequence[Arm]) -> BaseDistribution:

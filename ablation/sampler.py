@@ -16,6 +16,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from ablation.candidates import Candidate, CandidateSpace
@@ -68,7 +69,8 @@ class Sampler:
         return drawn if untried is None else self._nearest(drawn, untried)
 
     def _draw(self, known: Sequence[Known], seed: int) -> Candidate:
-        directions = ["maximize" if goes_up(one) else "minimize" for one in self._search.objective]
+        ways = (StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE)
+        directions = [ways[goes_up(one)] for one in self._search.objective]
         study = optuna.create_study(directions=directions, sampler=self._optuna(seed))
         for one in known:
             if one.failed:

@@ -51,7 +51,11 @@ class Tried:
 
     def of_folds(self, folds: Sequence[int]) -> list[TrialResult]:
         """The results of these folds."""
-        return [self.results[key] for t in self.trials if t.point.fold in folds and (key := _key(t)) in self.results]
+        return [
+            self.results[key]
+            for t in self.trials
+            if t.point.fold in folds and (key := _key(t)) in self.results
+        ]
 
     def means(self, objectives: Sequence[str]) -> tuple[float, ...]:
         """Over folds and seeds, of what is finished."""
@@ -60,6 +64,15 @@ class Tried:
 
 class Journal(Protocol):
     """Where a search keeps what it must know when it is given again."""
+
+    def candidates(self) -> Mapping[int, Candidate]:
+        """All that were announced, by number."""
+
+    def given_up(self) -> Mapping[int, GivenUp]:
+        """Those of them that got no further."""
+
+    def introduce(self, tried: Tried) -> None:
+        """A candidate's trials may be run from now on."""
 
     def announce(self, tried: Tried) -> None:
         """A candidate was sampled; none of its trials has been started."""
@@ -71,12 +84,16 @@ class Journal(Protocol):
 class OptunaSearch:
     """Hands out the trials of candidates, those of one that is begun first.
 
+    Several drivers may work on one search: each takes over what the others have sampled.
+
     Args:
         plan: makes the trials of points.
         recall: what a trial of this key scored, if it is recorded anywhere.
         starts: candidates that come first.
-        remembered: candidates of an earlier command, by number, and those of them that were given up.
+        journal: has what an earlier command sampled.
     """
+
+    learns = True
 
     def __init__(
         self,
@@ -88,8 +105,6 @@ class OptunaSearch:
         spending: Spending,
         journal: Journal,
         starts: Sequence[Candidate] = (),
-        remembered: Mapping[int, Candidate] | None = None,
-        given_up: Mapping[int, GivenUp] | None = None,
     ) -> None:
         self._space, self._search = space, search
         self._plan, self._recall = plan, recall
@@ -98,9 +113,7 @@ class OptunaSearch:
         self._sampler = Sampler(space, search)
         self._exhausted = False
         self.tried: list[Tried] = []
-        for number, candidate in sorted((remembered or {}).items()):
-            tried = self._take(number, candidate)
-            tried.given_up = (given_up or {}).get(number)
+        self._take_over()
 
     def next(self) -> Trial | None:
         """A trial to run now, or None while there is none."""
@@ -137,6 +150,11 @@ class OptunaSearch:
         return list({_key(trial): trial for one in self.tried for trial in one.trials}.values())
 
     @property
+    def finished(self) -> set[str]:
+        """Keys of trials that are finished."""
+        return {key for one in self.tried for key in one.results}
+
+    @property
     def pruned_trials(self) -> list[Trial]:
         """Trials that never ran to an end because their candidate was given up."""
         return [t for one in self.tried if one.given_up for t in one.trials if _key(t) not in one.results]
@@ -151,29 +169,60 @@ class OptunaSearch:
         return sum(self._space.points(candidate) not in tried for candidate in everything)
 
     @property
+    def trials_left(self) -> int | None:
+        """That would be run with no limit, at most; None where there is no end."""
+        untried = self.untried
+        if untried is None:
+            return None
+        return len(self.left()) + untried * self._space.most_trials
+
+    def with_more(self) -> str:
+        """What a larger budget would be spent on."""
+        open_ones = sum(one.is_open for one in self.tried)
+        unfinished = f"{open_ones} candidates would be finished and " if open_ones else ""
+        untried = self.untried
+        if untried is None:
+            return f"{unfinished}others sampled: the space has ranges, and so no end"
+        return f"{unfinished}up to {untried} of its candidates tried that were not"
+
+    @property
     def _objective(self) -> str:
         return self._search.objective[0]
 
     def _having(self, trial: Trial) -> list[Tried]:
         return [one for one in self.tried if trial.key in {t.key for t in one.trials}]
 
-    def _take(self, number: int, candidate: Candidate) -> Tried:
+    def _take(self, number: int, candidate: Candidate, given_up: GivenUp | None = None) -> Tried:
         """Adds a candidate, with what is recorded of it."""
-        tried = Tried(number, candidate, tuple(self._plan(self._space.points(candidate))))
+        trials = tuple(self._plan(self._space.points(candidate)))
+        tried = Tried(number, candidate, trials, given_up=given_up)
         found = {_key(trial): self._recall(_key(trial)) for trial in tried.trials}
         tried.results = {key: result for key, result in found.items() if result is not None}
         self.tried.append(tried)
+        if tried.is_open:
+            self._journal.introduce(tried)
         return tried
 
     def _begin(self) -> bool:
         """Samples a candidate; False when all have been tried."""
-        number = len(self.tried) + 1
+        if self._take_over():
+            return True
+        number = max((one.number for one in self.tried), default=0) + 1
         candidate = self._starting() or self._sampler.sample([self._known(one) for one in self.tried], number)
         if candidate is None:
             self._exhausted = True
             return False
         self._journal.announce(self._take(number, candidate))
         return True
+
+    def _take_over(self) -> bool:
+        """Adds candidates that were announced by others; whether there were any."""
+        there = {one.number for one in self.tried}
+        new = {n: one for n, one in sorted(self._journal.candidates().items()) if n not in there}
+        given_up = self._journal.given_up() if new else {}
+        for number, candidate in new.items():
+            self._take(number, candidate, given_up.get(number))
+        return bool(new)
 
     def _starting(self) -> Candidate | None:
         tried = {self._space.points(one.candidate) for one in self.tried}
@@ -225,8 +274,8 @@ class OptunaSearch:
         if own >= best_own - margin:
             return ""
         return (
-            f"mean over the patients of folds {', '.join(map(str, folds))}: {own:.3f}, against {best_own:.3f} "
-            f"of candidate {best.number}, margin {margin:g}"
+            f"mean over the patients of folds {', '.join(map(str, folds))}: {own:.3f}, against "
+            f"{best_own:.3f} of candidate {best.number}, margin {margin:g}"
         )
 
     def _best_whole(self) -> Tried | None:

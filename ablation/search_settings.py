@@ -100,7 +100,7 @@ def goes_up(objective: str) -> bool:
 
 
 def metric_of(objective: str) -> str:
-    """What the record calls an objective of a finished trial: validation scores are those of its best weights."""
+    """What the record calls an objective of a finished trial: scores are those of its best weights."""
     return f"best_{objective}" if goes_up(objective) else objective
 
 
@@ -136,8 +136,8 @@ def epoch_findings(search: Search, settings: Settings, strategies: list[Strategy
         if (every := training_of(strategy, None, settings).validate_every) != 1
     }
     return [
-        f"search.pruning.epochs: {strategy} is validated every {every} epochs, and pruning needs a score after "
-        f"each; set {'pretraining' if strategy in FROM_SCRATCH else 'training'}.validate_every: 1"
+        f"search.pruning.epochs: {strategy} is validated every {every} epochs, and pruning needs a "
+        f"score after each; set {'pretraining' if strategy in FROM_SCRATCH else 'training'}.validate_every: 1"
         for strategy, every in rare.items()
     ]
 

@@ -332,8 +332,8 @@ def _unsampled(file: _File, arms: Iterable[Arm]) -> list[str]:
     if file.search.samples:
         return []
     return [
-        f"{key if getattr(file, key) and not getattr(own, key) else f'arms[{index}].{key}'}: a range, of which "
-        "grid cannot try every value; allowed: a list, or `search: {method: optuna, trials: 21}`"
+        f"{f'arms[{index}].{key}' if getattr(own, key) else key}: a range, of which grid "
+        "cannot try every value; allowed: a list, or `search: {method: optuna, trials: 21}`"
         for index, (own, arm) in enumerate(zip(file.arms, arms, strict=True))
         for key in _FACTOR_KEYS
         if isinstance(getattr(arm, key), Range)
