@@ -31,7 +31,7 @@ from ablation.search_run import candidates_of, open_search, search_key
 from ablation.source import Listed, Source
 from ablation.storage import first_line, public
 from ablation.sweep import SweepResult, run_sweep
-from ablation.tables import plan_frame, write_table
+from ablation.tables import PRUNED_STATUS, plan_frame, write_table
 from ablation.terminal import say
 from ablation.trial import Shared
 from ablation.workspace import Workspace, git_commit
@@ -130,7 +130,7 @@ class PlanRun:
         trials = self._search.trials
         frame = plan_frame(trials, self._search.finished, self._estimator.all_seconds(trials))
         pruned = [str(trial.key) for trial in self._search.pruned_trials]
-        frame.loc[frame["trial_key"].isin(pruned), "status"] = "pruned"
+        frame.loc[frame["trial_key"].isin(pruned), "status"] = PRUNED_STATUS
         write_table(frame, self._workspace.folder / PLAN_FILE)
         recorder.keep(PLAN_FILE, (self._workspace.folder / PLAN_FILE).read_bytes())
 

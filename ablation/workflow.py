@@ -15,6 +15,7 @@ from ablation.plan import Trial, make_plan, recipes_of
 from ablation.plan_run import PlanRun, estimator_of, given_command, trial_tags, write_plan
 from ablation.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from ablation.pretraining_record import PretrainingRecord
+from ablation.report.choice import choice_sentences
 from ablation.report.figures.registration import registration_png
 from ablation.report.plan_record import (
     read_plan_run,
@@ -189,8 +190,10 @@ def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
         show(render(summarise(results), f"{workspace.space.name}: mean test DSC"))
         for sentence in never_predicted(results):
             say(f"warning: {sentence}")
+        for sentence in choice_sentences(record):
+            print(sentence)
         say(f"report: {workspace.folder / 'report' / PAGE}")
-    return len(record.records)
+    return record.finished
 
 
 def _recorded(workspace: Workspace) -> dict[str, Run]:
