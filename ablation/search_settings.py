@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else (value,)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _listed(value: Any) -> Any:

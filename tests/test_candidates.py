@@ -134,5 +134,5 @@ def test_a_budget_too_small_for_one_candidate_and_pruning_without_a_third_fold_a
     with pytest.raises(InputError, match="trials: found 2; a candidate takes up to 3"):
         check_candidates(LISTS, Search(method="optuna"), 2)
     two = space(arm("open", folds=(1, 2)))
-    with pytest.raises(InputError, match="search.pruning.margin: gives arms up after 2 folds"):
+    with pytest.raises(InputError, match=r"search\.pruning\.margin: gives arms up after 2 folds"):
         check_candidates(two, Search(method="optuna", pruning=Pruning(margin=0.02)), None)

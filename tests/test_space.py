@@ -420,8 +420,8 @@ training: 3
 def test_a_search_method_that_does_not_exist_is_one_finding(tmp_path: Path) -> None:
     message = refusal(tmp_path, OPEN + "search: {method: hyperband, steps: 50}")
     assert message.splitlines()[1:] == [
-        "  - search.method: found 'hyperband'; allowed: grid, which tries every point, or optuna, which samples "
-        "arms"
+        "  - search.method: found 'hyperband'; allowed: grid, which tries every point, or optuna, which "
+        "samples arms"
     ]
 
 

@@ -27,7 +27,7 @@ class Scored:
     Args:
         state: `WHOLE`, `PRUNED` or `UNFINISHED`.
         why: it was given up; '' if it was not.
-        means, spreads: of each objective over folds and seeds; the spread is a standard deviation, NaN of one.
+        means, spreads: of each objective over folds and seeds; a spread is a standard deviation.
     """
 
     number: int
@@ -71,7 +71,7 @@ def scored_candidates(record: PlanRecord) -> list[Scored]:
 
 
 def choose(scored: Sequence[Scored], objectives: Sequence[str]) -> list[Scored]:
-    """The whole candidates that no other whole one beats: the best, or the Pareto front of several objectives.
+    """The whole candidates that no other whole one beats: the best, or for several objectives the front.
 
     Of equals the one that was sampled first.
     """

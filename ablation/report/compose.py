@@ -56,8 +56,8 @@ def _search(record: PlanRecord) -> list[Sheet]:
             name="search",
             title="The candidates of the search",
             frame=search_table(record),
-            note="Means over folds and seeds on validation, spread: their standard deviation. A candidate that "
-            "was pruned lacks folds, so it stands in no other table, and its mean is that of the folds it had.",
+            note="Means over folds and seeds on validation, spread: their standard deviation. A candidate "
+            "that was pruned lacks folds: it stands in no other table, its mean is that of the folds it had.",
         )
     ]
 
