@@ -84,11 +84,16 @@ def forecast_search(
     candidates: CandidateSpace,
     spending: Spending,
     estimator: Estimator,
+    *,
+    slots: int,
+    gpus: float,
 ) -> Forecast:
     """Of a search: the mean of its space stands for the candidates that are not sampled yet.
 
     Args:
         sampled: trials of its candidates so far.
+        slots: trials at once.
+        gpus: share of a GPU that a trial takes.
         corners: trials at the ends of its ranges and all values of its lists.
     """
     done = sum(trial.key in recorded for trial in sampled)
@@ -98,8 +103,8 @@ def forecast_search(
     if candidates.everything is not None:
         limits.append(len(candidates.everything) * candidates.most_trials - done)
     if spending.limit.gpu_hours is not None:
-        limits.append(ceil(spending.limit.gpu_hours * HOUR / mean))
+        limits.append(ceil(spending.limit.gpu_hours * HOUR / (mean * (gpus or 1))))
     if spending.limit.minutes is not None:
-        limits.append(ceil(spending.limit.minutes * MINUTE / mean) * 64)
+        limits.append(ceil(spending.limit.minutes * MINUTE * slots / mean))
     to_run = max(0, min(limit for limit in limits if limit is not None))
     return Forecast(done + to_run, done, [mean] * to_run)

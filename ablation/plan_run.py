@@ -85,8 +85,9 @@ class PlanRun:
         spending = spending_of(workspace.space, workspace.ledger, recorder.parent, self._recorded)
         source = self._source(recorder, spending, to_run)
         result = SweepResult(interrupted=True)
-        forecast = self._forecast(spending, to_run)
-        slots = min(workspace.request.max_concurrent or slots_of(resources), forecast.to_run or 1)
+        slots = workspace.request.max_concurrent or slots_of(resources)
+        forecast = self._forecast(spending, to_run, slots, resources["gpu"])
+        slots = min(slots, forecast.to_run or 1)
         expected = forecast.seconds(workspace.space, slots)
         with LiveLine(forecast.to_run, expected) as line:
             try:
@@ -134,14 +135,19 @@ class PlanRun:
         write_table(frame, self._workspace.folder / PLAN_FILE)
         recorder.keep(PLAN_FILE, (self._workspace.folder / PLAN_FILE).read_bytes())
 
-    def _forecast(self, spending: Spending, to_run: list[Trial]) -> Forecast:
-        if self._search:
-            candidates = candidates_of(self._workspace)
-            sampled = self._search.trials
-            return forecast_search(
-                sampled, self._recorded, self._listed, candidates, spending, self._estimator
-            )
-        return forecast_grid(self._listed, to_run, spending, self._estimator)
+    def _forecast(self, spending: Spending, to_run: list[Trial], slots: int, gpus: float) -> Forecast:
+        if self._search is None:
+            return forecast_grid(self._listed, to_run, spending, self._estimator)
+        return forecast_search(
+            self._search.trials,
+            self._recorded,
+            self._listed,
+            candidates_of(self._workspace),
+            spending,
+            self._estimator,
+            slots=slots,
+            gpus=gpus,
+        )
 
     def _open_record(self) -> Recorder:
         workspace = self._workspace

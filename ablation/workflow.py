@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 from ablation.budget import Spending
 from ablation.cluster import connect, request_of
 from ablation.encoder_store import EncoderRecipe
-from ablation.forecast import forecast_grid, forecast_search
+from ablation.forecast import forecast_grid, forecast_search, gpus_of
 from ablation.plan import Trial, make_plan, recipes_of
 from ablation.plan_run import PlanRun, estimator_of, given_command, trial_tags, write_plan
 from ablation.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
@@ -38,17 +38,26 @@ def show_plan(request: Request) -> int:
     known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
     recorded = _recorded(workspace)
     estimator = estimator_of(workspace, recorded)
+    slots = request.max_concurrent or max(1, int(_cores() // workspace.space.resources.cpus))
     if workspace.space.search.samples:
         plan, spending = search_so_far(workspace, known, recorded)
         corners = make_plan(workspace.points, workspace.study, known)
-        forecast = forecast_search(plan, recorded, corners, candidates_of(workspace), spending, estimator)
+        forecast = forecast_search(
+            plan,
+            recorded,
+            corners,
+            candidates_of(workspace),
+            spending,
+            estimator,
+            slots=slots,
+            gpus=gpus_of(workspace.space.resources),
+        )
     else:
         plan = make_plan(workspace.points, workspace.study, known)
         to_run = [trial for trial in plan if trial.key not in recorded]
         forecast = forecast_grid(plan, to_run, Spending(workspace.space.budget), estimator)
     frame = write_plan(workspace, plan, recorded, estimator)
     show(render_plan(frame, workspace.space.name))
-    slots = request.max_concurrent or int(_cores() // workspace.space.resources.cpus)
     for line in forecast.lines(workspace.space, max(1, min(slots, forecast.to_run))):
         print(line)
     return 0
