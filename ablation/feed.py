@@ -115,9 +115,11 @@ class Feed(Searcher):
         return {}
 
     def _next(self) -> Trial | None:
-        if self._waiting:
+        """Of a list, what is tried again comes last; a search waits for it, and would never end its own."""
+        if self._waiting and self.source.learns:
             return self._waiting.popleft()
-        return None if self.spending.is_spent else self.source.next()
+        trial = None if self.spending.is_spent else self.source.next()
+        return self._waiting.popleft() if trial is None and self._waiting else trial
 
     def _hand_out(self, trial: Trial) -> dict[str, Any]:
         """As a configuration, of texts and numbers only: Tune makes more of anything else."""

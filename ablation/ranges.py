@@ -1,5 +1,6 @@
 """Ranges of a factor: what a search samples from where a list would name each value."""
 
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -76,4 +77,8 @@ def _is_number(value: Any, scale: Scale) -> bool:
 
 def _misfit(found: Any, why: str, scales: Sequence[Scale]) -> PydanticCustomError:
     forms = " or ".join(f"{{{scale}: [LOW, HIGH]}}" for scale in scales)
-    return PydanticCustomError("range", "{why}; as a range it is {forms}", {"why": why, "forms": forms})
+    return PydanticCustomError(
+        "range",
+        "found {found}; {why}; allowed: a list of values, or {forms}",
+        {"found": reprlib.repr(found), "why": why, "forms": forms},
+    )

@@ -314,7 +314,7 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
         (OPEN + "learning_rate: [.inf]", ["learning_rate[0]: " + RATE.format("inf")]),
         (OPEN + "learning_rate: [true]", ["learning_rate[0]: " + RATE.format("True")]),
         (OPEN + "learning_rate: [small]", ["learning_rate[0]: " + RATE.format("'small'")]),
-        (OPEN + "learning_rate: {low: 1}", ["learning_rate: " + RATE.format("{'low': 1}")]),
+        (OPEN + "learning_rate: {low: 1}", ["learning_rate: found {'low': 1}; not a range of this factor"]),
         (OPEN + "t2_train_size: [2, 0]", ["t2_train_size[1]: " + SIZE.format("0")]),
         (OPEN + "t2_train_size: [2.5]", ["t2_train_size[0]: " + SIZE.format("2.5")]),
         (OPEN + "t2_train_size: true", ["t2_train_size: " + SIZE.format("True")]),
@@ -339,7 +339,10 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
         (OPEN + "training: {2: 3}", ["training.2: a key that is not text"]),
         (OPEN + "cohort: {run: !!binary aGk=}", ["cohort.run: found b'hi'; allowed: names with texts"]),
         (OPEN + "cohort: &a {run: *a}", ["line 2: a value that contains itself"]),
-        (OPEN + "resources: 2", ["resources: found 2; allowed: a mapping with the keys cpus and gpus"]),
+        (
+            OPEN + "resources: 2",
+            ["resources: found 2; allowed: a mapping with the keys cpus, gpus and price_per_hour"],
+        ),
         # Factors and strategies
         ("arms: [{folds: 1}]", ["arms[0].strategy: missing; allowed: one of no_fine_tuning, open"]),
         ("arms: [{strategy: conservative}]", ["arms[0].tuned_layers: missing, conservative needs it"]),
