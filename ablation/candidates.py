@@ -17,7 +17,7 @@ from optuna.distributions import (
 
 from ablation.ranges import Range
 from ablation.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
-from ablation.space import MOST_POINTS, Arm, Point
+from ablation.space import Arm, Point
 from t1t2core.errors import InputError
 from t1t2core.transfer import Strategy
 
@@ -25,6 +25,8 @@ SAMPLED = ("tuned_layers", "fusion", "t2_train_size", "learning_rate")
 """Factors of a candidate; the others, fold and seed, repeat it."""
 ARM = "arm"
 """Parameter that chooses the arm; those of an arm's factors begin with its number."""
+MOST_LISTED = 5000
+"""Candidates of a space that are listed; of more it counts as endless, and listing them would take long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ class CandidateSpace:
     def everything(self) -> tuple[Candidate, ...] | None:
         """Every candidate once, or None where there are endlessly many."""
         sizes = [math.prod(map(_size, values.values())) for values in self._values]
-        if sum(sizes) > MOST_POINTS:
+        if sum(sizes) > MOST_LISTED:
             return None
         found: dict[tuple[Point, ...], Candidate] = {}
         for candidate in self._all():

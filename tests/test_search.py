@@ -139,7 +139,7 @@ def test_what_is_recorded_is_answered_from_there_and_costs_nothing() -> None:
     recorded = {str(t.key): worth(t) for c in LISTS.everything or () for t in plan(LISTS.points(c))}
     missing = next(key for key in recorded if "scratch" not in key and "fold=2" in key)
     del recorded[missing]
-    spending = Spending(Budget(trials=3))
+    spending = Spending(Budget(trials=4))
     search = searching(recorded=recorded, spending=spending)
     assert list(run(search, spending)) == [missing]
     assert len(search.tried) == 7

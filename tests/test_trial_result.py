@@ -1,5 +1,7 @@
 """What a trial scored, pooled and a patient."""
 
+import pytest
+
 from ablation.trial_result import TrialResult, mean_over_patients
 
 DICE = "validation/bone/dsc"
@@ -31,5 +33,5 @@ def test_patients_are_those_of_validation_on_t2_and_an_undefined_score_counts_as
 
 def test_the_mean_is_over_patients_of_all_folds() -> None:
     first, second = TrialResult({}, [patient(5), patient(6)]), TrialResult({}, [patient(10)])
-    assert mean_over_patients([first, second], DICE) == 0.7
+    assert mean_over_patients([first, second], DICE) == pytest.approx(0.7)
     assert mean_over_patients([], DICE) == 0
