@@ -59,7 +59,8 @@ def _best(rows: pd.DataFrame, tissue: str, validation: float) -> str:
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
     return (
         f"{tissue.replace('_', ' ').capitalize()}: {rows['arm'].iloc[0]} is best on validation "
-        f"(DSC {validation:.3f}{_spread(rows, tissue)}); its test DSC is {shown} (pooled over patients, mean over folds and seeds). "
+        f"(DSC {validation:.3f}{_spread(rows, tissue)}); its test DSC is {shown} "
+        "(pooled over patients, mean over folds and seeds). "
         f"A trial of it takes {_duration(seconds)}, computed alone."
     )
 
