@@ -1,6 +1,7 @@
 """Optuna says which candidate comes next, from what is known of the others."""
 
 import hashlib
+import math
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,11 +22,14 @@ from optuna.trial import TrialState, create_trial
 
 from ablation.candidates import Candidate, CandidateSpace
 from ablation.search_settings import Search, goes_up
+from ablation.space import Point
 
 ATTEMPTS = 10
 """Times that Optuna is asked for a candidate that was not tried yet."""
 STARTUP = 5
-"""Candidates that are drawn at random before TPE draws conclusions."""
+"""Candidates that are spread over the space before TPE draws conclusions."""
+DRAWN = 20
+"""Candidates of which the one least like those tried is taken, while they are spread."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class Sampler:
             if not untried:
                 return None
         with _quiet():
+            if self._search.sampler == "tpe" and sum(one.values is not None for one in known) < STARTUP:
+                spread = self._far_from(tried, known, number)
+                if spread is not None:
+                    return spread
             for attempt in range(ATTEMPTS):
                 drawn = self._draw(known, _seed(self._search.seed, number, attempt))
                 if self._space.points(drawn) not in tried:
@@ -93,16 +101,27 @@ class Sampler:
             seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=STARTUP
         )
 
+    def _far_from(
+        self, tried: Collection[tuple[Point, ...]], known: Sequence[Known], number: int
+    ) -> Candidate | None:
+        """Of some that are drawn at random the one least like those tried: chance alone leaves gaps."""
+        study = optuna.create_study(sampler=RandomSampler(seed=_seed(self._search.seed, number)))
+        drawn = [self._space.suggest(partial(_ask, study.ask())) for _ in range(DRAWN)]
+        new = [one for one in drawn if self._space.points(one) not in tried]
+        return max(
+            new,
+            key=lambda one: min((self._distance(one, k.candidate) for k in known), default=0.0),
+            default=None,
+        )
+
     def _nearest(self, drawn: Candidate, untried: Collection[Candidate]) -> Candidate:
         """The candidate most like one that was tried already."""
-        wanted = self._space.params(drawn)
+        return min(untried, key=lambda other: self._distance(drawn, other))
 
-        def distance(other: Candidate) -> tuple[bool, float]:
-            params = self._space.params(other)
-            far = sum(_distance(wanted[name], params[name]) for name in wanted if name in params)
-            return other.arm != drawn.arm, far
-
-        return min(untried, key=distance)
+    def _distance(self, one: Candidate, other: Candidate) -> float:
+        """How unlike two candidates are: by their arms first, then by each factor's place in its range."""
+        a, b = self._space.params(one), self._space.params(other)
+        return len(a) * (one.arm != other.arm) + sum(_distance(a[name], b[name]) for name in a if name in b)
 
 
 def _ask(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
@@ -116,9 +135,11 @@ def _ask(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
 
 def _distance(one: tuple[Any, BaseDistribution], other: tuple[Any, BaseDistribution]) -> float:
     (a, distribution), (b, _) = one, other
-    if not isinstance(distribution, IntDistribution):
+    if isinstance(distribution, CategoricalDistribution):
         return float(a != b)
-    return float(abs(a - b)) / (distribution.high - distribution.low)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    scale = math.log if distribution.log else float
+    return abs(scale(a) - scale(b)) / (scale(distribution.high) - scale(distribution.low))
 
 
 def _seed(*numbers: int) -> int:

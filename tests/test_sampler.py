@@ -44,6 +44,12 @@ def test_it_goes_where_the_scores_are_better_than_chance_would() -> None:
     assert late_mean(TPE) > late_mean(RANDOM)
 
 
+def test_tpe_begins_spread_over_the_arms_and_their_factors() -> None:
+    for seed in range(10):
+        first = sampled(LISTS, TPE.model_copy(update={"seed": seed}), 5)
+        assert {candidate.strategy for candidate in first} == {"no_fine_tuning", "conservative", "hybrid"}
+
+
 def test_the_same_is_sampled_from_the_same_knowledge_whatever_was_sampled_before() -> None:
     whole = sampled(RANGES, TPE, 10)
     known = [Known(candidate, (score(candidate),)) for candidate in whole[:7]]
