@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic_core import PydanticCustomError
-
 Scale = Literal["log_uniform", "uniform", "int_uniform"]
 ENDS = 2
 DIGITS = 3
@@ -50,7 +48,7 @@ def read_range(found: Any, scales: Sequence[Scale], most: float | None) -> Any:
         most: its highest value that is allowed, if there is one.
 
     Raises:
-        PydanticCustomError: of kind `range`: says what is wrong with it.
+        ValueError: says what is wrong with it.
     """
     if isinstance(found, Range):
         return found
@@ -75,10 +73,6 @@ def _is_number(value: Any, scale: Scale) -> bool:
     return isinstance(value, kinds) and not isinstance(value, bool) and abs(value) < float("inf")
 
 
-def _misfit(found: Any, why: str, scales: Sequence[Scale]) -> PydanticCustomError:
+def _misfit(found: Any, why: str, scales: Sequence[Scale]) -> ValueError:
     forms = " or ".join(f"{{{scale}: [LOW, HIGH]}}" for scale in scales)
-    return PydanticCustomError(
-        "range",
-        "found {found}; {why}; allowed: a list of values, or {forms}",
-        {"found": reprlib.repr(found), "why": why, "forms": forms},
-    )
+    return ValueError(f"found {reprlib.repr(found)}; {why}; allowed: a list of values, or {forms}")

@@ -3,7 +3,7 @@
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
@@ -100,9 +100,10 @@ _RATE_SCALES: tuple[Scale, ...] = ("log_uniform", "uniform")
 _SIZE_SCALES: tuple[Scale, ...] = ("int_uniform",)
 _RateRange = Annotated[Range, BeforeValidator(lambda found: read_range(found, _RATE_SCALES, 1))]
 _SizeRange = Annotated[Range, BeforeValidator(lambda found: read_range(found, _SIZE_SCALES, None))]
-_KIND = Discriminator(lambda found: "range" if isinstance(found, dict | Range) else "values")
-_Rates = Annotated[Annotated[_Values[_Rate], Tag("values")] | Annotated[_RateRange, Tag("range")], _KIND]
-_Sizes = Annotated[Annotated[_Values[_Count], Tag("values")] | Annotated[_SizeRange, Tag("range")], _KIND]
+_RANGE = "range"
+_KIND = Discriminator(lambda found: _RANGE if isinstance(found, dict | Range) else "values")
+_Rates = Annotated[Annotated[_Values[_Rate], Tag("values")] | Annotated[_RateRange, Tag(_RANGE)], _KIND]
+_Sizes = Annotated[Annotated[_Values[_Count], Tag("values")] | Annotated[_SizeRange, Tag(_RANGE)], _KIND]
 _Processors = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Accelerators = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _FolderName = Annotated[
@@ -425,7 +426,7 @@ def _misfits(schema: TypeAdapter[Any], document: dict[str, Any]) -> list[str]:
         schema.validate_python(document)
     except ValidationError as error:
         found = [
-            (item["loc"], item["type"], item["msg"] if item["type"] == "range" else item["input"])
+            (item["loc"], item["type"], item["ctx"]["error"] if _is_range(item) else item["input"])
             for item in error.errors(include_url=False)
         ]
     else:
@@ -436,10 +437,15 @@ def _misfits(schema: TypeAdapter[Any], document: dict[str, Any]) -> list[str]:
     return [_describe(loc, kind, value, document) for loc, kind, value in found]
 
 
+def _is_range(error: Mapping[str, Any]) -> bool:
+    """Whether a finding is about a range, which tells itself what is wrong with it."""
+    return bool(error["type"] == "value_error" and error["loc"][-1] == _RANGE)
+
+
 def _describe(loc: tuple[int | str, ...], kind: str, value: Any, document: dict[str, Any]) -> str:
     if loc[-1] == "[key]":
         return f"{_place(loc[:-1], document)}: a key that is not text; allowed: text, in quotes if need be"
-    if kind == "range":
+    if kind == "value_error" and loc[-1] == _RANGE:
         return f"{_place(loc[:-1], document)}: {value}"
     place = _place(loc, document)
     if kind in ("extra_forbidden", "invalid_key"):
