@@ -41,6 +41,12 @@ KIND = "kind"
 """Tag that tells trials from plans."""
 OPENED = "opened"
 """Tag of a plan: when a command last worked on it, seconds since 1970."""
+GPUS = "gpus"
+"""Tag of a trial: the share of a GPU that it has."""
+HARDWARE = "hardware"
+"""Tag of a trial: the kind of machine that it ran on."""
+STOP_REASON, PRUNED = "stop_reason", "pruned"
+"""Tag of a trial, and its value where the trial was stopped early by rule."""
 READERS = 8
 """Requests at once where much is read: a server far away answers each after a while."""
 SHORT_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
@@ -303,6 +309,16 @@ class Ledger:
         self.client.log_text(run_id, traceback, ERROR_FILE)
         self.client.set_tag(run_id, "error", cause[:LONGEST_CAUSE])
         self.client.set_terminated(run_id, "FAILED")
+
+    def prune_trial(self, run_id: str, metrics: Mapping[str, float], *, step: int, at: float) -> None:
+        """Ends a run that was stopped early by rule: it never counts as finished."""
+        self._send(run_id, [Measured(metrics, step, at)], {STOP_REASON: PRUNED})
+        self.client.set_terminated(run_id, "KILLED")
+
+    def pruned_under(self, parent: str) -> list[Run]:
+        """The trials of a plan that were stopped early by rule."""
+        mine = f"tags.mlflow.parentRunId = '{parent}' and tags.{STOP_REASON} = '{PRUNED}'"
+        return list(self._trials(f"attributes.status = 'KILLED' and {mine}"))
 
     def stop_trials(self) -> None:
         """Ends this driver's runs that are still under way; they are replaced when it is asked again."""

@@ -14,12 +14,18 @@ def arm_name(strategy: str, tuned_layers: object, fusion: object) -> str:
 
 def trial_names(points: Sequence[Point]) -> list[str]:
     """A name for each point: its arm, and the other factors that have several values among them."""
-    varying = [name for name in LABELS if len({getattr(p, name) for p in points} - {None}) > 1]
-    return [_name(point, varying) for point in points]
+    several = varying(points)
+    return [trial_name(point, several) for point in points]
 
 
-def _name(point: Point, varying: list[str]) -> str:
-    factors = [(LABELS[name], getattr(point, name)) for name in varying]
+def varying(points: Sequence[Point]) -> list[str]:
+    """The factors beside the arm's that have several values among these points."""
+    return [name for name in LABELS if len({getattr(p, name) for p in points} - {None}) > 1]
+
+
+def trial_name(point: Point, shown_factors: Sequence[str]) -> str:
+    """Its arm, and these factors."""
+    factors = [(LABELS[name], getattr(point, name)) for name in shown_factors]
     shown = [f"{label}={_short(value)}" for label, value in factors if value is not None]
     return " ".join([arm_name(point.strategy, point.tuned_layers, point.fusion), *shown])
 

@@ -13,6 +13,7 @@ from ablation.pictures import SLICES, draw_confusion, draw_slices, pack_slices
 from ablation.plan import Trial
 from ablation.storage import Storage
 from ablation.trial_files import SCORES
+from ablation.trial_result import TrialResult
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import Outcome, PatientScore, pool
 from t1t2core.network.weights import pack_weights
@@ -67,6 +68,12 @@ def fetch_outcome(storage: Storage, key: str, folder: Path) -> dict[str, Any]:
     content = json.loads(summary.read_text(encoding="utf-8"))
     summary.unlink()
     return content
+
+
+def read_result(storage: Storage, key: str) -> TrialResult:
+    """What a finished trial scored, from the files that wait to be recorded."""
+    summary, scores = (json.loads(storage.read(f"{FOLDER}/{key}/{name}")) for name in (SUMMARY, SCORES))
+    return TrialResult(summary["metrics"], scores)
 
 
 def has_outcome(storage: Storage, key: str) -> bool:

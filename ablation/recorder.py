@@ -28,6 +28,7 @@ from ablation.plan import Trial
 from ablation.presence import Presence
 from ablation.storage import Storage, first_line
 from ablation.terminal import say
+from ablation.trial_result import TrialResult
 from t1t2core.settings import Settings
 
 BEATS_A_LEASE = 4
@@ -125,6 +126,38 @@ class Recorder:
     def fail(self, trial: Trial, cause: str, traceback: str) -> None:
         """Ends the trial's run as FAILED."""
         self._do(lambda: self._fail(trial, cause, traceback), _key(trial))
+
+    def prune(self, trial: Trial, history: list[dict[str, float]], score: float, seconds: float) -> None:
+        """Ends the run of a trial that was stopped early, with the score that it had."""
+        at = time.time()
+        self._do(lambda: self._prune(trial, history, score, seconds, at), _key(trial))
+
+    def add(self, names: Mapping[str, str]) -> None:
+        """Takes on further trials, with nothing left of them from a run that was broken off.
+
+        Args:
+            names: by key.
+        """
+        new = {key: name for key, name in names.items() if key not in self.names}
+        self.names |= new
+        self._do(lambda: self.ledger.clear_unfinished(new, self.lease_seconds))
+
+    def note(self, name: str, value: str) -> None:
+        """Writes a tag of the plan's parent run."""
+        self._do(lambda: self.ledger.client.set_tag(self.parent, name, value))
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Puts a file into the plan's parent run, over one of the same name."""
+        self._do(lambda: self.ledger.keep_files(self.parent, {name: content}))
+
+    def result_of(self, trial: Trial) -> TrialResult | None:
+        """What a trial scored by the record; None where that cannot be asked just now."""
+        try:
+            finished = [run for run in self.ledger.runs_of(_key(trial)) if run.info.status == "FINISHED"]
+            return next((TrialResult(r.metrics, r.scores) for r in self.ledger.records(finished)), None)
+        except (MlflowException, OSError) as error:
+            self._wait(error)
+            return None
 
     def tidy(self, recorded: Collection[str]) -> None:
         """Removes what is left in storage of recorded trials: a driver was killed before it could.
@@ -273,6 +306,19 @@ class Recorder:
         del self._open[key]
         self._clean(key)
         return None
+
+    def _prune(
+        self, trial: Trial, history: list[dict[str, float]], score: float, seconds: float, at: float
+    ) -> None:
+        key = _key(trial)
+        if key not in self._open:
+            self._open[key] = self._start(trial)
+        for values in self._new(key, history):
+            self.ledger.log(self._open[key], *values)
+        metrics = {"pruned/score": score, "time/total_seconds": seconds}
+        self.ledger.prune_trial(self._open[key], metrics, step=int(history[-1]["epoch"]), at=at)
+        del self._open[key]
+        self._clean(key)
 
     def _clean(self, key: str) -> None:
         remove_outcome(self.storage, key)

@@ -3,7 +3,7 @@
 import math
 import re
 import reprlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import product
@@ -13,15 +13,17 @@ from typing import Annotated, Any, Literal, TypeVar, cast, get_args
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
+    Discriminator,
     Field,
     JsonValue,
+    Tag,
     TypeAdapter,
     ValidationError,
 )
 
+from ablation.ranges import Range, Scale, read_range
+from ablation.search_settings import Budget, Pruning, Search, Start, Strict, search_findings
 from ablation.yaml_loader import PlainLoader
 from t1t2core.cohort.names import is_reserved
 from t1t2core.cohort.text import is_there, read_text
@@ -94,6 +96,14 @@ _Values = Annotated[tuple[Item, ...], BeforeValidator(_as_list), Field(min_lengt
 _Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
+_RATE_SCALES: tuple[Scale, ...] = ("log_uniform", "uniform")
+_SIZE_SCALES: tuple[Scale, ...] = ("int_uniform",)
+_RateRange = Annotated[Range, BeforeValidator(lambda found: read_range(found, _RATE_SCALES, 1))]
+_SizeRange = Annotated[Range, BeforeValidator(lambda found: read_range(found, _SIZE_SCALES, None))]
+_RANGE = "range"
+_KIND = Discriminator(lambda found: _RANGE if isinstance(found, dict | Range) else "values")
+_Rates = Annotated[Annotated[_Values[_Rate], Tag("values")] | Annotated[_RateRange, Tag(_RANGE)], _KIND]
+_Sizes = Annotated[Annotated[_Values[_Count], Tag("values")] | Annotated[_SizeRange, Tag(_RANGE)], _KIND]
 _Processors = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Accelerators = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _FolderName = Annotated[
@@ -101,23 +111,21 @@ _FolderName = Annotated[
 ]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class Resources(_Strict):
+class Resources(Strict):
     """What one trial may use: processor cores and GPUs.
 
     Args:
         gpus: a share of one is allowed. `auto`: none where there are none, else as little as the largest
             trial needs by its memory, so that as many as fit run side by side.
+        price_per_hour: of a GPU, or of the machine where trials use none; the plan tells what it comes to.
     """
 
     cpus: _Processors = 1
     gpus: Literal["auto"] | _Accelerators = "auto"
+    price_per_hour: _Accelerators | None = None
 
 
-class Recovery(_Strict):
+class Recovery(Strict):
     """What is done about losses: none of this changes a result.
 
     Args:
@@ -133,20 +141,14 @@ class Recovery(_Strict):
     lease_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
 
 
-class Search(_Strict):
-    """How points are chosen from the space: `grid` takes them all."""
-
-    method: Literal["grid"] = "grid"
-
-
-class _Factors(_Strict):
+class _Factors(Strict):
     """Factors as the file has them, in an arm or at the top; empty where not given."""
 
     strategy: Strategy | None = None
     tuned_layers: _Values[Literal[TunedLayers, 21]] = ()
     fusion: _Values[Fusion] = ()
-    t2_train_size: _Values[_Count] = ()
-    learning_rate: _Values[_Rate] = ()
+    t2_train_size: _Sizes = ()
+    learning_rate: _Rates = ()
     folds: _Values[_Count] = ()
     seeds: _Values[_Seed] = ()
 
@@ -159,6 +161,7 @@ class _File(_Factors):
     resources: Resources = Resources()
     recovery: Recovery = Recovery()
     search: Search = Search()
+    budget: Budget = Budget()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,8 +171,8 @@ class Arm:
     strategy: Strategy
     tuned_layers: tuple[Literal[TunedLayers, 21], ...] | None
     fusion: tuple[Fusion, ...] | None
-    t2_train_size: tuple[int, ...]
-    learning_rate: tuple[float, ...]
+    t2_train_size: tuple[int, ...] | Range
+    learning_rate: tuple[float, ...] | Range
     folds: tuple[int, ...]
     seeds: tuple[int, ...]
 
@@ -185,6 +188,7 @@ class Space:
         resources: of each trial.
         recovery: what is done about losses.
         search: how points are chosen.
+        budget: what may be spent.
         source: the file.
     """
 
@@ -194,6 +198,7 @@ class Space:
     resources: Resources
     recovery: Recovery
     search: Search
+    budget: Budget
     source: Path
 
 
@@ -251,6 +256,8 @@ class Point:
 def expand(space: Space, *, learning_rate: Callable[[Strategy], float]) -> tuple[Point, ...]:
     """Every canonical point of the space once, in the order of the arms and of their values.
 
+    Of a range its two ends.
+
     Args:
         learning_rate: that of a strategy's settings, for arms that name none.
     """
@@ -261,14 +268,19 @@ def _points(arm: Arm, learning_rate: Callable[[Strategy], float]) -> Iterator[Po
     values = {
         "tuned_layers": arm.tuned_layers or (None,),
         "fusion": arm.fusion or (None,),
-        "t2_train_size": arm.t2_train_size,
-        "learning_rate": arm.learning_rate or (learning_rate(arm.strategy),),
+        "t2_train_size": values_of(arm.t2_train_size),
+        "learning_rate": values_of(arm.learning_rate) or (learning_rate(arm.strategy),),
         "fold": arm.folds,
         "seed": arm.seeds,
     }
     for combination in product(*values.values()):
         factors: dict[str, Any] = dict(zip(values, combination, strict=True))
         yield Point.canonical(strategy=arm.strategy, **factors)
+
+
+def values_of(values: tuple[Any, ...] | Range) -> tuple[Any, ...]:
+    """The values of a list, the ends of a range."""
+    return values.ends if isinstance(values, Range) else values
 
 
 def read_space(path: Path) -> Space:
@@ -288,7 +300,10 @@ def read_space(path: Path) -> Space:
         raise _refusal(path, findings)
     file = _File.model_validate(rest)
     arms = tuple(_merge(file, arm) for arm in file.arms)
-    if (points := sum(map(_count, arms))) > MOST_POINTS:
+    findings = search_findings(file.search, file.budget, "budget" in file.model_fields_set)
+    if findings := findings + _unsampled(file, arms):
+        raise _refusal(path, findings)
+    if not file.search.samples and (points := sum(map(_count, arms))) > MOST_POINTS:
         raise _refusal(path, [f"arms: {points:,} combinations of factors; at most {MOST_POINTS:,}"])
     return Space(
         name=file.name,
@@ -297,6 +312,7 @@ def read_space(path: Path) -> Space:
         resources=file.resources,
         recovery=file.recovery,
         search=file.search,
+        budget=file.budget,
         source=path,
     )
 
@@ -309,7 +325,20 @@ def _refusal(path: Path, findings: list[str]) -> InputError:
 
 def _count(arm: Arm) -> int:
     """Combinations of an arm's values, those that compute the same counted each."""
-    return math.prod(max(1, len(getattr(arm, key) or ())) for key in _FACTOR_KEYS)
+    return math.prod(max(1, len(values_of(getattr(arm, key) or ()))) for key in _FACTOR_KEYS)
+
+
+def _unsampled(file: _File, arms: Iterable[Arm]) -> list[str]:
+    """A line for each range of a grid, which cannot take all of its values."""
+    if file.search.samples:
+        return []
+    return [
+        f"{f'arms[{index}].{key}' if getattr(own, key) else key}: a range, of which grid "
+        "cannot try every value; allowed: a list, or `search: {method: optuna, trials: 21}`"
+        for index, (own, arm) in enumerate(zip(file.arms, arms, strict=True))
+        for key in _FACTOR_KEYS
+        if isinstance(getattr(arm, key), Range)
+    ]
 
 
 def _merge(top: _Factors, arm: _Factors) -> Arm:
@@ -331,13 +360,16 @@ def _uses(strategy: str, key: str) -> bool:
 
 _ARM_KEYS = tuple(_Factors.model_fields)
 _FACTOR_KEYS = tuple(key for key in _ARM_KEYS if key != "strategy")
-_TOP_KEYS = ("name", "arms", *_ARM_KEYS, *_GROUPS, "resources", "recovery", "search")
+_TOP_KEYS = ("name", "arms", *_ARM_KEYS, *_GROUPS, "resources", "recovery", "search", "budget")
 _KEYS_IN: dict[str, tuple[str, ...]] = {
     "": _TOP_KEYS,
     "arms": _ARM_KEYS,
     "resources": tuple(Resources.model_fields),
     "recovery": tuple(Recovery.model_fields),
     "search": tuple(Search.model_fields),
+    "start": tuple(Start.model_fields),
+    "pruning": tuple(Pruning.model_fields),
+    "budget": tuple(Budget.model_fields),
 }
 
 _STRATEGIES, _FUSIONS = get_args(Strategy), get_args(Fusion)
@@ -345,7 +377,8 @@ _NAMES_FOR: dict[str, tuple[str, ...]] = {
     "strategy": _STRATEGIES,
     "fusion": _FUSIONS,
     "tuned_layers": ("fc",),
-    "method": ("grid",),
+    "method": ("grid", "optuna"),
+    "sampler": ("tpe", "random"),
     "gpus": ("auto",),
 }
 _ALLOWED = {
@@ -359,16 +392,28 @@ _ALLOWED = {
     "learning_rate": "one or more numbers above 0 and at most 1",
     "folds": "one or more whole numbers, from 1",
     "seeds": f"one or more whole numbers from 0 to {2**32 - 1}",
-    "resources": "a mapping with the keys cpus and gpus",
+    "resources": "a mapping with the keys cpus, gpus and price_per_hour",
     "cpus": "a number above 0",
     "gpus": "auto, or a number, 0 or more",
+    "price_per_hour": "a number, 0 or more",
     "recovery": "a mapping with keys of " + ", ".join(Recovery.model_fields),
     "retries": "a whole number, 0 or more",
     "stop_after": "a whole number, 1 or more",
     "checkpoint_seconds": "a number, 0 or more, or null for no checkpoints",
     "lease_seconds": "a number above 0",
-    "search": "a mapping with the key method",
-    "method": "grid, which tries every point; there is no other method",
+    "search": "a mapping with keys of " + ", ".join(Search.model_fields),
+    "method": "grid, which tries every point, or optuna, which samples arms",
+    "trials": "a whole number, 1 or more",
+    "objective": "one or more of what trials report, such as validation/bone/dsc",
+    "sampler": "tpe or random",
+    "seed": f"a whole number from 0 to {2**32 - 1}",
+    "start": "a list of candidates, such as `- {strategy: open, learning_rate: 1.0e-3}`",
+    "pruning": "a mapping with the keys epochs and margin",
+    "epochs": "true or false",
+    "margin": "a number above 0",
+    "budget": "a mapping with one of the keys " + ", ".join(Budget.model_fields),
+    "gpu_hours": "a number above 0",
+    "minutes": "a number above 0",
 } | dict.fromkeys(_GROUPS, "settings with their values, such as `training: {max_epochs: 3}`")
 
 _FILE: TypeAdapter[Any] = TypeAdapter(_File)
@@ -380,7 +425,10 @@ def _misfits(schema: TypeAdapter[Any], document: dict[str, Any]) -> list[str]:
     try:
         schema.validate_python(document)
     except ValidationError as error:
-        found = [(item["loc"], item["type"], item["input"]) for item in error.errors(include_url=False)]
+        found = [
+            (item["loc"], item["type"], item["ctx"]["error"] if _is_range(item) else item["input"])
+            for item in error.errors(include_url=False)
+        ]
     else:
         return []
     if any(loc == ("search", "method") for loc, _, _ in found):
@@ -389,12 +437,20 @@ def _misfits(schema: TypeAdapter[Any], document: dict[str, Any]) -> list[str]:
     return [_describe(loc, kind, value, document) for loc, kind, value in found]
 
 
+def _is_range(error: Mapping[str, Any]) -> bool:
+    """Whether a finding is about a range, which tells itself what is wrong with it."""
+    return bool(error["type"] == "value_error" and error["loc"][-1] == _RANGE)
+
+
 def _describe(loc: tuple[int | str, ...], kind: str, value: Any, document: dict[str, Any]) -> str:
     if loc[-1] == "[key]":
         return f"{_place(loc[:-1], document)}: a key that is not text; allowed: text, in quotes if need be"
+    if kind == "value_error" and loc[-1] == _RANGE:
+        return f"{_place(loc[:-1], document)}: {value}"
     place = _place(loc, document)
     if kind in ("extra_forbidden", "invalid_key"):
-        keys = _KEYS_IN[str(loc[0]) if len(loc) > 1 else ""]
+        inside = [part for part in loc[:-1] if part in _KEYS_IN]
+        keys = _KEYS_IN[str(inside[-1]) if inside else ""]
         return f"{place}: unknown key; allowed: {', '.join(keys)}{_nearest(loc[-1], keys)}"
     if kind == "missing":
         return f"{place}: missing; allowed: {_ALLOWED[str(loc[-1])]}"

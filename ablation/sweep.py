@@ -1,20 +1,23 @@
 """Ray Tune runs the trials of a plan; what they report goes to the record as it comes."""
 
 import tempfile
-from collections.abc import Sequence
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
+from ablation.budget import Spending
+from ablation.early_stop import FoldByFold
 from ablation.failures import Failures, Verdict, read_failure
 from ablation.feed import Feed
 from ablation.plan import Trial
 from ablation.progress import LiveLine
 from ablation.recorder import Recorder
+from ablation.source import Source
 from ablation.space import Recovery
-from ablation.trial import Shared, TrialRunner
+from ablation.trial import SCORE, Shared, TrialRunner
 
 
 @dataclass
@@ -25,8 +28,11 @@ class SweepResult:
         finished: keys of those that this run trained to an end.
         reused: keys of those that were recorded by others meanwhile.
         failed: name and cause of those that failed.
+        pruned: keys of those that were stopped early by rule.
         not_started: names of those that were never run to an end.
+        seconds: that the sweep took.
         stopped: why the sweep was ended early.
+        spent: what was spent of a budget that was used up; empty where it was not.
         interrupted: the user stopped it.
         parent: the plan's run in the record; empty where none was opened.
     """
@@ -34,25 +40,22 @@ class SweepResult:
     finished: set[str] = field(default_factory=set)
     reused: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    pruned: set[str] = field(default_factory=set)
     not_started: list[str] = field(default_factory=list)
     stopped: str = ""
+    spent: str = ""
     interrupted: bool = False
     parent: str = ""
+    seconds: float = 0.0
 
 
 class _Watch(tune.Callback):
     """Follows Tune: records what trials report, decides about failures, keeps the live line true."""
 
     def __init__(
-        self,
-        trials: dict[str, Trial],
-        recorder: Recorder,
-        feed: Feed,
-        recovery: Recovery,
-        line: LiveLine,
-        result: SweepResult,
+        self, recorder: Recorder, feed: Feed, recovery: Recovery, line: LiveLine, result: SweepResult
     ) -> None:
-        self._trials, self._recorder, self._feed = trials, recorder, feed
+        self._recorder, self._feed = recorder, feed
         self._failures = Failures(recovery)
         self._line, self._result = line, result
 
@@ -75,20 +78,37 @@ class _Watch(tune.Callback):
         key = trial.config["key"]
         self._failures.succeeded()
         self._line.running -= 1
-        if self._recorder.finish(self._trials[key]):
+        if trial.last_result["over"]:
+            self._finish(self._feed.trial(key))
+        else:
+            self._prune(self._feed.trial(key), trial.last_result)
+        self._line.show()
+
+    def _finish(self, trial: Trial) -> None:
+        key = str(trial.key)
+        if self._feed.deliver(trial):
             self._feed.ended(key)
             self._result.finished.add(key)
             self._line.done += 1
         else:
-            self._feed.again(self._trials[key])
-        self._line.show()
+            self._feed.again(trial)
+
+    def _prune(self, trial: Trial, result: dict[str, Any]) -> None:
+        """The scheduler has stopped it."""
+        key = str(trial.key)
+        self._recorder.prune(trial, result["history"], result[SCORE], result["seconds"])
+        self._feed.ended(key)
+        self._feed.source.pruned(trial, result[SCORE])
+        self._result.pruned.add(key)
+        self._line.done += 1
 
     def on_trial_error(self, iteration: int, trials: list[TuneTrial], trial: TuneTrial, **_: Any) -> None:
         key, gpus = trial.config["key"], trial.config["gpu"]
         failure = read_failure(trial)
         verdict = self._failures.judge(key, failure, gpus)
         if verdict is Verdict.GIVE_UP:
-            self._recorder.fail(self._trials[key], failure.cause, failure.traceback)
+            self._recorder.fail(self._feed.trial(key), failure.cause, failure.traceback)
+            self._feed.source.ended(self._feed.trial(key), None)
             self._result.failed[self._recorder.names[key]] = failure.cause
             self._line.failed += 1
             self._feed.ended(key)
@@ -98,19 +118,19 @@ class _Watch(tune.Callback):
         elif verdict is Verdict.WITH_MORE_OF_THE_GPU:
             more = min(1.0, 2 * gpus)
             self._recorder.tag(key, "out_of_memory", f"with {gpus:g} of a GPU, tried again with {more:g}")
-            self._feed.again(self._trials[key], more)
+            self._feed.again(self._feed.trial(key), more)
         elif verdict is Verdict.STOP:
             self._result.stopped = failure.cause
-            self._feed.again(self._trials[key])
+            self._feed.again(self._feed.trial(key))
             self._feed.stop()
         else:
-            self._feed.again(self._trials[key])
+            self._feed.again(self._feed.trial(key))
         self._line.running -= 1
         self._line.show()
 
 
 def run_sweep(
-    trials: Sequence[Trial],
+    source: Source,
     shared: Shared,
     recorder: Recorder,
     request: dict[str, float],
@@ -118,26 +138,31 @@ def run_sweep(
     line: LiveLine,
     *,
     slots: int,
+    spending: Spending,
 ) -> SweepResult:
-    """Runs the trials and records each as it ends.
+    """Runs the trials that the source gives and records each as it ends.
 
     Args:
         request: processors and GPUs of a trial, as `ablation.cluster.request_of` gives it.
         slots: trials at once.
+        spending: ends the sweep once all is spent.
     """
     result = SweepResult()
+    started = time.monotonic()
 
     def recorded(trial: Trial, here: bool) -> None:
         (result.finished if here else result.reused).add(trial.key or "")
         line.done += 1
 
-    feed = Feed(trials, recorder, request, recorded)
-    watch = _Watch(shared.trials, recorder, feed, recovery, line, result)
+    feed = Feed(source, spending, recorder, request, recorded)
+    watch = _Watch(recorder, feed, recovery, line, result)
     with recorder.beating():
         try:
             _tune(shared, feed, watch, slots)
         except KeyboardInterrupt:
             result.interrupted = True
+    result.spent = str(spending) if spending.is_spent else ""
+    result.seconds = time.monotonic() - started
     result.not_started = [recorder.names[trial.key or ""] for trial in feed.left()]
     return result
 
@@ -150,6 +175,7 @@ def _tune(shared: Shared, feed: Feed, watch: _Watch, slots: int) -> None:
             runner,
             tune_config=tune.TuneConfig(
                 search_alg=feed,
+                scheduler=None if shared.objective is None else FoldByFold(),
                 num_samples=-1,
                 max_concurrent_trials=slots,
                 reuse_actors=True,

@@ -17,7 +17,11 @@ from t1t2core.preparation.prepare import PreparedSubject
 ARM = ["strategy", "tuned_layers", "fusion", "t2_train_size"]
 FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
+PRUNED_STATUS = "pruned"
+"""Of a trial of a search that never ran to an end, by rule."""
 WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64"}
+
+MEASURES = {"learning_rate": "float64", "estimated_seconds": "float64"}
 
 
 def plan_frame(plan: Sequence[Trial], recorded: set[str], seconds: Sequence[float]) -> pd.DataFrame:
@@ -31,7 +35,8 @@ def plan_frame(plan: Sequence[Trial], recorded: set[str], seconds: Sequence[floa
         }
         for trial, estimate in zip(plan, seconds, strict=True)
     ]
-    return pd.DataFrame(rows, columns=PLAN).astype(WHOLE_NUMBERS)
+    # As objects, or a depth of 9 beside none would be 9.0.
+    return pd.DataFrame(rows, columns=PLAN, dtype=object).astype({**WHOLE_NUMBERS, **MEASURES})
 
 
 def render_plan(plan: pd.DataFrame, title: str) -> Table:

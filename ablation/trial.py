@@ -1,9 +1,10 @@
 """One trial on one worker: Ray Tune calls `step` once an epoch."""
 
+import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ray
@@ -11,9 +12,11 @@ import torch
 from ray import tune
 
 from ablation.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ablation.encoder_store import EncoderRecipe
 from ablation.memory import peak_mb, reset_peak
 from ablation.outcome import Cost, write_outcome
-from ablation.plan import Trial
+from ablation.plan import Study, Trial, make_plan
+from ablation.space import Point
 from ablation.storage import Storage
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult
@@ -22,6 +25,8 @@ from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.trial import AnyExperiment, Factors, make_experiment
 
+SCORE, PROGRESS = "score", "progress"
+"""Of a trial that may be pruned: its best score so far, and the percentage of its training that is done."""
 CACHE_BYTES = 1 << 30
 """Memory that a worker may fill with features of frozen stages."""
 
@@ -31,22 +36,39 @@ class Shared:
     """What all trials of a run read, put once into Ray's object store.
 
     Args:
-        trials: by key.
+        study: of which the trials are.
+        digests: of the T1 networks that they start from.
         subjects: a reference to each `PreparedSubject`, by name.
         encoders: a reference to the weights of each T1 network (name to array), by digest.
         storage: address of checkpoints, and of the files that finished trials leave.
         threads: of torch, in each trial.
         checkpoint_seconds: least time between two checkpoints; None for none.
+        objective: score of an epoch by which trials are pruned; None where none are.
     """
 
-    trials: dict[str, Trial]
+    study: Study
+    digests: Mapping[EncoderRecipe, str]
     subjects: dict[str, ray.ObjectRef]
     encoders: dict[str, ray.ObjectRef]
-    settings: Settings
-    precision: Precision
     storage: str
     threads: int
     checkpoint_seconds: float | None
+    objective: str | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Of the study."""
+        return self.study.settings
+
+    @property
+    def precision(self) -> Precision:
+        """Of the study."""
+        return self.study.precision
+
+    def trial(self, config: Mapping[str, Any]) -> Trial:
+        """The trial of a configuration that the feed handed out."""
+        point = Point(**json.loads(config["point"]))
+        return replace(make_plan([point], self.study, self.digests)[0], key=config["key"])
 
 
 class Fetched(Mapping[str, Any]):
@@ -66,7 +88,7 @@ class Fetched(Mapping[str, Any]):
 
 
 class TrialRunner(tune.Trainable):
-    """Trains and scores the trial whose key its configuration names, then the next one, in one process."""
+    """Trains and scores the trial that its configuration tells, then the next one, in one process."""
 
     _told: int
     """Epochs that the driver knows of."""
@@ -78,11 +100,11 @@ class TrialRunner(tune.Trainable):
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
         self._features = FeatureStore(CACHE_BYTES)
-        self._start(config["key"])
+        self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Once a further trial."""
-        self._start(new_config["key"])
+        self._start(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -94,11 +116,22 @@ class TrialRunner(tune.Trainable):
             self._finish()
         news = self._history[self._told :]
         self._told = len(self._history)
-        return {"history": news, "done": self._experiment.finished}
+        done = self._experiment.finished
+        return {"history": news, "done": done, "over": done, "seconds": self._seconds(), **self._standing()}
 
-    def _start(self, key: str) -> None:
+    def _standing(self) -> dict[str, float]:
+        """How well the trial does so far, and how far it has got: what pruning goes by."""
+        if self._shared.objective is None or not self._history:
+            return {}
+        scores = [epoch.get(self._shared.objective, 0.0) for epoch in self._history]
+        # NaN, of a class that is neither there nor predicted, counts as 0.
+        best = max(score if score == score else 0.0 for score in scores)
+        return {SCORE: best, PROGRESS: 100 * self._experiment.progress}
+
+    def _start(self, config: Mapping[str, Any]) -> None:
         """Where the trial's checkpoint left it, if it has one."""
-        self._trial = self._shared.trials[key]
+        key = config["key"]
+        self._trial = self._shared.trial(config)
         self._started = self._kept = time.perf_counter()
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._features.begin_trial()

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 
+from ablation.candidates import CandidateSpace, check_candidates
 from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.ledger import Ledger, record_address
 from ablation.plan import Study
-from ablation.space import Point, Recovery, Resources, Search, Space, expand, read_space
+from ablation.search_settings import Budget, Search, epoch_findings
+from ablation.space import Point, Recovery, Resources, Space, expand, read_space
 from ablation.storage import Storage
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
@@ -24,7 +26,7 @@ from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
 from t1t2core.settings import CohortSettings, Settings
 from t1t2core.training.compute import resolve_precision
-from t1t2core.transfer import training_of
+from t1t2core.transfer import Strategy, training_of
 
 PHANTOM = "phantom"
 NO_SPACE = Space(
@@ -34,6 +36,7 @@ NO_SPACE = Space(
     resources=Resources(),
     recovery=Recovery(),
     search=Search(),
+    budget=Budget(),
     source=Path(),
 )
 """Where a command needs none."""
@@ -80,6 +83,10 @@ class Workspace:
         """Of the Ray cluster."""
         return self.request.address or os.environ.get("RAY_ADDRESS") or "local"
 
+    def learning_rate(self, strategy: Strategy) -> float:
+        """That of a strategy's settings."""
+        return training_of(strategy, None, self.settings).learning_rate
+
     @cached_property
     def encoders(self) -> EncoderStore:
         """T1 networks in the run's storage."""
@@ -123,6 +130,7 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
     for training in (settings.pretraining, settings.training):
         patch_starts(settings.preparation.grid, training.patch, training.stride)
+    _check_search(space, settings)
     _check_output(request.output)
     storage = Storage(request.storage or str(request.output / "store"))
     storage.check()
@@ -162,6 +170,16 @@ def git_commit() -> str:
     except OSError:
         return "unknown"
     return asked.stdout.strip() or "unknown"
+
+
+def _check_search(space: Space, settings: Settings) -> None:
+    """Can the search, if it is one, be made over this space with these settings?"""
+    if not space.search.samples:
+        return
+    if findings := epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
+        raise InputError.collect("the search cannot be made:", findings)
+    candidates = CandidateSpace(space.arms, lambda s: training_of(s, None, settings).learning_rate)
+    check_candidates(candidates, space.search, space.search.trials or space.budget.trials)
 
 
 def _check_output(output: Path) -> None:

@@ -123,6 +123,11 @@ class Experiment:
         return self.fit is None or self.fit.stop_reason is not None
 
     @property
+    def progress(self) -> float:
+        """Share of the training that is done, from 0 to 1."""
+        return 1.0 if self.fit is None else self.fit.progress
+
+    @property
     def best_weights(self) -> dict[str, Tensor]:
         """The trained tensors that did best on validation so far, by name."""
         return self._best

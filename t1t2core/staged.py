@@ -32,6 +32,11 @@ class StagedExperiment:
         """Whether both stages are trained."""
         return self._second is not None and self._second.finished
 
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, from 0 to 1: half a stage each."""
+        return (self._alone.progress + (self._second.progress if self._second else 0.0)) / 2
+
     def run_epoch(self) -> EpochResult:
         """Trains an epoch of the stage that is under way; epochs are counted through."""
         if self._second is None:

@@ -18,7 +18,7 @@ ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")
 def compose(record: PlanRecord) -> Page:
     """Without its figures."""
     results, patients = results_frame(record.records), patients_frame(record.records)
-    return compose_page(record, results, patients, [], sheets(results, patients))
+    return compose_page(record, results, patients, [], sheets(record, results, patients))
 
 
 def test_a_finished_sweep_opens_with_the_answer_and_without_warnings(ledger: Ledger) -> None:

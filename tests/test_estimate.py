@@ -47,16 +47,45 @@ def test_trials_that_ran_before_tell_how_long_their_like_takes() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        recorded(trial(tuned_layers="fc"), 1e6),
-        recorded(trial("open"), 1e6),
         recorded(trial(), 1e6, replace(SETTINGS, network=NetworkSettings(width=64))),
         recorded(trial(), 1e6, replace(SETTINGS, training=replace(SMALL, max_epochs=9000))),
-        recorded(trial(t2_train_size=8), 1e6),
     ],
-    ids=["layers", "strategy", "network", "epochs", "patients"],
+    ids=["network", "epochs"],
 )
 def test_trials_that_cost_something_else_tell_nothing(other: Run) -> None:
     assert estimate(trial(), other) < 1e5
+
+
+def test_what_ran_elsewhere_tells_nothing() -> None:
+    here, there = recorded(trial(), 10.0), recorded(trial(), 1e6)
+    for run, machine in ((here, "mine"), (there, "theirs")):
+        run.data.tags["hardware"] = machine
+    assert Estimator(SETTINGS, "float32", [here, there, there], machine="mine").seconds(trial(), 2) == 10
+
+
+def test_the_same_learning_rate_tells_more_than_another() -> None:
+    records = [recorded(trial(learning_rate=rate), seconds) for rate, seconds in ((1e-3, 10.0), (1e-4, 20.0))]
+    assert estimate(trial(seed=1), *records, records[1]) == 10
+    assert estimate(trial(learning_rate=1e-2), *records, records[1]) == 20
+
+
+@pytest.mark.parametrize("other", [trial(tuned_layers="fc"), trial("open"), trial(t2_train_size=8)])
+def test_other_arms_tell_how_much_longer_trials_take_than_their_steps(other: Trial) -> None:
+    """Steps are measured anew each time, so not to the digit."""
+    short, long = (estimate(trial(), recorded(other, seconds)) for seconds in (10.0, 1000.0))
+    assert long > 10 * short
+
+
+def test_what_passes_between_trials_comes_to_each() -> None:
+    run = recorded(trial(), 10.0)
+    lasting = Run(
+        RunInfo("run", "experiment", "user", "FINISHED", 1000, 13_000, "active"),
+        RunData(
+            metrics=[Metric(name, value, 0, 0) for name, value in run.data.metrics.items()],
+            params=[Param(name, value) for name, value in run.data.params.items()],
+        ),
+    )
+    assert estimate(trial(seed=1), lasting) == 12
 
 
 def test_a_trial_that_never_ran_is_measured() -> None:

@@ -1,18 +1,24 @@
 """Trials are handed out in their order, each once it is claimed."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ray.tune.search import Searcher
 
+from ablation.budget import Spending
 from ablation.feed import Feed
+from ablation.ledger import GPUS
 from ablation.plan import Trial
 from ablation.recorder import Claim
+from ablation.search_settings import Budget
+from ablation.source import Listed
 from ablation.storage import Storage
 from tests.test_recorder import TRIAL
 
+POINT = json.dumps(asdict(TRIAL.point))
 A, B, C = (replace(TRIAL, key=key) for key in "abc")
 
 
@@ -30,6 +36,9 @@ class Claims:
 
     def holds(self, key: str) -> bool:
         return key in self.held
+
+    def tag(self, key: str, name: str, value: str) -> None:
+        assert (name, value) == (GPUS, "0.5") or (name, value) == (GPUS, "1")
 
     def finish(self, trial: Trial) -> bool:
         self.delivered.append(str(trial.key))
@@ -49,8 +58,16 @@ def recorded() -> list[tuple[str, bool]]:
 @pytest.fixture
 def feed(claims: Any, recorded: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch) -> Feed:
     monkeypatch.setattr("ablation.feed.POLL_SECONDS", 0.0)
+    return make_feed(claims, recorded)
+
+
+def make_feed(claims: Any, recorded: list[tuple[str, bool]], budget: Budget | None = None) -> Feed:
     return Feed(
-        [A, B, C], claims, {"cpu": 1.0, "gpu": 0.5}, lambda t, here: recorded.append((str(t.key), here))
+        Listed([A, B, C]),
+        Spending(budget or Budget()),
+        claims,
+        {"cpu": 1.0, "gpu": 0.5},
+        lambda t, here: recorded.append((str(t.key), here)),
     )
 
 
@@ -60,7 +77,8 @@ def asked(feed: Feed, times: int = 1) -> list[Any]:
 
 
 def test_all_are_handed_out_once_in_order_with_what_they_ask_for(feed: Feed) -> None:
-    assert feed.suggest("any") == {"key": "a", "cpu": 1.0, "gpu": 0.5}
+    assert feed.suggest("any") == {"key": "a", "point": POINT, "cpu": 1.0, "gpu": 0.5}
+    assert feed.trial("a") == A
     assert asked(feed, 3) == ["b", "c", None]
     for key in "abc":
         feed.ended(key)
@@ -74,7 +92,7 @@ def test_one_is_tried_again_after_the_others_with_more_of_a_gpu(feed: Feed, clai
     claims.of["a"] = Claim.THEIRS  # it is held: nobody is asked
     feed.again(A, 1.0)
     assert asked(feed, 2) == ["b", "c"]
-    assert feed.suggest("any") == {"key": "a", "cpu": 1.0, "gpu": 1.0}
+    assert feed.suggest("any") == {"key": "a", "point": POINT, "cpu": 1.0, "gpu": 1.0}
 
 
 def test_what_another_driver_is_at_work_on_is_waited_for(
@@ -114,3 +132,20 @@ def test_nothing_is_started_once_it_is_stopped(feed: Feed, claims: Claims) -> No
     feed.ended("a")
     assert asked(feed) == [Searcher.FINISHED]
     assert [trial.key for trial in feed.left()] == ["b", "c"]
+
+
+def test_once_the_budget_is_spent_nothing_new_is_started_but_what_failed_is_tried_again(
+    claims: Claims, recorded: list[tuple[str, bool]]
+) -> None:
+    feed = make_feed(claims, recorded, Budget(trials=1))
+    assert asked(feed, 2) == ["a", None]
+    feed.again(A)
+    assert asked(feed) == ["a"]
+    feed.ended("a")
+    assert asked(feed) == [Searcher.FINISHED]
+    assert [trial.key for trial in feed.left()] == ["b", "c"]
+
+
+def test_what_is_recorded_costs_no_budget(claims: Claims, recorded: list[tuple[str, bool]]) -> None:
+    claims.of["a"] = Claim.RECORDED
+    assert asked(make_feed(claims, recorded, Budget(trials=1)), 2) == ["b", None]

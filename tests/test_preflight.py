@@ -8,7 +8,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from ablation.cluster import connect, request_of, slots_of
-from ablation.plan import Trial
+from ablation.plan import Study, Trial
 from ablation.preflight import check_step, largest, share_of_gpu
 from ablation.space import Point, Resources
 from ablation.trial import Shared
@@ -83,11 +83,10 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
     with connect("local"):
         subjects = {name: ray.put(subject) for name, subject in make_subjects(6).items()}
         shared = Shared(
-            trials={},
+            study=Study(settings=SETTINGS, precision="float32", cohort_fingerprint="heads", splits=()),
+            digests={},
             subjects=subjects,
             encoders={},
-            settings=SETTINGS,
-            precision="float32",
             storage="",
             threads=1,
             checkpoint_seconds=None,

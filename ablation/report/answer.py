@@ -59,9 +59,23 @@ def _best(rows: pd.DataFrame, tissue: str, validation: float) -> str:
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
     return (
         f"{tissue.replace('_', ' ').capitalize()}: {rows['arm'].iloc[0]} is best on validation "
-        f"(DSC {validation:.3f}); its test DSC is {shown} (pooled over patients, mean over folds and seeds). "
+        f"(DSC {validation:.3f}{_spread(rows, tissue)}); its test DSC is {shown} "
+        "(pooled over patients, mean over folds and seeds). "
         f"A trial of it takes {_duration(seconds)}, computed alone."
     )
+
+
+def _spread(rows: pd.DataFrame, tissue: str) -> str:
+    """How much the best arm's validation Dice differs between folds and seeds."""
+    part = rows[
+        (rows["split"] == "validation")
+        & (rows["weights"] == "best")
+        & (rows["sequence"] == "T2")
+        & (rows["class"] == tissue)
+    ]
+    if len(part) < 2:
+        return ""
+    return f", standard deviation {part['dsc'].fillna(0).std():.3f} over {len(part)} folds and seeds"
 
 
 def _over_patients(means: pd.DataFrame, arm: str) -> list[str]:

@@ -8,6 +8,7 @@ import pandas as pd
 from ablation.names import arm_name
 from ablation.report.answer import answer
 from ablation.report.beside import beside_paper
+from ablation.report.choice import choice_sentences, search_table
 from ablation.report.claims import claims
 from ablation.report.comparisons import comparisons
 from ablation.report.figures.drawn import Drawn
@@ -34,9 +35,10 @@ SHOWN_TAGS = {
 """Tags of the parent run that the page shows, and what it calls them."""
 
 
-def sheets(results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Sheet]]:
+def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Sheet]]:
     """Every table of the report by the heading that it stands under; empty tables are left out."""
     groups = {
+        "The search": _search(record),
         "The study's tables": [
             Sheet(name=name, title=TITLES[name], frame=table) for name, table in study_tables(results).items()
         ],
@@ -45,6 +47,19 @@ def sheets(results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Shee
         "The study beside this": _study_beside(results),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
+
+
+def _search(record: PlanRecord) -> list[Sheet]:
+    """The candidates of a search."""
+    return [
+        Sheet(
+            name="search",
+            title="The candidates of the search",
+            frame=search_table(record),
+            note="Means over folds and seeds on validation, spread: their standard deviation. A candidate "
+            "that was pruned lacks folds: it stands in no other table, its mean is that of the folds it had.",
+        )
+    ]
 
 
 def _how_sure(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
@@ -126,14 +141,14 @@ def compose_page(
 ) -> Page:
     """The page of a plan, with what `pictures_of` and `sheets` gave."""
     tags = record.tags
-    finished = f"{len(record.records)} of {len(record.plan)} trials"
+    finished = f"{record.finished} of {len(record.plan)} trials"
     return Page(
         title=f"{record.space}: T1w to T2w transfer for head MR segmentation",
         subtitle=", ".join(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),
         warnings=_warnings(record),
-        answers=answer(results, patients),
+        answers=[*choice_sentences(record), *answer(results, patients)],
         summary=_summary(results),
         pictures=pictures,
         sections=tables,
@@ -190,8 +205,13 @@ def _warnings(record: PlanRecord) -> list[str]:
         )
     if record.missing:
         warnings.append(
-            f"The sweep is not finished: {len(record.records)} of {len(record.plan)} trials are recorded, "
+            f"The sweep is not finished: {record.finished} of {len(record.plan)} trials are recorded, "
             "and arms may have different folds. Given again, the command runs what is missing."
+        )
+    if record.pruned:
+        warnings.append(
+            f"Trials that were pruned: {record.pruned}. The arms that lack folds for it are named under The "
+            "search; they stand in no comparison."
         )
     if record.failed:
         warnings.append(f"Trials that failed, named under Failures: {len(record.failed)}.")

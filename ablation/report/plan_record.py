@@ -9,7 +9,8 @@ import pandas as pd
 from mlflow.entities import Run
 
 from ablation.ledger import Ledger, Record
-from ablation.tables import WHOLE_NUMBERS
+from ablation.search_record import SEARCH
+from ablation.tables import FACTORS, PRUNED_STATUS, WHOLE_NUMBERS
 from t1t2core.errors import InputError
 
 PLAN_FILE = "plan.csv"
@@ -27,7 +28,9 @@ class PlanRecord:
         space: name of the search space.
         parent: its run in MLflow, whose tags tell where the numbers come from.
         plan: as `plan.csv`: a row a trial.
-        records: of the finished trials, in the order of the plan.
+        records: of the finished trials, in the order of the plan. Of a search only those of candidates all
+            of whose trials are finished: others are not to be compared with them.
+        partial: of a search, the finished trials of its other candidates.
         failed: name and cause of trials that failed.
         files: of the parent run by name, those that are there.
     """
@@ -37,6 +40,7 @@ class PlanRecord:
     plan: pd.DataFrame
     records: list[Record]
     failed: dict[str, str]
+    partial: list[Record]
     files: dict[str, bytes]
 
     @property
@@ -47,8 +51,21 @@ class PlanRecord:
 
     @property
     def missing(self) -> int:
-        """Trials that are not recorded as finished."""
-        return len(self.plan) - len(self.records)
+        """Trials that are not recorded as finished and were not given up."""
+        return len(self.plan) - self.finished - self.pruned
+
+    @property
+    def finished(self) -> int:
+        """Trials that are recorded as finished."""
+        return len(self.records) + len(self.partial)
+
+    @property
+    def pruned(self) -> int:
+        """Trials of a search that never ran to an end, by rule."""
+        if "status" not in self.plan:
+            return 0
+        done = {run.tags["trial_key"] for run in (*self.records, *self.partial)}
+        return int(((self.plan["status"] == PRUNED_STATUS) & ~self.plan["trial_key"].isin(done)).sum())
 
     @property
     def simulated(self) -> bool:
@@ -86,7 +103,9 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
         )
     plan = pd.read_csv(io.BytesIO(files[PLAN_FILE])).astype(WHOLE_NUMBERS)
     finished = ledger.finished()
-    runs = [finished[key] for key in plan["trial_key"] if key in finished]
+    whole = _whole(plan, finished) if SEARCH in parent.data.tags else plan["trial_key"]
+    runs = [finished[key] for key in whole if key in finished]
+    others = [finished[key] for key in plan["trial_key"] if key in finished and key not in set(whole)]
     failed = {
         run.info.run_name: run.data.tags.get("error", "")
         for run in ledger.failed_under(parent.info.run_id)
@@ -98,5 +117,14 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
         plan=plan,
         records=ledger.records(runs),
         failed=failed,
+        partial=ledger.records(others),
         files=files,
     )
+
+
+def _whole(plan: pd.DataFrame, finished: Mapping[str, Run]) -> pd.Series:
+    """Keys of the trials of candidates all of whose trials are finished."""
+    candidate = [name for name in FACTORS if name not in ("fold", "seed")]
+    is_done = plan["trial_key"].isin(list(finished))
+    groups = plan.assign(done=is_done).groupby(candidate, dropna=False, sort=False)["done"]
+    return plan["trial_key"][groups.transform("all")]

@@ -25,21 +25,24 @@ PAGE = "index.html"
 
 
 def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFrame:
-    """Writes tables, figures and the page, and keeps page and answer in the record; gives the results.
+    """Writes tables, figures and the page, and keeps page and answer in the record; gives what they tell of.
+
+    The trials of a candidate of a search that is not whole are in `results.csv` and `patients.csv` only.
 
     Args:
         folder: of the space: `results.csv` and `patients.csv` go there, the rest under `report/`.
     """
     results, patients = results_frame(record.records), patients_frame(record.records)
-    write_table(results, folder / "results.csv")
-    write_table(patients, folder / "patients.csv")
+    every = [*record.records, *record.partial]
+    write_table(results_frame(every), folder / "results.csv")
+    write_table(patients_frame(every), folder / "patients.csv")
     for name in (PLAN_FILE, SUBJECTS_FILE):
         if name in record.files and not (folder / name).exists():
             write_atomically(folder / name, record.files[name])
     if not record.records:
         return results
     report = folder / "report"
-    groups = sheets(results, patients)
+    groups = sheets(record, results, patients)
     summary = Sheet(name="summary", title="Every arm at its chosen learning rate", frame=summarise(results))
     for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
         _write_forms(sheet, report / "tables")

@@ -95,6 +95,11 @@ class Fit:
         """Optimiser steps of an epoch: as set, or one pass over the patches."""
         return self.settings.steps_per_epoch or -(-len(self.patches) // self.settings.batch_size)
 
+    @property
+    def progress(self) -> float:
+        """Share of its longest training that is done, from 0 to 1."""
+        return min(1.0, self.steps / self._step_budget())
+
     def run_epoch(self) -> EpochReport:
         """Trains one epoch."""
         started, features = time.perf_counter(), self.compute.features

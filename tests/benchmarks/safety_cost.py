@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ablation import workflow
+from ablation import plan_run, workflow
 from ablation.recorder import Recorder
 from ablation.workspace import Request
 
@@ -48,7 +48,7 @@ def measure(output: Path, epochs: int, checkpoints: bool) -> Cost:
     space.write_text(SPACE + f"training: {{max_epochs: {epochs}}}\n" + recovery, encoding="utf-8")
     cost = Cost()
     with ExitStack() as timers:
-        timers.enter_context(timed(workflow, "run_sweep", cost, "sweep"))
+        timers.enter_context(timed(plan_run, "run_sweep", cost, "sweep"))
         for name in RECORDING:
             timers.enter_context(timed(Recorder, name, cost, "record"))
         workflow.run_plan(Request(space=space, output=output, max_concurrent=1, rerun=True))

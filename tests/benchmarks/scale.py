@@ -22,6 +22,7 @@ from ray import tune
 from ray.cluster_utils import Cluster
 
 from ablation import sweep
+from ablation.budget import Spending
 from ablation.cluster import connect
 from ablation.ledger import Ledger
 from ablation.memory import peak_mb
@@ -30,6 +31,8 @@ from ablation.outcome import FOLDER, SUMMARY
 from ablation.plan import Study, Trial, make_plan, recipes_of
 from ablation.progress import LiveLine
 from ablation.recorder import Recorder
+from ablation.search_settings import Budget
+from ablation.source import Listed
 from ablation.space import Arm, Point, Recovery, Space, expand
 from ablation.storage import Storage
 from ablation.trial import Shared
@@ -73,25 +76,25 @@ class NoTrial(tune.Trainable):
     def setup(self, config: dict[str, Any], shared: SharedByAll) -> None:  # type: ignore[override]
         """The first trial of each worker lasts until all workers are there, as real ones do."""
         self._shared, self._store = shared, Storage(shared.storage)
-        self._key = config["key"]
+        self._config = config
         self._store.write(f"{WORKERS}/{os.getpid()}", b"")
         while len(self._store.names(WORKERS)) < shared.workers:
             time.sleep(POLL_SECONDS)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._key = new_config["key"]
+        self._config = new_config
         return True
 
     def step(self) -> dict[str, Any]:
-        trial = self._shared.trials[self._key]
+        trial = self._shared.trial(self._config)
         if trial.encoder:
             ray.get(self._shared.encoders[trial.encoder])
         epoch = {"epoch": 1, "at": time.time(), "train/loss": 0.5, "train/accuracy": 0.5}
         metrics = dict.fromkeys([*METRICS, *TIMES, "memory/peak_mb"], 0.5)
         summary = {"metrics": metrics, "stop_reason": "max_epochs", "epochs": 1, "history": [epoch]}
         for name, content in ((SUMMARY, summary), ("scores.json", [])):
-            self._store.write(f"{FOLDER}/{self._key}/{name}", json.dumps(content).encode())
-        return {"history": [epoch], "done": True}
+            self._store.write(f"{FOLDER}/{trial.key}/{name}", json.dumps(content).encode())
+        return {"history": [epoch], "done": True, "over": True}
 
 
 @dataclass
@@ -169,12 +172,12 @@ def open_recorder(ledger: Ledger, storage: Storage, plan: list[Trial]) -> Record
 
 def shared_of(plan: list[Trial], encoder: ray.ObjectRef, storage: Storage, workers: int) -> SharedByAll:
     """What the trials read."""
+    common = study()
     return SharedByAll(
-        trials={trial.key or "": trial for trial in plan},
+        study=common,
+        digests=dict.fromkeys(recipes_of([trial.point for trial in plan], common), DIGEST),
         subjects={},
         encoders={DIGEST: encoder},
-        settings=SETTINGS,
-        precision="float32",
         storage=storage.address,
         threads=1,
         checkpoint_seconds=None,
@@ -252,7 +255,16 @@ def run(plan: list[Trial], shared: SharedByAll, recorder: Recorder, slots: int) 
     """The product's sweep, with trials that do nothing."""
     request = {"cpu": 1.0, "gpu": 0.0}
     with LiveLine(len(plan), 0.0) as line, patch.object(sweep, "TrialRunner", NoTrial):
-        result = sweep.run_sweep(plan, shared, recorder, request, Recovery(), line, slots=slots)
+        result = sweep.run_sweep(
+            Listed(plan),
+            shared,
+            recorder,
+            request,
+            Recovery(),
+            line,
+            slots=slots,
+            spending=Spending(Budget()),
+        )
     assert len(result.finished) == len(plan), result
 
 

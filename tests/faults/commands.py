@@ -143,14 +143,14 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
     sys.argv = ["ablation.run", *arguments]
     import pandas as pd
 
-    from ablation import recorder, run, storage, workflow
+    from ablation import plan_run, recorder, run, storage, workflow
 
     # The report reads only what is recorded, and takes longer than the sweep.
     workflow.write_report = lambda *_: pd.DataFrame()
-    workflow.Estimator.seconds = _seconds
+    plan_run.Estimator.seconds = _seconds
     if "FAULTS_PREFLIGHT" not in environment:
         # It starts a worker of its own, which takes seconds.
-        workflow.check_step = lambda *_: 1.0
+        plan_run.check_step = lambda *_: 1.0
 
     storage.PATIENCE_SECONDS = float(environment.get("FAULTS_PATIENCE", storage.PATIENCE_SECONDS))
     recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))

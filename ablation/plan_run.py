@@ -1,0 +1,348 @@
+"""Runs the trials of a plan, or of a search, under its parent run in the record."""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import pandas as pd
+import ray
+import torch
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from ablation.budget import Spending, check_budget, spending_of
+from ablation.cluster import slots_of
+from ablation.encoder_store import EncoderRecipe
+from ablation.estimate import Estimator
+from ablation.fingerprint import digest_of
+from ablation.forecast import Forecast, forecast_grid, forecast_search
+from ablation.ledger import HARDWARE
+from ablation.names import trial_names
+from ablation.plan import Trial, make_plan
+from ablation.preflight import check_step, largest
+from ablation.progress import LiveLine, clock
+from ablation.recorder import Recorder
+from ablation.report.plan_record import PLAN_FILE, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
+from ablation.search import OptunaSearch
+from ablation.search_record import SEARCH
+from ablation.search_run import candidates_of, open_search, search_key
+from ablation.source import Listed, Source
+from ablation.storage import first_line, public
+from ablation.sweep import SweepResult, run_sweep
+from ablation.tables import PRUNED_STATUS, plan_frame, write_table
+from ablation.terminal import say
+from ablation.trial import Shared
+from ablation.workspace import Workspace, git_commit
+from t1t2core.cohort.roles import count_overlap
+from t1t2core.errors import InputError
+from t1t2core.version import SCIENCE_VERSION
+
+MOST_LISTED = 20
+"""Reused trials that a plan's description links to; MLflow keeps 8,000 characters."""
+LIBRARIES = ("torch", "ray", "mlflow", "numpy")
+"""Whose versions the record keeps."""
+
+
+class PlanRun:
+    """Runs what is not recorded, under the plan's parent run, which keeps the picture of the alignment.
+
+    Args:
+        encoders: digests of the T1 networks.
+        checks: the picture.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        encoders: Mapping[EncoderRecipe, str],
+        recorded: Mapping[str, Run],
+        checks: bytes | None,
+    ) -> None:
+        self._workspace, self._encoders = workspace, encoders
+        self._recorded, self._checks = recorded, checks
+        self._estimator = estimator_of(workspace, recorded)
+        # Of a search: the outermost points of its space, which need the most.
+        self._listed = make_plan(workspace.points, workspace.study, encoders)
+        self._search: OptunaSearch | None = None
+
+    @property
+    def plan(self) -> list[Trial]:
+        """All trials, those of a search as far as it has sampled."""
+        if self._workspace.space.search.samples:
+            return self._search.trials if self._search else []
+        return self._listed
+
+    def run(self, references: dict[str, ray.ObjectRef], resources: dict[str, float]) -> SweepResult:
+        """Runs it to the end, and says what it took beside what was expected."""
+        workspace = self._workspace
+        check_budget(workspace.space.budget, resources)
+        to_run = self._to_run()
+        shared = _share(workspace, self._encoders, to_run, references, resources)
+        resources = _share_gpus(workspace, to_run, shared, resources)
+        recorder = self._open_record()
+        spending = spending_of(workspace.space, workspace.ledger, recorder.parent, self._recorded)
+        source = self._source(recorder, spending, to_run)
+        result = SweepResult(interrupted=True)
+        slots = workspace.request.max_concurrent or slots_of(resources)
+        forecast = self._forecast(spending, to_run, slots, resources["gpu"])
+        slots = min(slots, forecast.to_run or 1)
+        expected = forecast.seconds(workspace.space, slots)
+        with LiveLine(forecast.to_run, expected) as line:
+            try:
+                if self._search or to_run:
+                    recovery = workspace.space.recovery
+                    result = run_sweep(
+                        source, shared, recorder, resources, recovery, line, slots=slots, spending=spending
+                    )
+                else:
+                    result = SweepResult()
+            finally:
+                self._close(recorder, result)
+        self._tell(result, forecast, slots)
+        return result
+
+    def _to_run(self) -> list[Trial]:
+        """The longest first, so that none of them runs alone at the end; of a search the outermost points."""
+        if self._workspace.space.search.samples:
+            return self._listed
+        write_plan(self._workspace, self._listed, self._recorded, self._estimator)
+        waiting = [trial for trial in self._listed if trial.key not in self._recorded]
+        seconds = dict(zip(waiting, self._estimator.all_seconds(waiting), strict=True))
+        return sorted(waiting, key=lambda trial: -seconds[trial])
+
+    def _source(self, recorder: Recorder, spending: Spending, to_run: list[Trial]) -> Source:
+        if not self._workspace.space.search.samples:
+            return Listed(to_run)
+        self._search = open_search(
+            self._workspace,
+            self._encoders,
+            recorder,
+            spending,
+            self._recorded,
+            lambda: self._keep_plan(recorder),
+        )
+        return self._search
+
+    def _keep_plan(self, recorder: Recorder) -> None:
+        """Of a search: the list of its trials, here and in the record."""
+        assert self._search is not None
+        trials = self._search.trials
+        frame = plan_frame(trials, self._search.finished, self._estimator.all_seconds(trials))
+        pruned = [str(trial.key) for trial in self._search.pruned_trials]
+        frame.loc[frame["trial_key"].isin(pruned), "status"] = PRUNED_STATUS
+        write_table(frame, self._workspace.folder / PLAN_FILE)
+        recorder.keep(PLAN_FILE, (self._workspace.folder / PLAN_FILE).read_bytes())
+
+    def _forecast(self, spending: Spending, to_run: list[Trial], slots: int, gpus: float) -> Forecast:
+        if self._search is None:
+            return forecast_grid(self._listed, to_run, spending, self._estimator)
+        return forecast_search(
+            self._search.trials,
+            self._recorded,
+            self._listed,
+            candidates_of(self._workspace),
+            spending,
+            self._estimator,
+            slots=slots,
+            gpus=gpus,
+        )
+
+    def _open_record(self) -> Recorder:
+        workspace = self._workspace
+        if workspace.space.search.samples:
+            key = search_key(workspace, self._encoders)
+            tags = {SEARCH: workspace.space.search.model_dump_json()}
+            files = _plan_files(workspace, self._checks)
+            files.pop(PLAN_FILE, None)  # is that of another plan; the search writes its own
+            return _open_record(workspace, key, {}, tags, files)
+        keys = [trial.key or "" for trial in self._listed]
+        names = dict(zip(keys, trial_names([trial.point for trial in self._listed]), strict=True))
+        files = _plan_files(workspace, self._checks)
+        return _open_record(workspace, digest_of(sorted(keys)), names, {}, files)
+
+    def _close(self, recorder: Recorder, result: SweepResult) -> None:
+        """Leaves nothing under way in the record."""
+        if self._search:
+            self._keep_plan(recorder)
+            result.pruned = {str(trial.key) for trial in self._search.pruned_trials}
+        status = "KILLED" if result.interrupted else "FAILED" if result.failed else "FINISHED"
+        recorder.close(status, _note(self.plan, self._recorded, result), patient=not result.interrupted)
+        result.parent = recorder.parent
+        for key, cause in recorder.undelivered.items():
+            result.finished.discard(key)
+            result.failed[recorder.names[key]] = f"{cause}; given again, the command records it"
+
+    def _tell(self, result: SweepResult, forecast: Forecast, slots: int) -> None:
+        space = self._workspace.space
+        if result.finished and not (result.interrupted or result.stopped):
+            expected = forecast.seconds(space, slots)
+            say(f"estimated {clock(expected)}, took {clock(result.seconds)}")
+        if result.spent:
+            left = len(result.not_started)
+            more = self._search.with_more() if self._search else f"{left} trials of the grid are left"
+            number = self._search.trials_left if self._search else left
+            about = "" if number is None else f", about {clock(number * forecast.mean / slots)}"
+            say(f"the budget is spent: {result.spent}; with more, {more}{about}")
+
+
+def _share_gpus(
+    workspace: Workspace, to_run: list[Trial], shared: Shared, resources: dict[str, float]
+) -> dict[str, float]:
+    """What a trial asks for once one step of the largest has been tried."""
+    share = max((check_step(t, shared, resources) for t in largest(to_run, workspace.settings)), default=1.0)
+    if workspace.space.resources.gpus == "auto":
+        resources = {**resources, "gpu": min(resources["gpu"], share)}
+        if 0 < resources["gpu"] < 1:
+            say(f"trials that share a GPU, by the memory of the largest: {1 / resources['gpu']:.0f}")
+    return resources
+
+
+def _open_record(
+    workspace: Workspace,
+    plan_key: str,
+    names: dict[str, str],
+    tags: Mapping[str, str],
+    files: Mapping[str, bytes],
+) -> Recorder:
+    """The plan's parent run, with nothing left under it from a run that was broken off.
+
+    Raises:
+        InputError: the record cannot be written.
+    """
+    ledger, lease = workspace.ledger, workspace.space.recovery.lease_seconds
+    name = workspace.space.name
+    try:
+        experiment = ledger.experiment(name)
+        ledger.clear_unfinished(names, lease)
+        parent = ledger.open_plan(experiment, plan_key, name, {**_plan_tags(workspace), **tags})
+        ledger.keep_files(parent, files)
+    except (MlflowException, OSError) as error:
+        cause = first_line(error)
+        raise InputError(f"tracking address {ledger.tracking_uri} cannot be written: {cause}") from error
+    return Recorder(
+        ledger=ledger,
+        storage=workspace.storage,
+        experiment_id=experiment,
+        parent=parent,
+        settings=workspace.settings,
+        tags=trial_tags(workspace),
+        replaces=ledger.finished() if workspace.request.rerun else {},
+        names=names,
+        lease_seconds=lease,
+    )
+
+
+def _share(
+    workspace: Workspace,
+    encoders: Mapping[EncoderRecipe, str],
+    to_run: Sequence[Trial],
+    references: dict[str, ray.ObjectRef],
+    resources: dict[str, float],
+) -> Shared:
+    """What the trials read, in the object store."""
+    search = workspace.space.search
+    return Shared(
+        study=workspace.study,
+        digests=encoders,
+        subjects=references,
+        encoders=_share_encoders(workspace, sorted({trial.encoder for trial in to_run if trial.encoder})),
+        storage=workspace.storage.address,
+        threads=max(1, int(resources["cpu"])),
+        checkpoint_seconds=workspace.space.recovery.checkpoint_seconds,
+        objective=search.objective[0] if search.samples and search.pruning.epochs else None,
+    )
+
+
+def _share_encoders(workspace: Workspace, digests: Sequence[str]) -> dict[str, ray.ObjectRef]:
+    """Each T1 network fetched once, checked, and put into the object store as plain arrays."""
+    fetched = {digest: workspace.encoders.fetch(digest, workspace.settings.network) for digest in digests}
+    return {
+        digest: ray.put({name: tensor.numpy() for name, tensor in encoder.weights.items()})
+        for digest, encoder in fetched.items()
+    }
+
+
+def write_plan(
+    workspace: Workspace, plan: Sequence[Trial], recorded: Mapping[str, Run], estimator: Estimator
+) -> pd.DataFrame:
+    """Writes `plan.csv` and gives it."""
+    frame = plan_frame(plan, set(recorded), estimator.all_seconds(plan))
+    write_table(frame, workspace.folder / "plan.csv")
+    return frame
+
+
+def _plan_tags(workspace: Workspace) -> dict[str, str]:
+    overlap = {
+        f"overlap.fold_{split.fold}.{name}": str(number)
+        for split in workspace.study.splits
+        for name, number in count_overlap(split).items()
+    }
+    return {
+        **trial_tags(workspace),
+        **overlap,
+        "command": given_command(),
+        "machine": platform.platform(),
+        "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        "cohort": workspace.cohort.name,
+        "simulated": str(workspace.cohort.simulated),
+        "preset": workspace.preset,
+        "overrides": " ".join(workspace.request.overrides),
+    }
+
+
+def _plan_files(workspace: Workspace, checks: bytes | None) -> dict[str, bytes]:
+    """What the parent run keeps, so that the report can be made from the record alone."""
+    plan = workspace.folder / PLAN_FILE
+    files = {
+        PLAN_FILE: plan.read_bytes() if plan.exists() else None,
+        SUBJECTS_FILE: (workspace.folder / SUBJECTS_FILE).read_bytes(),
+        SPACE_FILE: workspace.space.source.read_bytes(),
+        REGISTRATION_FILE: checks,
+    }
+    return {name: content for name, content in files.items() if content is not None}
+
+
+def trial_tags(workspace: Workspace) -> dict[str, str]:
+    return {
+        "cohort_fingerprint": workspace.study.cohort_fingerprint,
+        "git_commit": git_commit(),
+        HARDWARE: this_machine(),
+    }
+
+
+def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResult) -> str:
+    reused = [recorded[trial.key] for trial in plan if trial.key and trial.key in recorded]
+    ended = f"{len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
+    lines = [f"{len(plan)} trials: {ended}"]
+    if reused:
+        lines += [
+            "",
+            f"Reused, the first {MOST_LISTED} of {len(reused)}:" if len(reused) > MOST_LISTED else "Reused:",
+        ]
+        lines += [""]
+        lines += [
+            f"- [{run.info.run_name}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})"
+            for run in reused[:MOST_LISTED]
+        ]
+    return "\n".join(lines)
+
+
+def this_machine() -> str:
+    """What trials run on, as far as this machine is like those of a cluster."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
+
+
+def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
+    """From these recorded trials."""
+    return Estimator(
+        workspace.settings, workspace.study.precision, list(recorded.values()), machine=this_machine()
+    )
+
+
+def given_command() -> str:
+    """What was typed."""
+    return public(" ".join(["python -m ablation.run", *sys.argv[1:]]))

@@ -1,0 +1,170 @@
+"""How points are chosen from a search space, and what may be spent: the keys `search` and `budget`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from t1t2core.cohort.names import did_you_mean
+from t1t2core.evaluation.scores import CLASSES, METRICS
+from t1t2core.network.fusion import Fusion
+from t1t2core.settings import Settings
+from t1t2core.transfer import FROM_SCRATCH, TRAINS, Strategy, training_of
+
+TIMES = ("time/total_seconds", "time/standalone_seconds", "time/seconds_per_epoch", "time/epochs")
+OBJECTIVES = (
+    *(f"validation/{name}/{metric}" for name in CLASSES for metric in METRICS),
+    *TIMES,
+    "memory/peak_mb",
+)
+"""What a trial reports that a search may go by. Scores of test patients choose nothing."""
+FOLDS_BEFORE_PRUNING = 2
+"""After which an arm may be given up."""
+
+Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Strict(BaseModel):
+    """Takes what it knows, as it is, and nothing else."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Start(Strict):
+    """A candidate to start from: each factor that has several values in its arm is named."""
+
+    strategy: Strategy
+    tuned_layers: Literal["fc", 3, 6, 9, 12, 15, 18, 21] | None = None
+    fusion: Fusion | None = None
+    t2_train_size: Count | None = None
+    learning_rate: Number | None = None
+
+
+class Pruning(Strict):
+    """What is given up early.
+
+    Args:
+        epochs: a trial that does badly against those of its fold so far, by ASHA (Li et al. 2020).
+        margin: an arm whose score over the patients of two folds is lower by more than this than that of
+            the best arm on the same folds is not run on the others.
+    """
+
+    epochs: bool = False
+    margin: Number | None = None
+
+
+class Search(Strict):
+    """How points are chosen from the space: `grid` takes them all, `optuna` samples arms.
+
+    Args:
+        trials: at most so many are run, folds and seeds counted each.
+        objective: one or more of `OBJECTIVES`.
+        start: candidates that come first.
+    """
+
+    method: Literal["grid", "optuna"] = "grid"
+    trials: Count | None = None
+    objective: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (
+        "validation/bone/dsc",
+    )
+    sampler: Literal["tpe", "random"] = "tpe"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    start: Annotated[tuple[Start, ...], BeforeValidator(_listed)] = ()
+    pruning: Pruning = Pruning()
+
+    @property
+    def samples(self) -> bool:
+        """Whether points are sampled."""
+        return self.method == "optuna"
+
+
+class Budget(Strict):
+    """What may be spent before nothing more is started; None is no limit."""
+
+    trials: Count | None = None
+    gpu_hours: Number | None = None
+    minutes: Number | None = None
+
+
+def goes_up(objective: str) -> bool:
+    """Whether more of it is better: scores go up, times and memory down."""
+    return objective.startswith("validation/")
+
+
+def metric_of(objective: str) -> str:
+    """What the record calls an objective of a finished trial: scores are those of its best weights."""
+    return f"best_{objective}" if goes_up(objective) else objective
+
+
+def search_findings(search: Search, budget: Budget, is_given: bool) -> list[str]:
+    """A line for each thing that search and budget cannot be, whatever the space.
+
+    Args:
+        is_given: the file has a budget.
+    """
+    findings = []
+    if is_given and len(budget.model_fields_set) != 1:
+        findings.append(
+            f"budget: found {_keys(budget) or 'nothing'}; allowed: one of trials, gpu_hours and minutes"
+        )
+    if not search.samples:
+        useless = sorted(search.model_fields_set - {"method"})
+        return findings + [f"search.{key}: grid has no use for it; it is for optuna" for key in useless]
+    if search.trials and budget.trials:
+        findings.append("budget.trials: search.trials says the same; leave out one of them")
+    if search.trials is None and not is_given:
+        findings.append("search.trials: missing; allowed: a whole number, 1 or more, or a budget instead")
+    return findings + _objective_findings(search.objective) + _pruning_findings(search)
+
+
+def epoch_findings(search: Search, settings: Settings, strategies: list[Strategy]) -> list[str]:
+    """A line where trials are to be pruned by what is not measured after each epoch."""
+    if not (search.samples and search.pruning.epochs):
+        return []
+    trained = [strategy for strategy in dict.fromkeys(strategies) if strategy in TRAINS]
+    rare = {
+        strategy: every
+        for strategy in trained
+        if (every := training_of(strategy, None, settings).validate_every) != 1
+    }
+    return [
+        f"search.pruning.epochs: {strategy} is validated every {every} epochs, and pruning needs a "
+        f"score after each; set {'pretraining' if strategy in FROM_SCRATCH else 'training'}.validate_every: 1"
+        for strategy, every in rare.items()
+    ]
+
+
+def _objective_findings(objectives: tuple[str, ...]) -> list[str]:
+    findings = [
+        f"search.objective: found {objective!r}, which no trial reports; allowed: "
+        f"{', '.join(OBJECTIVES)}{did_you_mean(objective, OBJECTIVES)}"
+        for objective in objectives
+        if objective not in OBJECTIVES
+    ]
+    twice = [one for one in dict.fromkeys(objectives) if objectives.count(one) > 1]
+    return findings + [f"search.objective: {one} is there twice" for one in twice]
+
+
+def _pruning_findings(search: Search) -> list[str]:
+    used = [name for name in ("epochs", "margin") if getattr(search.pruning, name)]
+    if not used:
+        return []
+    if len(search.objective) > 1:
+        why = "there are several objectives, and what is worse by one may be best by another"
+    elif not goes_up(search.objective[0]):
+        why = f"{search.objective[0]} is no score of an epoch, nor of patients"
+    else:
+        return []
+    return [f"search.pruning.{name}: nothing to prune by: {why}" for name in used]
+
+
+def _keys(budget: Budget) -> str:
+    return " and ".join(name for name in Budget.model_fields if name in budget.model_fields_set)
