@@ -181,7 +181,8 @@ def test_two_workers_take_the_steps_of_one(desk: Desk) -> None:
     (together,) = desk.ensure(short, workers=2)
     found = desk.store.fetch(together, short.network).weights
     for name, tensor in unpack_weights(weights, source=alone).items():
-        torch.testing.assert_close(found[name], tensor, rtol=1e-2, atol=1e-3)
+        # Adam divides a gradient by its size: what differs by rounding may be a part of a step apart.
+        torch.testing.assert_close(found[name], tensor, rtol=1e-2, atol=0.5 * short.pretraining.learning_rate)
 
 
 def test_a_network_that_fails_is_named_and_the_others_are_there(desk: Desk) -> None:

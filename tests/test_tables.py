@@ -44,10 +44,10 @@ def test_the_plan_has_a_row_a_trial(tmp_path: Path) -> None:
 
 
 def test_a_plan_of_one_kind_of_trial_looks_the_same(tmp_path: Path) -> None:
-    write_table(plan_frame([trial("a")], set(), [1]), tmp_path / "plan.csv")
+    write_table(plan_frame([trial("a")], set(), [1.5]), tmp_path / "plan.csv")
     assert (tmp_path / "plan.csv").read_text(encoding="utf-8").splitlines()[
         1
-    ] == "a,no_fine_tuning,,,,,1,,to_run,1"
+    ] == "a,no_fine_tuning,,,,,1,,to_run,1.5"
 
 
 def subjects() -> pd.DataFrame:
