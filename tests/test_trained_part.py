@@ -63,6 +63,16 @@ def take_step(kind: type[Segmenter], loss: str, batch_size: int) -> Step:
     return Step(report, gradients, dict(network.state_dict()))
 
 
+def distance(some: dict[str, Tensor], others: dict[str, Tensor]) -> float:
+    """Of all of them, as a share of their length.
+
+    The coarsest batch norm has 12 values of a patch: with its own statistics, rounding turns a ReLU here and
+    there, and all gradients before it change a little.
+    """
+    difference = sum(float((some[name] - other).square().sum()) for name, other in others.items())
+    return float((difference / sum(float(other.square().sum()) for other in others.values())) ** 0.5)
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
 @pytest.mark.parametrize("loss", ["weighted_cross_entropy", "cross_entropy_dice"])
 @pytest.mark.parametrize("kind", [OnStoredStatistics, Segmenter])
@@ -74,10 +84,7 @@ def test_gradients_and_loss_are_those_of_one_process(
     assert len(alone.gradients) == len(list(kind(TINY, seed=0).parameters()))
     for step in pair.run(take_step, kind, loss, batch_size):
         assert step.gradients.keys() == alone.gradients.keys()
-        for name, expected in alone.gradients.items():
-            # Rounding may turn a ReLU or move a maximum, which changes all kernels before it a little.
-            smallest = 5e-3 * float(expected.abs().max()) + CLOSE["atol"]
-            torch.testing.assert_close(step.gradients[name], expected, rtol=CLOSE["rtol"], atol=smallest)
+        assert distance(step.gradients, alone.gradients) < (1e-3 if kind is OnStoredStatistics else 5e-3)
         assert step.report.loss == pytest.approx(alone.report.loss, rel=1e-4)
         assert step.report.accuracy == pytest.approx(alone.report.accuracy, abs=1e-3)
 
