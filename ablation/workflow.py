@@ -57,7 +57,8 @@ def show_plan(request: Request) -> int:
         to_run = [trial for trial in plan if trial.key not in recorded]
         forecast = forecast_grid(plan, to_run, Spending(workspace.space.budget), estimator)
     frame = write_plan(workspace, plan, recorded, estimator)
-    show(render_plan(frame, workspace.space.name))
+    if not frame.empty:  # as it is of a search that has sampled nothing yet
+        show(render_plan(frame, workspace.space.name))
     for line in forecast.lines(workspace.space, max(1, min(slots, forecast.to_run))):
         print(line)
     return 0
