@@ -1,5 +1,6 @@
 """One trial on one worker: Ray Tune calls `step` once an epoch."""
 
+import importlib
 import json
 import time
 import warnings
@@ -100,6 +101,7 @@ class TrialRunner(tune.Trainable):
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
         self._features = FeatureStore(CACHE_BYTES)
+        _import_late(shared.settings)
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -189,6 +191,13 @@ def experiment_of(
         pretrained=None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()},
         compute=Compute(precision=shared.precision, device=device, features=features),
     )
+
+
+def _import_late(settings: Settings) -> None:
+    """What libraries import at their first use, so that a first trial is charged for itself alone."""
+    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
+    if settings.evaluation.surface_distances:
+        importlib.import_module("monai.metrics")
 
 
 def quiet_read_only_volumes() -> None:
