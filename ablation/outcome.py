@@ -119,7 +119,7 @@ def _summary(outcome: Outcome, cost: Cost) -> dict[str, Any]:
         "memory/peak_mb": cost.peak_memory_mb,
     }
     finite = {name: value for name, value in metrics.items() if value == value}
-    return {"metrics": finite, "stop_reason": outcome.stop_reason, "epochs": outcome.epochs}
+    return {"metrics": finite, "stop_reason": outcome.stop_reason}
 
 
 def _json(content: Any) -> bytes:

@@ -45,7 +45,7 @@ def test_the_best_whole_candidate_is_chosen_and_its_spread_told(ledger: Ledger) 
     record = add_search(ledger)
     assert choice_sentences(record) == [
         "Chosen by validation/bone/dsc of 3 candidates, 1 of them given up early: conservative 9, 8 T2w "
-        "patients, learning rate 0.001: 0.625 (mean of 2 folds and seeds, standard deviation 0.035)."
+        "patients, learning rate 0.001: 0.625 (mean of 2 trials, standard deviation 0.035)."
     ]
     table = search_table(record)
     assert list(table["state"]) == ["whole", "whole", "pruned"]

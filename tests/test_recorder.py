@@ -85,7 +85,7 @@ def other(record: Record, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> 
 
 def leave_outcome(storage: Storage) -> None:
     """As the worker does when the trial is done."""
-    summary = {"metrics": {"test/bone/dsc": 0.5}, "stop_reason": "max_epochs", "epochs": 2}
+    summary = {"metrics": {"test/bone/dsc": 0.5}, "stop_reason": "max_epochs"}
     storage.write(f"outcomes/{KEY}/summary.json", json.dumps({**summary, "history": HISTORY}).encode())
     storage.write(f"outcomes/{KEY}/scores.json", b"[]")
     save_checkpoint(storage, KEY, Checkpoint({}, HISTORY, 1.0))

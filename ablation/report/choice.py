@@ -138,7 +138,8 @@ def _told(one: Scored, objectives: Sequence[str]) -> str:
         f"{mean:.3f}" if goes_up(name) else f"{name} {mean:.1f}"
         for name, mean in zip(objectives, one.means, strict=True)
     )
-    return f"{one.name}: {values} (mean of {one.trials} folds and seeds{spread})"
+    trials = "one trial" if one.trials == 1 else f"mean of {one.trials} trials"
+    return f"{one.name}: {values} ({trials}{spread})"
 
 
 def _by_factors(records: Sequence[Record]) -> dict[tuple[str | None, ...], list[Record]]:

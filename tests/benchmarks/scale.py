@@ -91,7 +91,7 @@ class NoTrial(tune.Trainable):
             ray.get(self._shared.encoders[trial.encoder])
         epoch = {"epoch": 1, "at": time.time(), "train/loss": 0.5, "train/accuracy": 0.5}
         metrics = dict.fromkeys([*METRICS, *TIMES, "memory/peak_mb"], 0.5)
-        summary = {"metrics": metrics, "stop_reason": "max_epochs", "epochs": 1, "history": [epoch]}
+        summary = {"metrics": metrics, "stop_reason": "max_epochs", "history": [epoch]}
         for name, content in ((SUMMARY, summary), ("scores.json", [])):
             self._store.write(f"{FOLDER}/{trial.key}/{name}", json.dumps(content).encode())
         return {"history": [epoch], "done": True, "over": True}

@@ -15,9 +15,7 @@ TRIALS = ("no_fine_tuning", "conservative fc", "conservative 9", "conservative 1
 TIMES = ("time/", "memory/")
 """Metrics that differ from run to run."""
 ALL = "tags.kind = 'trial'"
-SPACE = f"""
-name: faults
-arms:
+GRID = """
   - strategy: no_fine_tuning
   - strategy: conservative
     tuned_layers: [fc, 9, 15]
@@ -25,7 +23,11 @@ t2_train_size: [2]
 learning_rate: [1.0e-3]
 folds: [1]
 seeds: [0]
-preparation: {{grid: [16, 24, 16], voxel_mm: [11.0, 10.0, 11.0]}}
+"""
+"""The part of the space that a test may put another in the place of."""
+SPACE = f"""
+name: faults
+arms:{GRID}preparation: {{grid: [16, 24, 16], voxel_mm: [11.0, 10.0, 11.0]}}
 network: {{width: 2}}
 pretraining: {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: 1}}
 training: {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: {EPOCHS}}}

@@ -6,19 +6,10 @@ from pathlib import Path
 import pytest
 
 from ablation.search_record import read_candidates
-from tests.faults.bench import Bench
+from tests.faults.bench import GRID, Bench
 from tests.faults.commands import family, wait_for_end_of_work
 from tests.faults.conftest import Undisturbed
 
-GRID = """
-  - strategy: no_fine_tuning
-  - strategy: conservative
-    tuned_layers: [fc, 9, 15]
-t2_train_size: [2]
-learning_rate: [1.0e-3]
-folds: [1]
-seeds: [0]
-"""
 SEARCH = """
   - strategy: conservative
     tuned_layers: [fc, 9, 15]
