@@ -12,8 +12,13 @@ from ablation.cluster_checks import check_entry, check_machines
 from ablation.growth import machines
 from ablation.space import Resources
 from t1t2core.errors import InputError
+from t1t2core.training.compute import Device, device_here
 
+LOCAL = "local"
+"""Address of a Ray that is started on this machine for one command."""
 ANSWER_SECONDS = 10.0
+WITHOUT_BFLOAT16 = ("V100", "P100", "T4", "P4", "K80")
+"""GPUs that emulate bfloat16, by Ray's names: those from before compute capability 8.0."""
 
 
 @contextmanager
@@ -24,7 +29,7 @@ def connect(address: str) -> Iterator[None]:
         InputError: there is no cluster at the address, or it cannot run this project.
     """
     logging.getLogger("ray").setLevel(logging.CRITICAL)
-    if address != "local":
+    if address != LOCAL:
         _check_answers(address)
         check_entry(address)
     try:
@@ -32,7 +37,7 @@ def connect(address: str) -> Iterator[None]:
             address=address,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
-            include_dashboard=False if address == "local" else None,
+            include_dashboard=False if address == LOCAL else None,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         cause = str(error).strip().splitlines()[0]
@@ -40,7 +45,7 @@ def connect(address: str) -> Iterator[None]:
     # Schedulers of clusters stop a job with SIGTERM: it ends as cleanly as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if address != "local":
+        if address != LOCAL:
             check_machines()
         yield
     finally:
@@ -87,6 +92,18 @@ def request_of(resources: Resources) -> dict[str, float]:
     if not any(_fitting(wanted, machine) for machine in there):
         raise InputError(_why_none_fits(wanted, there))
     return wanted
+
+
+def device_of(request: Mapping[str, float]) -> Device:
+    """What trials that ask for this are computed on.
+
+    Where machines have different GPUs the oldest counts. Processors are taken to be like this machine's.
+    """
+    if not request["gpu"]:
+        return device_here(kind="cpu")
+    there = {name for machine, _ in machines() if "GPU" in machine for name in machine}
+    old = any(f"accelerator_type:{name}" in there for name in WITHOUT_BFLOAT16)
+    return Device(kind="cuda", bfloat16=not old)
 
 
 def slots_of(request: dict[str, float]) -> int:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import SimpleITK as sitk
-import torch
 import typer
 
 from ablation import options
@@ -22,7 +21,7 @@ from t1t2core.labelling import label_scan, write_labels
 from t1t2core.preparation.appearance import doubts
 from t1t2core.preparation.labels import BONE
 from t1t2core.settings import Sequence
-from t1t2core.training.compute import Compute, resolve_precision
+from t1t2core.training.compute import Compute, device_here, resolve_precision
 from t1t2core.transfer import SCORED_ON_T1
 
 ENDING = "_dseg.nii.gz"
@@ -139,14 +138,14 @@ def label(scan: Path, target: Path, networks: list[RecordedNetwork], sequence: S
     for doubt in doubts(image, sequence):
         say(f"warning: {scan}: {doubt}")
     first = networks[0]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = device_here()
     precision = resolve_precision(first.training.precision, device, [first.training.patch])
     labels = label_scan(
         image,
         [one.network for one in networks],
         first.preparation,
         first.training,
-        Compute(precision=precision, device=device),
+        Compute(precision=precision, device=device.kind),
     )
     if not (sitk.GetArrayViewFromImage(labels) == BONE).any():
         say(f"warning: {scan}: no voxel was labelled bone")

@@ -8,7 +8,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ablation.budget import Spending
-from ablation.cluster import connect, request_of
+from ablation.cluster import LOCAL, connect, device_of, request_of, slots_of
 from ablation.encoder_store import EncoderRecipe
 from ablation.forecast import forecast_grid, forecast_search, gpus_of
 from ablation.plan import Trial, make_plan, recipes_of
@@ -35,13 +35,25 @@ from t1t2core.preparation.prepare import PreparedSubject
 def show_plan(request: Request) -> int:
     """Writes `plan.csv` and says what would run and for how long. Gives the exit status."""
     workspace = open_workspace(request, say)
+    if workspace.address == LOCAL:
+        _show_plan(workspace, max(1, int((os.cpu_count() or 1) // workspace.space.resources.cpus)))
+        return 0
+    with connect(workspace.address):
+        resources = request_of(workspace.space.resources)
+        _show_plan(workspace.on(device_of(resources)), slots_of(resources))
+    return 0
+
+
+def _show_plan(workspace: Workspace, slots: int) -> None:
+    """As `show_plan`, for so many trials at once unless the request says how many."""
+    slots = workspace.request.max_concurrent or slots
     known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
     recorded = _recorded(workspace)
     estimator = estimator_of(workspace, recorded)
-    slots = request.max_concurrent or max(1, int(_cores() // workspace.space.resources.cpus))
+    plan = make_plan(workspace.points, workspace.study, known)
     if workspace.space.search.samples:
+        corners = plan
         plan, spending = search_so_far(workspace, known, recorded)
-        corners = make_plan(workspace.points, workspace.study, known)
         forecast = forecast_search(
             plan,
             recorded,
@@ -53,7 +65,6 @@ def show_plan(request: Request) -> int:
             gpus=gpus_of(workspace.space.resources),
         )
     else:
-        plan = make_plan(workspace.points, workspace.study, known)
         to_run = [trial for trial in plan if trial.key not in recorded]
         forecast = forecast_grid(plan, to_run, Spending(workspace.space.budget), estimator)
     frame = write_plan(workspace, plan, recorded, estimator)
@@ -61,7 +72,6 @@ def show_plan(request: Request) -> int:
         show(render_plan(frame, workspace.space.name))
     for line in forecast.lines(workspace.space, max(1, min(slots, forecast.to_run))):
         print(line)
-    return 0
 
 
 def run_plan(request: Request) -> int:
@@ -75,6 +85,9 @@ def run_plan(request: Request) -> int:
     try:
         with connect(workspace.address):
             resources = request_of(workspace.space.resources)
+            if workspace.address != LOCAL:
+                workspace = workspace.on(device_of(resources))
+                known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
             prepared = _prepare(workspace)
             references = {name: ray.put(subject) for name, subject in prepared.items()}
             encoders = _train_encoders(workspace, known, references, resources)
@@ -101,11 +114,13 @@ def pretrain(request: Request, workers: int) -> int:
     """
     workspace = open_workspace(request, say)
     check_workers(workers, workspace.settings.pretraining)
-    folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
-    recipes = list(dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds)))
     with connect(workspace.address):
         resources = request_of(workspace.space.resources)
+        if workspace.address != LOCAL:
+            workspace = workspace.on(device_of(resources))
         check_room(workers, resources)
+        folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
+        recipes = list(dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds)))
         prepared = _prepare(workspace)
         references = {name: ray.put(subject) for name, subject in prepared.items()}
         pretrainer = _pretrainer(workspace, references, resources, workers)
@@ -208,7 +223,3 @@ def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
 
 def _recorded(workspace: Workspace) -> dict[str, Run]:
     return {} if workspace.request.rerun else workspace.ledger.finished()
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1

@@ -3,13 +3,12 @@
 import os
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import torch
-
 from ablation.candidates import CandidateSpace, check_candidates
+from ablation.cluster import LOCAL
 from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.ledger import Ledger, record_address
@@ -24,8 +23,8 @@ from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
-from t1t2core.settings import CohortSettings, Settings
-from t1t2core.training.compute import resolve_precision
+from t1t2core.settings import CohortSettings, Precision, Settings
+from t1t2core.training.compute import Device, device_here, resolve_precision
 from t1t2core.transfer import Strategy, training_of
 
 PHANTOM = "phantom"
@@ -58,6 +57,11 @@ class Request:
     max_concurrent: int | None = None
     rerun: bool = False
 
+    @property
+    def ray_address(self) -> str:
+        """Of the Ray cluster: the given one, that of the environment, or this machine."""
+        return self.address or os.environ.get("RAY_ADDRESS") or LOCAL
+
 
 @dataclass(frozen=True, kw_only=True)
 class Workspace:
@@ -81,7 +85,15 @@ class Workspace:
     @property
     def address(self) -> str:
         """Of the Ray cluster."""
-        return self.request.address or os.environ.get("RAY_ADDRESS") or "local"
+        return self.request.ray_address
+
+    def on(self, device: Device) -> "Workspace":
+        """The same with trials computed on this device.
+
+        Raises:
+            InputError: it cannot compute what the settings ask for.
+        """
+        return replace(self, study=replace(self.study, precision=_precision(self.settings, device)))
 
     def learning_rate(self, strategy: Strategy) -> float:
         """That of a strategy's settings."""
@@ -139,13 +151,9 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    resolve_precision(settings.pretraining.precision, device, [settings.pretraining.patch])
     study = Study(
         settings=settings,
-        precision=resolve_precision(
-            settings.training.precision, device, [settings.training.patch, settings.pretraining.patch]
-        ),
+        precision=_precision(settings, _first_device(request, space.resources)),
         cohort_fingerprint=cohort.fingerprint,
         splits=splits,
     )
@@ -160,6 +168,20 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _first_device(request: Request, resources: Resources) -> Device:
+    """What trials are computed on; of a cluster the most able, until it is joined and asked."""
+    if request.ray_address != LOCAL:
+        return Device(kind="cuda", bfloat16=True)
+    return device_here(kind="cpu" if resources.gpus == 0 else None)
+
+
+def _precision(settings: Settings, device: Device) -> Precision:
+    """Of the trials; what pretraining asks for is checked too."""
+    training, pretraining = settings.training, settings.pretraining
+    resolve_precision(pretraining.precision, device, [pretraining.patch])
+    return resolve_precision(training.precision, device, [training.patch, pretraining.patch])
 
 
 def git_commit() -> str:

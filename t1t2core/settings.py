@@ -181,7 +181,7 @@ class TrainingSettings:
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="arithmetic of the network; auto: bfloat16 where the processor has it (ours)",
+        description="arithmetic of the network; auto: bfloat16 where what trials run on has it (ours)",
     )
 
     @model_validator(mode="after")

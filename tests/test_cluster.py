@@ -17,9 +17,10 @@ from ray._private.utils import GcsClient
 from ray.cluster_utils import Cluster
 
 import ablation
-from ablation.cluster import connect, request_of
+from ablation.cluster import connect, device_of, request_of
 from ablation.space import Resources
 from t1t2core.errors import InputError
+from t1t2core.training.compute import Device, device_here
 
 
 def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
@@ -34,6 +35,23 @@ def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
         with pytest.raises(InputError, match=r"resources\.gpus: a trial asks for 64"):
             request_of(Resources(gpus=64))
     assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(
+    ("workers", "bfloat16"),
+    [(["A10G"], True), (["A10G", "T4"], False)],
+    ids=["new GPUs", "an old one among them"],
+)
+def test_a_head_without_a_gpu_goes_by_the_gpus_of_the_workers(workers: list[str], bfloat16: bool) -> None:
+    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        for name in workers:
+            there.add_node(num_cpus=1, num_gpus=1, resources={f"accelerator_type:{name}": 1})
+        with connect(there.address):
+            assert device_of(request_of(Resources())) == Device(kind="cuda", bfloat16=bfloat16)
+            assert device_of(request_of(Resources(gpus=0))) == device_here(kind="cpu")
+    finally:
+        there.shutdown()
 
 
 def test_the_cluster_is_left_when_something_goes_wrong() -> None:

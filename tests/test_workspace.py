@@ -13,6 +13,7 @@ from ablation.storage import Storage
 from ablation.workspace import Request, Workspace, git_commit, open_workspace
 from t1t2core.errors import InputError
 from t1t2core.network.segmenter import Segmenter
+from t1t2core.training.compute import Device, device_here
 from tests.conftest import Record
 
 SMOKE = Path(__file__).parents[1] / "search_spaces" / "smoke.yaml"
@@ -81,6 +82,25 @@ def test_addresses_are_taken_from_the_environment_where_none_is_given(
     own = add_record(tmp_path / "own").uri
     assert open_it(tracking_uri=own).ledger.tracking_uri == own
     assert open_it(address="local").address == "local"
+
+
+def test_the_arithmetic_is_that_of_the_cluster_that_computes(open_it: Open) -> None:
+    here = open_it()
+    cluster = open_it(address="10.0.0.1:6379")
+    old, new = (cluster.on(Device(kind="cuda", bfloat16=able)) for able in (False, True))
+    assert (old.study.precision, new.study.precision) == ("float32", "bfloat16")
+    assert keys_of(old) != keys_of(new), "other arithmetic, other trials"
+    assert keys_of(here) == keys_of(here.on(device_here(kind="cpu")))
+
+
+def test_small_patches_in_bfloat16_are_refused_by_the_cluster_without_gpus_only(open_it: Open) -> None:
+    wanted = ("training.precision=bfloat16",)  # smoke.yaml has patches of 16 voxels
+    with pytest.raises(InputError, match="at least 24 voxels"):
+        open_it(overrides=wanted)
+    cluster = open_it(overrides=wanted, address="10.0.0.1:6379")
+    assert cluster.on(Device(kind="cuda", bfloat16=True)).study.precision == "bfloat16"
+    with pytest.raises(InputError, match="at least 24 voxels"):
+        cluster.on(Device(kind="cpu", bfloat16=True))
 
 
 def test_digital_heads_are_made_once(tmp_path: Path, add_record: Callable[[Path], Record]) -> None:

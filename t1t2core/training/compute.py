@@ -43,8 +43,29 @@ SMALLEST_BFLOAT16_SIDE = 24
 bfloat16 weight gradient (avx512_core_bf16) is then garbage: different in every run, up to infinity."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """What a network is computed on.
+
+    Args:
+        kind: `cpu` or `cuda`, as torch calls it.
+        bfloat16: whether it computes in bfloat16 itself.
+    """
+
+    kind: Literal["cpu", "cuda"]
+    bfloat16: bool
+
+
+def device_here(kind: Literal["cpu", "cuda"] | None = None) -> Device:
+    """That of this machine: the GPU where there is one, unless `kind` says which."""
+    if (kind or ("cuda" if torch.cuda.is_available() else "cpu")) == "cuda":
+        return Device(kind="cuda", bfloat16=torch.cuda.is_bf16_supported(including_emulation=False))
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return Device(kind="cpu", bfloat16=native)
+
+
 def resolve_precision(
-    wanted: Literal["auto", "float32", "bfloat16"], device: str, patches: Iterable[tuple[int, int, int]]
+    wanted: Literal["auto", "float32", "bfloat16"], device: Device, patches: Iterable[tuple[int, int, int]]
 ) -> Precision:
     """bfloat16 for `auto` where the device computes in it, else float32.
 
@@ -54,15 +75,12 @@ def resolve_precision(
     Raises:
         InputError: bfloat16 is asked for on a CPU with a patch that it cannot train on.
     """
-    small = device == "cpu" and any(patch[0] < SMALLEST_BFLOAT16_SIDE for patch in patches)
+    small = device.kind == "cpu" and any(patch[0] < SMALLEST_BFLOAT16_SIDE for patch in patches)
     if wanted == "bfloat16" and small:
         raise InputError(
             "training.precision: bfloat16 on a CPU needs patches of at least "
             f"{SMALLEST_BFLOAT16_SIDE} voxels along their first axis; use float32 or auto"
         )
-    if wanted != "auto" or small:
-        return "float32" if wanted == "auto" else wanted
-    if device == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bfloat16" if native else "float32"
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if device.bfloat16 and not small else "float32"

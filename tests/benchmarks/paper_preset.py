@@ -18,7 +18,7 @@ from t1t2core.evaluation.inference import Predictor
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.presets import PRESETS
-from t1t2core.training.compute import Compute, resolve_precision
+from t1t2core.training.compute import Compute, device_here, resolve_precision
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
 from t1t2core.transfer import build_network, training_of
@@ -33,14 +33,14 @@ ARMS = {
 
 def main(names: list[str]) -> None:
     """Measures the arms of these names, or all."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda":
+    device = device_here()
+    if device.kind == "cuda":
         total = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, GPU_BYTES / total))
     compute = Compute(
-        precision=resolve_precision("auto", device, [PRESETS["paper"].training.patch]), device=device
+        precision=resolve_precision("auto", device, [PRESETS["paper"].training.patch]), device=device.kind
     )
-    print(f"{device}, {compute.precision}, {torch.get_num_threads()} threads")
+    print(f"{device.kind}, {compute.precision}, {torch.get_num_threads()} threads")
     for name in names or list(ARMS):
         measure(name, compute)
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import Features
 from t1t2core.settings import NetworkSettings
-from t1t2core.training.compute import Compute, resolve_precision
+from t1t2core.training.compute import Compute, device_here, resolve_precision
 from t1t2core.training.loss import segmentation_loss
 
 REPEATS = 7
@@ -121,9 +121,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    compute = Compute(precision=resolve_precision("auto", device, PATCHES.values()), device=device)
-    print(f"{device}, {compute.precision}, batch {BATCH}")
+    device = device_here()
+    compute = Compute(precision=resolve_precision("auto", device, PATCHES.values()), device=device.kind)
+    print(f"{device.kind}, {compute.precision}, batch {BATCH}")
     found = []
     for width in given.width or WIDTHS:
         figures = measure(width, compute)

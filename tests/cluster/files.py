@@ -22,6 +22,7 @@ def copy_tree(to: Path) -> None:
         shutil.copytree(ROOT / folder, to / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("constraints.txt", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, to / name)
+    shutil.copytree(ROOT / ".git", to / ".git")
 
 
 def _head(file: Path) -> list[str]:

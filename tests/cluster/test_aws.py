@@ -98,7 +98,9 @@ def test_head_and_spot_workers_are_launched_as_the_file_says(
     assert "ubuntu@" in (aws / "calls").read_text(encoding="utf-8"), said
     ec2 = boto3.client("ec2", config["provider"]["region"])
     [head] = _instances(ec2)
-    assert _add_worker(config) == {"CPU": 4, "GPU": 1}, "what trials may ask for before one is there"
+    there = _add_worker(config)
+    assert (there["CPU"], there["GPU"]) == (4, 1), "what trials may ask for before one is there"
+    assert there["accelerator_type:A10G"] == 1, "by which precision is chosen"
     [worker] = [found for found in _instances(ec2) if found["InstanceId"] != head["InstanceId"]]
 
     for instance, kind, machine in ((head, "head", "m6i.2xlarge"), (worker, "worker", "g5.xlarge")):
@@ -120,14 +122,15 @@ def _instances(ec2: Any) -> list[dict[str, Any]]:
     return [instance for reservation in reservations for instance in reservation["Instances"]]
 
 
-def _add_worker(config: dict[str, Any]) -> dict[str, int]:
+def _add_worker(config: dict[str, Any]) -> dict[str, float]:
     """As the autoscaler does, which has no head to run on here. Gives what a worker has."""
     launched = _bootstrap_config(config, no_config_cache=True)
     provider = _get_node_provider(launched["provider"], launched["cluster_name"])
     worker = launched["available_node_types"]["worker"]
     tags = {TAG_RAY_NODE_KIND: NODE_KIND_WORKER}
     provider.create_node_with_resources_and_labels(worker["node_config"], tags, 1, {}, {})
-    return {name: worker["resources"][name] for name in ("CPU", "GPU")}
+    resources: dict[str, float] = worker["resources"]
+    return resources
 
 
 def _commands_beforehand() -> list[list[str]]:

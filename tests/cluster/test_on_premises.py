@@ -8,6 +8,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
+from ablation.workspace import git_commit
 from tests.cluster.files import CLUSTER, commands_of, copy_tree
 from tests.cluster.machines import Machine, private_network
 from tests.faults.bench import SPACE, TRIALS
@@ -23,7 +24,8 @@ client = MlflowClient("http://localhost:5000")
 experiment = client.get_experiment_by_name("faults").experiment_id
 for run in client.search_runs([experiment], "tags.kind = 'trial'"):
     files = [file.path for file in client.list_artifacts(run.info.run_id)]
-    print("recorded", run.info.status, "test/bone/dsc" in run.data.metrics, "scores.json" in files)
+    scored = "test/bone/dsc" in run.data.metrics and "scores.json" in files
+    print("recorded", run.info.status, scored, run.data.tags["git_commit"])
 """
 
 
@@ -81,7 +83,7 @@ def test_the_five_commands_make_use_and_leave_a_cluster(machines: dict[str, Mach
         (laptop.home / "read.py").write_text(READ, encoding="utf-8")
         recorded = laptop.run("python read.py")
         watching.kill()
-    assert recorded.count("recorded FINISHED True True") == len(TRIALS), recorded
+    assert recorded.count(f"recorded FINISHED True {git_commit()}\n") == len(TRIALS), recorded
 
     give(commands["fetch"])
     assert (laptop.home / "t1t2/runs/faults/results.csv").read_bytes() == results.read_bytes()
