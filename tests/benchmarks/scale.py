@@ -67,7 +67,7 @@ CHUNK = 5 * MIB
 class SharedByAll(Shared):
     """What trials read, and how many workers there are."""
 
-    workers: int
+    workers: int = field(kw_only=True)
 
 
 class NoTrial(tune.Trainable):
