@@ -1,17 +1,15 @@
 """Prepared volumes in object storage: made once for a subject and its settings, reused by every run."""
 
 import os
-import signal
 import tempfile
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from ablation.fingerprint import digest_of
+from ablation.helpers import helpers
 from ablation.storage import Storage
 from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.read import check_cohort
@@ -65,15 +63,10 @@ def _prepare(
 ) -> None:
     """In as many processes as there are cores; on this machine, since only it has the scans."""
     workers = min(len(subjects), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, get_context("spawn"), initializer=_stop_at_once) as pool:
+    with helpers(workers) as pool:
         work = partial(_prepare_one, settings=settings, address=storage.address)
         for done, _ in enumerate(pool.map(work, subjects), start=1):
             progress(done, len(subjects))
-
-
-def _stop_at_once() -> None:
-    """Ctrl-C reaches the workers, too; by default they would go on with the next subject."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _prepare_one(subject: Subject, settings: PreparationSettings, address: str) -> None:

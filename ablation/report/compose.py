@@ -159,14 +159,14 @@ def compose_page(
 
 
 def pictures_of(
-    record: PlanRecord, wide: Mapping[str, Drawn], pngs: Mapping[str, bytes], narrow: Mapping[str, Drawn]
+    record: PlanRecord, drawn: Mapping[str, Drawn], wide: Mapping[str, bytes], narrow: Mapping[str, bytes]
 ) -> list[Picture]:
     """The figures for the page, and what the alignment of CT and MR looked like.
 
     Args:
-        pngs: of the figures in `wide`.
+        wide, narrow: the figures as PNG, for a desk and for a phone.
     """
-    pictures = [picture_of(name, drawn, pngs[name], narrow.get(name)) for name, drawn in wide.items()]
+    pictures = [picture_of(name, figure, wide[name], narrow[name]) for name, figure in drawn.items()]
     if content := record.files.get(REGISTRATION_FILE):
         pictures.append(
             Picture(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ablation.report.figures.drawn import Drawn, png
+from ablation.report.figures.drawn import Drawn
 from ablation.report.markup import as_text, heading
 
 TEMPLATE = "page.html.j2"
@@ -124,15 +124,15 @@ def render_page(page: Page) -> str:
     return environment.get_template(TEMPLATE).render(page=page)
 
 
-def picture_of(name: str, drawn: Drawn, wide: bytes, narrow: Drawn | None) -> Picture:
-    """A figure, drawn for a desk (`wide`, its PNG) and for a phone."""
+def picture_of(name: str, drawn: Drawn, wide: bytes, narrow: bytes) -> Picture:
+    """A figure as PNG for a desk and for a phone."""
     return Picture(
         name=name,
         title=drawn.title,
         caption=drawn.caption,
         alt=drawn.alt,
         wide=wide,
-        narrow=b"" if narrow is None else png(narrow.figure),
+        narrow=narrow,
     )
 
 

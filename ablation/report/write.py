@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ablation.helpers import helpers
 from ablation.ledger import Ledger, Record
 from ablation.pictures import SLICES, PatientSlices, unpack_slices
 from ablation.report.compose import compose_page, pictures_of, sheets
-from ablation.report.figures.all import draw_all, drawn_trials, pictured_trials
-from ablation.report.figures.drawn import NARROW, save
+from ablation.report.figures.all import draw_all, draw_narrow, drawn_trials, pictured_trials
+from ablation.report.figures.drawn import save
 from ablation.report.markup import to_csv, to_latex, to_markdown
 from ablation.report.note import NOTE, note_of
 from ablation.report.page import Sheet, render_page
@@ -42,19 +43,22 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     if not record.records:
         return results
     report = folder / "report"
-    groups = sheets(record, results, patients)
-    summary = Sheet(name="summary", title="Every arm at its chosen learning rate", frame=summarise(results))
-    for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
-        _write_forms(sheet, report / "tables")
     shown = {run.tags["trial_key"]: run for run in record.records}
     drawn = {key: shown[key] for key in drawn_trials(results)}
     curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
-    wide = draw_all(results, patients, curves, slices)
-    for name, figure in wide.items():
-        save(figure.figure, report / "figures", name)
-    pngs = {name: (report / "figures" / f"{name}.png").read_bytes() for name in wide}
-    pictures = pictures_of(record, wide, pngs, draw_all(results, patients, curves, slices, NARROW))
+    with helpers(1) as helper:
+        # Drawing takes longer than all else.
+        narrow = helper.submit(draw_narrow, results, patients, curves, slices)
+        groups = sheets(record, results, patients)
+        summary = Sheet(
+            name="summary", title="Every arm at its chosen learning rate", frame=summarise(results)
+        )
+        for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
+            _write_forms(sheet, report / "tables")
+        figures = draw_all(results, patients, curves, slices)
+        wide = {name: save(one.figure, report / "figures", name) for name, one in figures.items()}
+        pictures = pictures_of(record, figures, wide, narrow.result())
     page = compose_page(record, results, patients, pictures, groups)
     write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id

@@ -9,7 +9,7 @@ from ablation.report.figures.arm import largest, scored_rows
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
 from ablation.report.figures.depth import draw_depth
-from ablation.report.figures.drawn import WIDE, Drawn, Layout
+from ablation.report.figures.drawn import NARROW, WIDE, Drawn, Layout, png
 from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
@@ -43,6 +43,17 @@ def draw_all(
         "learning_curves": draw_curves(results, curves, layout),
     }
     return {name: drawn for name, drawn in figures.items() if drawn is not None}
+
+
+def draw_narrow(
+    results: pd.DataFrame,
+    patients: pd.DataFrame,
+    curves: pd.DataFrame,
+    slices: Mapping[str, PatientSlices],
+) -> dict[str, bytes]:
+    """As `draw_all`, for a phone, as PNG."""
+    figures = draw_all(results, patients, curves, slices, NARROW)
+    return {name: png(drawn.figure) for name, drawn in figures.items()}
 
 
 def drawn_trials(results: pd.DataFrame) -> list[str]:

@@ -121,10 +121,12 @@ def svg(figure: Figure) -> bytes:
     return _render(figure, "svg", metadata={"Date": None})
 
 
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Writes `NAME.png` and `NAME.svg`, each whole or not at all."""
-    write_atomically(folder / f"{name}.png", png(figure))
+def save(figure: Figure, folder: Path, name: str) -> bytes:
+    """Writes `NAME.png`, which it gives, and `NAME.svg`, each whole or not at all."""
+    picture = png(figure)
+    write_atomically(folder / f"{name}.png", picture)
     write_atomically(folder / f"{name}.svg", svg(figure))
+    return picture
 
 
 @styled

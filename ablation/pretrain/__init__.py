@@ -41,7 +41,3 @@ def main(
         address=address,
     )
     return pretrain(request, workers)
-
-
-if __name__ == "__main__":
-    app()

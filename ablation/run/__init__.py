@@ -50,7 +50,3 @@ def main(
         rerun=rerun,
     )
     return show_plan(request) if plan else run_plan(request)
-
-
-if __name__ == "__main__":
-    app()

@@ -1,0 +1,8 @@
+"""Starts the command. Processes that it starts load any other main module again, and all that it imports.
+
+(https://docs.python.org/3/library/multiprocessing.html, "Safe importing of main module")
+"""
+
+from ablation.pretrain import app
+
+app()
