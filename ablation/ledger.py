@@ -253,13 +253,12 @@ class Ledger:
         self.client.log_batch(run_id, params=[Param(key, str(value)) for key, value in params.items()])
         return run_id
 
-    def log(self, run_id: str, metrics: Mapping[str, float], step: int, at: float) -> None:
-        """Values at an epoch; what is not finite is left out, since MLflow would store it as 1.8e308.
+    def log(self, run_id: str, measured: Iterable[Measured]) -> None:
+        """Values of epochs; what is not finite is left out, since MLflow would store it as 1.8e308.
 
-        Args:
-            at: when they were measured, seconds since 1970; logged twice with the same time they count once.
+        Logged twice, with the same time, they count once.
         """
-        self._send(run_id, [Measured(metrics, step, at)])
+        self._send(run_id, measured)
 
     def finish_trial(
         self,

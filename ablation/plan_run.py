@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
 import pandas as pd
@@ -24,6 +25,7 @@ from ablation.plan import Trial, make_plan
 from ablation.preflight import check_step, largest
 from ablation.progress import LiveLine, clock
 from ablation.recorder import Recorder
+from ablation.report.figures.registration import registration_png
 from ablation.report.plan_record import PLAN_FILE, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
 from ablation.search import OptunaSearch
 from ablation.search_record import SEARCH
@@ -37,6 +39,7 @@ from ablation.trial import Shared
 from ablation.workspace import Workspace, git_commit
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.errors import InputError
+from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.version import SCIENCE_VERSION
 
 MOST_LISTED = 20
@@ -46,11 +49,11 @@ LIBRARIES = ("torch", "ray", "mlflow", "numpy")
 
 
 class PlanRun:
-    """Runs what is not recorded, under the plan's parent run, which keeps the picture of the alignment.
+    """Runs what is not recorded, under the plan's parent run.
 
     Args:
         encoders: digests of the T1 networks.
-        checks: the picture.
+        prepared: the subjects, of whose alignment the record gets a picture.
     """
 
     def __init__(
@@ -58,10 +61,10 @@ class PlanRun:
         workspace: Workspace,
         encoders: Mapping[EncoderRecipe, str],
         recorded: Mapping[str, Run],
-        checks: bytes | None,
+        prepared: Mapping[str, PreparedSubject],
     ) -> None:
         self._workspace, self._encoders = workspace, encoders
-        self._recorded, self._checks = recorded, checks
+        self._recorded, self._prepared = recorded, prepared
         self._estimator = estimator_of(workspace, recorded)
         # Of a search: the outermost points of its space, which need the most.
         self._listed = make_plan(workspace.points, workspace.study, encoders)
@@ -80,8 +83,10 @@ class PlanRun:
         check_budget(workspace.space.budget, resources)
         to_run = self._to_run()
         shared = _share(workspace, self._encoders, to_run, references, resources)
-        resources = _share_gpus(workspace, to_run, shared, resources)
-        recorder = self._open_record()
+        with ThreadPoolExecutor(1) as beside:  # while a worker tries a step, this process has nothing to do
+            picture = beside.submit(registration_png, self._prepared)
+            resources = _share_gpus(workspace, to_run, shared, resources)
+        recorder = self._open_record(picture.result())
         spending = spending_of(workspace.space, workspace.ledger, recorder.parent, self._recorded)
         source = self._source(recorder, spending, to_run)
         result = SweepResult(interrupted=True)
@@ -149,17 +154,16 @@ class PlanRun:
             gpus=gpus,
         )
 
-    def _open_record(self) -> Recorder:
+    def _open_record(self, picture: bytes | None) -> Recorder:
         workspace = self._workspace
+        files = _plan_files(workspace, picture)
         if workspace.space.search.samples:
             key = search_key(workspace, self._encoders)
             tags = {SEARCH: workspace.space.search.model_dump_json()}
-            files = _plan_files(workspace, self._checks)
             files.pop(PLAN_FILE, None)  # is that of another plan; the search writes its own
             return _open_record(workspace, key, {}, tags, files)
         keys = [trial.key or "" for trial in self._listed]
         names = dict(zip(keys, trial_names([trial.point for trial in self._listed]), strict=True))
-        files = _plan_files(workspace, self._checks)
         return _open_record(workspace, digest_of(sorted(keys)), names, {}, files)
 
     def _close(self, recorder: Recorder, result: SweepResult) -> None:
@@ -293,14 +297,14 @@ def _plan_tags(workspace: Workspace) -> dict[str, str]:
     }
 
 
-def _plan_files(workspace: Workspace, checks: bytes | None) -> dict[str, bytes]:
+def _plan_files(workspace: Workspace, picture: bytes | None) -> dict[str, bytes]:
     """What the parent run keeps, so that the report can be made from the record alone."""
     plan = workspace.folder / PLAN_FILE
     files = {
         PLAN_FILE: plan.read_bytes() if plan.exists() else None,
         SUBJECTS_FILE: (workspace.folder / SUBJECTS_FILE).read_bytes(),
         SPACE_FILE: workspace.space.source.read_bytes(),
-        REGISTRATION_FILE: checks,
+        REGISTRATION_FILE: picture,
     }
     return {name: content for name, content in files.items() if content is not None}
 

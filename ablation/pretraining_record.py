@@ -9,7 +9,7 @@ from mlflow.entities import Param, Run, RunTag
 
 from ablation.driver import DRIVER, beat, is_live, this_driver
 from ablation.encoder_store import EncoderRecipe
-from ablation.ledger import KIND, PAGE, Ledger
+from ablation.ledger import KIND, PAGE, Ledger, Measured
 from ablation.pretraining_journal import Journal
 
 EXPERIMENT = "pretraining"
@@ -75,7 +75,7 @@ class PretrainingRecord:
         run_id = self._open[recipe.digest]
         self._log(run_id, recipe, journal)
         at = journal.history[-1]["at"] if journal.history else time.time()
-        self._ledger.log(run_id, journal.metrics, 0, at)
+        self._ledger.log(run_id, [Measured(journal.metrics, 0, at)])
         tags = {"encoder_digest": encoder, "encoder": address, "stop_reason": journal.stop_reason}
         tags["workers"] = str(journal.workers)
         self._ledger.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
@@ -121,7 +121,7 @@ class PretrainingRecord:
             values = dict(metrics)
             epoch, at = int(values.pop("epoch")), values.pop("at")
             if epoch > self._epochs.get(recipe.digest, 0):
-                self._ledger.log(run_id, values, epoch, at)
+                self._ledger.log(run_id, [Measured(values, epoch, at)])
                 self._epochs[recipe.digest] = epoch
 
     def _runs(self, recipe: EncoderRecipe) -> list[Run]:

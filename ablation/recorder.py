@@ -40,6 +40,8 @@ REFUSALS = [
 ]
 """Answers of a record to what is written to a run that was removed."""
 SHORTEST_PAUSE_SECONDS = 1.0
+EPOCHS_SECONDS = 5.0
+"""Between two deliveries of a trial's epochs: each takes tens of milliseconds, some epochs little longer."""
 DELIVERY_SECONDS = 600.0
 """How long, at the end of a sweep, the record is waited for."""
 
@@ -77,6 +79,8 @@ class Recorder:
     _open: dict[str, str] = field(default_factory=dict)
     _unsettled: set[str] = field(default_factory=set)
     _epochs: dict[str, int] = field(default_factory=dict)
+    _waiting: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    _logged_at: dict[str, float] = field(default_factory=dict)
     _later: list[tuple[str, Callable[[], object]]] = field(default_factory=list)
     _lost: set[str] = field(default_factory=set)
     _asked_again_at: float = 0.0
@@ -95,6 +99,7 @@ class Recorder:
         record that does not answer settles nothing: the trial is run, and recorded when it answers.
         """
         self._open.pop(_key(trial), None)
+        self._forget_epochs(_key(trial))
         try:
             return self._hold(trial)
         except (MlflowException, OSError) as error:
@@ -102,14 +107,17 @@ class Recorder:
             return Claim.OURS
 
     def log_epochs(self, key: str, history: list[dict[str, float]]) -> None:
-        """Logs those of these epochs that are not logged yet; what is missed here comes with the end."""
-        run_id = self._open.get(key)
-        if run_id is None or self._later or time.monotonic() < self._asked_again_at:
+        """Logs the epochs that are not logged yet, several at once; what is missed comes with the end."""
+        run_id, now = self._open.get(key), time.monotonic()
+        waiting = self._waiting.setdefault(key, [])
+        waiting += history
+        soon = now < self._logged_at.setdefault(key, now) + EPOCHS_SECONDS
+        if run_id is None or soon or self._later or now < self._asked_again_at:
             return
         try:
-            for values in self._new(key, history):
-                self.ledger.log(run_id, *values)
-                self._epochs[key] = values.step
+            self._log(run_id, key, waiting)
+            self._logged_at[key] = now
+            waiting.clear()
             self._answered()
         except (MlflowException, OSError) as error:
             self._wait(error)
@@ -274,6 +282,11 @@ class Recorder:
         self._epochs.pop(_key(trial), None)
         return self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
 
+    def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
+        if new := self._new(key, history):
+            self.ledger.log(run_id, new)
+            self._epochs[key] = new[-1].step
+
     def _new(self, key: str, history: list[dict[str, float]]) -> list[Measured]:
         """The epochs that are not logged yet."""
         epochs = [dict(metrics) for metrics in history]
@@ -313,14 +326,19 @@ class Recorder:
         key = _key(trial)
         if key not in self._open:
             self._open[key] = self._start(trial)
-        for values in self._new(key, history):
-            self.ledger.log(self._open[key], *values)
+        self._log(self._open[key], key, history)
         metrics = {"pruned/score": score, "time/total_seconds": seconds}
         self.ledger.prune_trial(self._open[key], metrics, step=int(history[-1]["epoch"]), at=at)
         del self._open[key]
         self._clean(key)
 
+    def _forget_epochs(self, key: str) -> None:
+        """Those that wait."""
+        self._waiting.pop(key, None)
+        self._logged_at.pop(key, None)
+
     def _clean(self, key: str) -> None:
+        self._forget_epochs(key)
         remove_outcome(self.storage, key)
         remove_checkpoint(self.storage, key)
 
@@ -328,7 +346,9 @@ class Recorder:
         key = _key(trial)
         if key not in self._open:
             self._open[key] = self._start(trial)
+        self._log(self._open[key], key, self._waiting.get(key, []))
         self.ledger.fail_trial(self._open[key], cause, traceback)
+        self._forget_epochs(key)
         del self._open[key]
 
     def _do(self, work: Callable[[], object], key: str = "") -> None:

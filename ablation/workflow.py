@@ -16,10 +16,7 @@ from ablation.plan_run import PlanRun, estimator_of, given_command, trial_tags, 
 from ablation.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from ablation.pretraining_record import PretrainingRecord
 from ablation.report.choice import choice_sentences
-from ablation.report.figures.registration import registration_png
-from ablation.report.plan_record import (
-    read_plan_run,
-)
+from ablation.report.plan_record import read_plan_run
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.report.write import PAGE, write_report
 from ablation.search_run import candidates_of, search_so_far
@@ -92,7 +89,7 @@ def run_plan(request: Request) -> int:
             references = {name: ray.put(subject) for name, subject in prepared.items()}
             encoders = _train_encoders(workspace, known, references, resources)
             recorded = _recorded(workspace)
-            sweep = PlanRun(workspace, encoders, recorded, registration_png(prepared))
+            sweep = PlanRun(workspace, encoders, recorded, prepared)
             try:
                 result = sweep.run(references, resources)
             finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.ledger import Ledger
+from ablation.ledger import Ledger, Measured
 from ablation.report.plan_record import PLAN_FILE, SPACE_FILE, PlanRecord, read_plan
 from ablation.tables import FACTORS
 
@@ -81,10 +81,10 @@ def _finish(ledger: Ledger, run_id: str, hits: int, absent: str) -> None:
     file.write_text(json.dumps(scores), encoding="utf-8")
     for epoch in (1, 2, 3):
         dice = {f"validation/{name}/dsc": 0.2 * epoch for name in CLASSES}
-        ledger.log(run_id, {"train/loss": 1 / epoch, **dice}, epoch, at=float(epoch))
+        ledger.log(run_id, [Measured({"train/loss": 1 / epoch, **dice}, epoch, float(epoch))])
     metrics = {f"time/{name}": value for name, value in COSTS.items()}
     dice = {f"{split}/{name}/dsc": hits / 200 for split in ("test", "best_validation") for name in CLASSES}
-    ledger.log(run_id, {**metrics, **dice}, 3, at=4.0)
+    ledger.log(run_id, [Measured({**metrics, **dice}, 3, 4.0)])
     ledger.client.set_tag(run_id, "stop_reason", "max_steps")
     ledger.client.set_terminated(run_id, "FINISHED")
 

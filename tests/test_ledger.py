@@ -144,7 +144,7 @@ def test_a_trial_is_a_nested_run_with_its_factors(ledger: Ledger) -> None:
 def test_values_of_an_epoch_are_kept_with_their_step(ledger: Ledger) -> None:
     run_id = start(ledger, "k")
     for epoch in (1, 2):
-        ledger.log(run_id, {"train/loss": 1 / epoch}, epoch, NOON + epoch)
+        ledger.log(run_id, [Measured({"train/loss": 1 / epoch}, epoch, NOON + epoch)])
     history = ledger.client.get_metric_history(run_id, "train/loss")
     assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5)]
     assert [metric.timestamp / 1000 for metric in history] == [NOON + 1, NOON + 2]
@@ -154,14 +154,16 @@ def test_what_is_logged_again_counts_once(ledger: Ledger) -> None:
     """Whoever got no answer cannot know whether it was written."""
     run_id = start(ledger, "k")
     for _ in range(2):
-        ledger.log(run_id, {"train/loss": 0.5}, 1, NOON)
+        ledger.log(run_id, [Measured({"train/loss": 0.5}, 1, NOON)])
     assert len(ledger.client.get_metric_history(run_id, "train/loss")) == 1
 
 
 def test_what_is_not_finite_is_left_out(ledger: Ledger, tmp_path: Path) -> None:
     run_id = start(ledger, "k")
-    ledger.log(run_id, {"a": math.nan, "b": math.inf, "c": -math.inf, "train/loss": 0.25}, 1, NOON)
-    ledger.log(run_id, {"a": math.nan}, 2, NOON)
+    ledger.log(
+        run_id, [Measured({"a": math.nan, "b": math.inf, "c": -math.inf, "train/loss": 0.25}, 1, NOON)]
+    )
+    ledger.log(run_id, [Measured({"a": math.nan}, 2, NOON)])
     finish(ledger, run_id, tmp_path, d=math.inf, e=0.5)
     assert ledger.client.get_run(run_id).data.metrics == {"train/loss": 0.25, "e": 0.5}
 

@@ -127,6 +127,29 @@ def test_a_trial_is_claimed_logged_and_finished(recorder: Recorder, storage: Sto
     assert storage.names("checkpoints") == []
 
 
+def test_epochs_are_logged_several_at_once(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has to wait is lost neither to the next epoch nor to a failure."""
+    epochs = [{"epoch": epoch, "at": 100.0 + epoch, "train/loss": 1.0 / epoch} for epoch in (1, 2, 3, 4)]
+    requests: list[int] = []
+    log = recorder.ledger.log
+    monkeypatch.setattr(
+        recorder.ledger, "log", lambda run, values: (requests.append(len(values)), log(run, values))
+    )
+    recorder.claim(TRIAL)
+    recorder.log_epochs(KEY, epochs[:1])
+    recorder.log_epochs(KEY, epochs[1:2])
+    assert requests == []
+    monkeypatch.setattr("ablation.recorder.EPOCHS_SECONDS", 0.0)
+    recorder.log_epochs(KEY, epochs[2:3])
+    monkeypatch.setattr("ablation.recorder.EPOCHS_SECONDS", 60.0)
+    recorder.log_epochs(KEY, epochs[3:])
+    assert requests == [3]
+    (run,) = recorder.ledger.runs_of(KEY)
+    recorder.fail(TRIAL, "out of luck", "")
+    history = recorder.ledger.client.get_metric_history(run.info.run_id, "train/loss")
+    assert [metric.step for metric in history] == [1, 2, 3, 4]
+
+
 def test_a_trial_that_another_driver_is_at_work_on_is_left_alone(recorder: Recorder, other: Recorder) -> None:
     assert other.claim(TRIAL) is Claim.OURS
     assert recorder.claim(TRIAL) is Claim.THEIRS

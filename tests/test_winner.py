@@ -1,6 +1,6 @@
 """The best arm of a sweep is registered with its scores and where it comes from."""
 
-from ablation.ledger import Ledger
+from ablation.ledger import Ledger, Measured
 from ablation.models import find_model
 from ablation.report.plan_record import read_plan
 from ablation.winner import register_winner
@@ -11,7 +11,7 @@ def test_the_winner_is_registered_with_all_its_folds_and_its_card(ledger: Ledger
     record_trial(ledger, tuned_layers=3, dice=0.3)
     winners = [record_trial(ledger, tuned_layers=9, fold=fold, dice=0.6) for fold in (1, 2)]
     for run, dice in zip(winners, (0.5, 0.7), strict=True):
-        ledger.log(run, {"test/bone/dsc": dice}, step=1, at=0.0)
+        ledger.log(run, [Measured({"test/bone/dsc": dice}, 1, 0.0)])
     parent = ledger.plans("conservative")[0].info.run_id
     for tag, value in {"cohort": "20 digital heads", "simulated": "True"}.items():
         ledger.client.set_tag(parent, tag, value)
