@@ -1,6 +1,5 @@
 """One trial on one worker: Ray Tune calls `step` once an epoch."""
 
-import importlib
 import json
 import time
 import warnings
@@ -101,7 +100,7 @@ class TrialRunner(tune.Trainable):
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
         self._features = FeatureStore(CACHE_BYTES)
-        _import_late(shared.settings)
+        _import_late()
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -193,11 +192,9 @@ def experiment_of(
     )
 
 
-def _import_late(settings: Settings) -> None:
+def _import_late() -> None:
     """What libraries import at their first use, so that a first trial is charged for itself alone."""
     torch.optim.Adam([torch.zeros(1, requires_grad=True)])
-    if settings.evaluation.surface_distances:
-        importlib.import_module("monai.metrics")
 
 
 def quiet_read_only_volumes() -> None:

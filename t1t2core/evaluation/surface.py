@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-import torch
+from scipy.ndimage import binary_erosion
+from scipy.spatial import KDTree
 
 from t1t2core.evaluation.scores import IGNORED, LABELS
 
@@ -16,7 +17,7 @@ def surface_distances(
 ) -> dict[str, dict[str, float]]:
     """95th percentile of the Hausdorff distance and mean symmetric surface distance of each class, mm.
 
-    Both come from one pair of distance maps; MONAI's own functions would make them twice.
+    A class's surface is its voxels that have a neighbour, of six, outside it.
 
     Args:
         prediction: (X, Y, Z), labels 0 air, 1 soft tissue, 2 bone.
@@ -35,13 +36,20 @@ def surface_distances(
 def _distances(
     prediction: np.ndarray, truth: np.ndarray, voxel_mm: tuple[float, float, float]
 ) -> dict[str, float]:
-    # Here, because importing MONAI takes seconds and most of the package does without.
-    from monai.metrics.utils import get_edge_surface_distance
-
     if not (prediction.any() and truth.any()):
         return dict.fromkeys(SURFACE_METRICS, math.nan)
-    _, there_and_back, _ = get_edge_surface_distance(
-        torch.from_numpy(prediction), torch.from_numpy(truth), spacing=list(voxel_mm), symmetric=True
-    )
-    far = max(float(distances.double().quantile(PERCENTILE / 100)) for distances in there_and_back)
-    return dict(zip(SURFACE_METRICS, (far, float(torch.cat(list(there_and_back)).mean())), strict=True))
+    found, there = (mask & ~binary_erosion(mask) for mask in (prediction, truth))
+    ways = _between(found, there, voxel_mm), _between(there, found, voxel_mm)
+    far = max(float(np.percentile(distances, PERCENTILE)) for distances in ways)
+    return dict(zip(SURFACE_METRICS, (far, float(np.concatenate(ways).mean())), strict=True))
+
+
+def _between(start: np.ndarray, end: np.ndarray, voxel_mm: tuple[float, float, float]) -> np.ndarray:
+    """From each voxel of one surface to the nearest of the other, mm."""
+    # Most lie on both: with the rest alone a tree takes a third of the time of a map of distances.
+    away = start & ~end
+    distances = np.zeros(np.count_nonzero(start))
+    if away.any():
+        tree = KDTree(np.argwhere(end) * voxel_mm, balanced_tree=False, compact_nodes=False)
+        distances[: np.count_nonzero(away)] = tree.query(np.argwhere(away) * voxel_mm)[0]
+    return distances
