@@ -4,7 +4,6 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
 import pandas as pd
@@ -22,7 +21,7 @@ from ablation.forecast import Forecast, forecast_grid, forecast_search
 from ablation.ledger import HARDWARE
 from ablation.names import trial_names
 from ablation.plan import Trial, make_plan
-from ablation.preflight import check_step, largest
+from ablation.preflight import FirstStep, largest
 from ablation.progress import LiveLine, clock
 from ablation.recorder import Recorder
 from ablation.report.figures.registration import registration_png
@@ -81,12 +80,14 @@ class PlanRun:
         """Runs it to the end, and says what it took beside what was expected."""
         workspace = self._workspace
         check_budget(workspace.space.budget, resources)
-        to_run = self._to_run()
-        shared = _share(workspace, self._encoders, to_run, references, resources)
-        with ThreadPoolExecutor(1) as beside:  # while a worker tries a step, this process has nothing to do
-            picture = beside.submit(registration_png, self._prepared)
-            resources = _share_gpus(workspace, to_run, shared, resources)
-        recorder = self._open_record(picture.result())
+        waiting = self._waiting()
+        shared = _share(workspace, self._encoders, waiting, references, resources)
+        steps = [FirstStep(trial, shared, resources) for trial in largest(waiting, workspace.settings)]
+        # While workers try these, this process has time.
+        picture = registration_png(self._prepared)
+        to_run = self._longest_first(waiting)
+        resources = _share_gpus(workspace, steps, resources)
+        recorder = self._open_record(picture)
         spending = spending_of(workspace.space, workspace.ledger, recorder.parent, self._recorded)
         source = self._source(recorder, spending, to_run)
         result = SweepResult(interrupted=True)
@@ -108,12 +109,16 @@ class PlanRun:
         self._tell(result, forecast, slots)
         return result
 
-    def _to_run(self) -> list[Trial]:
-        """The longest first, so that none of them runs alone at the end; of a search the outermost points."""
+    def _waiting(self) -> list[Trial]:
+        """What may run: of a plan what is not recorded, of a search the outermost points."""
+        sampled = self._workspace.space.search.samples
+        return [trial for trial in self._listed if sampled or trial.key not in self._recorded]
+
+    def _longest_first(self, waiting: list[Trial]) -> list[Trial]:
+        """So that none of a plan's trials runs alone at the end; writes the plan."""
         if self._workspace.space.search.samples:
-            return self._listed
+            return waiting
         write_plan(self._workspace, self._listed, self._recorded, self._estimator)
-        waiting = [trial for trial in self._listed if trial.key not in self._recorded]
         seconds = dict(zip(waiting, self._estimator.all_seconds(waiting), strict=True))
         return sorted(waiting, key=lambda trial: -seconds[trial])
 
@@ -192,10 +197,10 @@ class PlanRun:
 
 
 def _share_gpus(
-    workspace: Workspace, to_run: list[Trial], shared: Shared, resources: dict[str, float]
+    workspace: Workspace, steps: Sequence[FirstStep], resources: dict[str, float]
 ) -> dict[str, float]:
-    """What a trial asks for once one step of the largest has been tried."""
-    share = max((check_step(t, shared, resources) for t in largest(to_run, workspace.settings)), default=1.0)
+    """What a trial asks for once the largest have been tried."""
+    share = max((step.share() for step in steps), default=1.0)
     if workspace.space.resources.gpus == "auto":
         resources = {**resources, "gpu": min(resources["gpu"], share)}
         if 0 < resources["gpu"] < 1:

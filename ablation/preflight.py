@@ -1,7 +1,7 @@
 """One training step of the largest trials, before the first one is started."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import ray
@@ -35,22 +35,29 @@ def largest(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
     return list(found.values())
 
 
-def check_step(trial: Trial, shared: Shared, request: dict[str, float]) -> float:
-    """Lets a worker do one training step of the trial, with what a trial may use.
+class FirstStep:
+    """One training step of a trial, under way on a worker with what a trial may use."""
 
-    Gives the share of a GPU that such a trial needs by the memory it takes: 1 where it runs on none.
+    def __init__(self, trial: Trial, shared: Shared, request: Mapping[str, float]) -> None:
+        remote = ray.remote(num_cpus=request["cpu"], num_gpus=request["gpu"], max_retries=0)(_step)
+        self._trial = trial
+        self._taken = remote.remote(trial, shared)
 
-    Raises:
-        InputError: it fails; the message has the last line of the error.
-    """
-    remote = ray.remote(num_cpus=request["cpu"], num_gpus=request["gpu"], max_retries=0)(_step)
-    try:
-        taken, there = ray.get(remote.remote(trial, shared))
-    except RayError as error:
-        cause = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-        factors = ", ".join(f"{name} {value}" for name, value in trial.factors.items() if value is not None)
-        raise InputError(f"one step of the largest trial ({factors}) fails: {cause}") from error
-    return share_of_gpu(taken, there)
+    def share(self) -> float:
+        """Waits for it. Gives the share of a GPU that such a trial needs: 1 where it runs on none.
+
+        Raises:
+            InputError: it fails; the message has the last line of the error.
+        """
+        try:
+            taken, there = ray.get(self._taken)
+        except RayError as error:
+            cause = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
+            factors = (f"{name} {value}" for name, value in self._trial.factors.items() if value is not None)
+            raise InputError(
+                f"one step of the largest trial ({', '.join(factors)}) fails: {cause}"
+            ) from error
+        return share_of_gpu(taken, there)
 
 
 def share_of_gpu(taken: int, there: int) -> float:

@@ -9,7 +9,7 @@ from ray.cluster_utils import Cluster
 
 from ablation.cluster import connect, request_of, slots_of
 from ablation.plan import Study, Trial
-from ablation.preflight import check_step, largest, share_of_gpu
+from ablation.preflight import FirstStep, largest, share_of_gpu
 from ablation.space import Point, Resources
 from ablation.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
@@ -91,8 +91,8 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
             threads=1,
             checkpoint_seconds=None,
         )
-        assert check_step(trial("scratch"), shared, REQUEST) == 1  # not a thousand epochs
+        assert FirstStep(trial("scratch"), shared, REQUEST).share() == 1  # not a thousand epochs
         broken = replace(shared, subjects={})
         expected = r"one step of the largest trial \(strategy scratch, .*\) fails: KeyError: 'P0"
         with pytest.raises(InputError, match=expected):
-            check_step(trial("scratch"), broken, REQUEST)
+            FirstStep(trial("scratch"), broken, REQUEST).share()
