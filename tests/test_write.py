@@ -1,12 +1,17 @@
 """The report, written from the record alone, wherever that lies."""
 
+import multiprocessing
+import os
 import shutil
+import signal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from ablation.ledger import Ledger
+from ablation.report.figures.all import draw_narrow
 from ablation.report.note import NOTE
 from ablation.report.plan_record import read_plan
 from ablation.report.write import PAGE, write_report
@@ -67,6 +72,21 @@ def test_from_another_machine_the_same_files_and_the_same_note_come_out(
     write_report(elsewhere, before, tmp_path / "second")
     assert files_of(tmp_path / "second") == files_of(first)
     assert read_plan(elsewhere, "sweep").tags[NOTE] == before.tags[NOTE]
+
+
+def killed_beside(*to_draw: Any) -> dict[str, bytes]:
+    """`draw_narrow` that the system kills in a second process."""
+    if multiprocessing.parent_process():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return draw_narrow(*to_draw)
+
+
+def test_a_machine_with_little_memory_draws_one_after_the_other(
+    ledger_of_sweep: Ledger, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablation.report.write.draw_narrow", killed_beside)
+    write_report(ledger_of_sweep, read_plan(ledger_of_sweep, "sweep"), tmp_path)
+    assert files_of(tmp_path) == files_of(first)
 
 
 def test_nothing_is_recorded_yet(ledger: Ledger, tmp_path: Path) -> None:

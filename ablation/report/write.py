@@ -1,6 +1,7 @@
 """Writes what a run leaves in its space's folder, from the record alone."""
 
 from collections.abc import Mapping
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pandas as pd
@@ -47,18 +48,22 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     drawn = {key: shown[key] for key in drawn_trials(results)}
     curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
+    to_draw = results, patients, curves, slices
     with helpers(1) as helper:
         # Drawing takes longer than all else.
-        narrow = helper.submit(draw_narrow, results, patients, curves, slices)
+        narrow = helper.submit(draw_narrow, *to_draw)
         groups = sheets(record, results, patients)
         summary = Sheet(
             name="summary", title="Every arm at its chosen learning rate", frame=summarise(results)
         )
         for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
             _write_forms(sheet, report / "tables")
-        figures = draw_all(results, patients, curves, slices)
+        figures = draw_all(*to_draw)
         wide = {name: save(one.figure, report / "figures", name) for name, one in figures.items()}
-        pictures = pictures_of(record, figures, wide, narrow.result())
+        try:
+            pictures = pictures_of(record, figures, wide, narrow.result())
+        except BrokenProcessPool:  # killed, most likely for lack of memory: then one after the other
+            pictures = pictures_of(record, figures, wide, draw_narrow(*to_draw))
     page = compose_page(record, results, patients, pictures, groups)
     write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id
