@@ -1,14 +1,9 @@
 """Runs the trials of a plan, or of a search, under its parent run in the record."""
 
-import os
-import platform
-import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
 import pandas as pd
 import ray
-import torch
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
@@ -18,11 +13,11 @@ from ablation.encoder_store import EncoderRecipe
 from ablation.estimate import Estimator
 from ablation.fingerprint import digest_of
 from ablation.forecast import Forecast, forecast_grid, forecast_search
-from ablation.ledger import HARDWARE
 from ablation.names import trial_names
 from ablation.plan import Trial, make_plan
 from ablation.preflight import FirstStep, largest
 from ablation.progress import LiveLine, clock
+from ablation.provenance import plan_tags, this_machine, trial_tags
 from ablation.recorder import Recorder
 from ablation.report.figures.registration import registration_png
 from ablation.report.plan_record import PLAN_FILE, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
@@ -30,21 +25,17 @@ from ablation.search import OptunaSearch
 from ablation.search_record import SEARCH
 from ablation.search_run import candidates_of, open_search, search_key
 from ablation.source import Listed, Source
-from ablation.storage import first_line, public
+from ablation.storage import first_line
 from ablation.sweep import SweepResult, run_sweep
 from ablation.tables import PRUNED_STATUS, plan_frame, write_table
 from ablation.terminal import say
 from ablation.trial import Shared
-from ablation.workspace import Workspace, git_commit
-from t1t2core.cohort.roles import count_overlap
+from ablation.workspace import Workspace
 from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
-from t1t2core.version import SCIENCE_VERSION
 
 MOST_LISTED = 20
 """Reused trials that a plan's description links to; MLflow keeps 8,000 characters."""
-LIBRARIES = ("torch", "ray", "mlflow", "numpy")
-"""Whose versions the record keeps."""
 
 
 class PlanRun:
@@ -225,7 +216,7 @@ def _open_record(
     try:
         experiment = ledger.experiment(name)
         ledger.clear_unfinished(names, lease)
-        parent = ledger.open_plan(experiment, plan_key, name, {**_plan_tags(workspace), **tags})
+        parent = ledger.open_plan(experiment, plan_key, name, {**plan_tags(workspace), **tags})
         ledger.keep_files(parent, files)
     except (MlflowException, OSError) as error:
         cause = first_line(error)
@@ -282,26 +273,6 @@ def write_plan(
     return frame
 
 
-def _plan_tags(workspace: Workspace) -> dict[str, str]:
-    overlap = {
-        f"overlap.fold_{split.fold}.{name}": str(number)
-        for split in workspace.study.splits
-        for name, number in count_overlap(split).items()
-    }
-    return {
-        **trial_tags(workspace),
-        **overlap,
-        "command": given_command(),
-        "machine": platform.platform(),
-        "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
-        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
-        "cohort": workspace.cohort.name,
-        "simulated": str(workspace.cohort.simulated),
-        "preset": workspace.preset,
-        "overrides": " ".join(workspace.request.overrides),
-    }
-
-
 def _plan_files(workspace: Workspace, picture: bytes | None) -> dict[str, bytes]:
     """What the parent run keeps, so that the report can be made from the record alone."""
     plan = workspace.folder / PLAN_FILE
@@ -312,14 +283,6 @@ def _plan_files(workspace: Workspace, picture: bytes | None) -> dict[str, bytes]
         REGISTRATION_FILE: picture,
     }
     return {name: content for name, content in files.items() if content is not None}
-
-
-def trial_tags(workspace: Workspace) -> dict[str, str]:
-    return {
-        "cohort_fingerprint": workspace.study.cohort_fingerprint,
-        "git_commit": git_commit(),
-        HARDWARE: this_machine(),
-    }
 
 
 def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResult) -> str:
@@ -339,19 +302,8 @@ def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResul
     return "\n".join(lines)
 
 
-def this_machine() -> str:
-    """What trials run on, as far as this machine is like those of a cluster."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
-
-
 def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
     """From these recorded trials."""
     return Estimator(
         workspace.settings, workspace.study.precision, list(recorded.values()), machine=this_machine()
     )
-
-
-def given_command() -> str:
-    """What was typed."""
-    return public(" ".join(["python -m ablation.run", *sys.argv[1:]]))

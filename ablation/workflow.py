@@ -12,9 +12,10 @@ from ablation.cluster import LOCAL, connect, device_of, request_of, slots_of
 from ablation.encoder_store import EncoderRecipe
 from ablation.forecast import forecast_grid, forecast_search, gpus_of
 from ablation.plan import Trial, make_plan, recipes_of
-from ablation.plan_run import PlanRun, estimator_of, given_command, trial_tags, write_plan
+from ablation.plan_run import PlanRun, estimator_of, write_plan
 from ablation.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from ablation.pretraining_record import PretrainingRecord
+from ablation.provenance import given_command, trial_tags
 from ablation.report.choice import choice_sentences
 from ablation.report.plan_record import read_plan_run
 from ablation.report.summary import never_predicted, render, summarise

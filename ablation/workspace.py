@@ -1,7 +1,6 @@
 """Everything that a command works with, checked before anything is spent."""
 
 import os
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -182,16 +181,6 @@ def _precision(settings: Settings, device: Device) -> Precision:
     training, pretraining = settings.training, settings.pretraining
     resolve_precision(pretraining.precision, device, [pretraining.patch])
     return resolve_precision(training.precision, device, [training.patch, pretraining.patch])
-
-
-def git_commit() -> str:
-    """Commit of the checkout that the code runs from, or `unknown`."""
-    command, folder = ["git", "rev-parse", "HEAD"], Path(__file__).parent
-    try:
-        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except OSError:
-        return "unknown"
-    return asked.stdout.strip() or "unknown"
 
 
 def _check_search(space: Space, settings: Settings) -> None:

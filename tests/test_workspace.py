@@ -10,7 +10,7 @@ import pytest
 from ablation.encoder_store import EncoderStore
 from ablation.plan import make_plan, recipes_of
 from ablation.storage import Storage
-from ablation.workspace import Request, Workspace, git_commit, open_workspace
+from ablation.workspace import Request, Workspace, open_workspace
 from t1t2core.errors import InputError
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.training.compute import Device, device_here
@@ -141,12 +141,3 @@ def test_an_encoder_that_has_seen_the_test_patients_is_refused(open_it: Open) ->
         open_it(encoder=digest).known_encoders(recipes)
     allowed = open_it(encoder=digest, overrides=("cohort.overlap=as_published",))
     assert list(allowed.known_encoders(recipes).values()) == [digest]
-
-
-# The commit
-
-
-def test_the_commit_is_recorded_or_unknown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert git_commit()
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert git_commit() == "unknown"

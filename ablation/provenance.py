@@ -1,0 +1,70 @@
+"""What a record tells of where its numbers come from: code, machine, command, patients."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from ablation.ledger import HARDWARE
+from ablation.storage import public
+from ablation.workspace import Workspace
+from t1t2core.cohort.roles import count_overlap
+from t1t2core.version import SCIENCE_VERSION
+
+LIBRARIES = ("torch", "ray", "mlflow", "numpy")
+"""Whose versions the record keeps."""
+
+
+def plan_tags(workspace: Workspace) -> dict[str, str]:
+    """Of a plan's parent run."""
+    overlap = {
+        f"overlap.fold_{split.fold}.{name}": str(number)
+        for split in workspace.study.splits
+        for name, number in count_overlap(split).items()
+    }
+    return {
+        **trial_tags(workspace),
+        **overlap,
+        "command": given_command(),
+        "machine": platform.platform(),
+        "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        "cohort": workspace.cohort.name,
+        "simulated": str(workspace.cohort.simulated),
+        "preset": workspace.preset,
+        "overrides": " ".join(workspace.request.overrides),
+    }
+
+
+def trial_tags(workspace: Workspace) -> dict[str, str]:
+    """Of every trial, and of the T1 networks."""
+    return {
+        "cohort_fingerprint": workspace.study.cohort_fingerprint,
+        "git_commit": git_commit(),
+        HARDWARE: this_machine(),
+    }
+
+
+def this_machine() -> str:
+    """What trials run on, as far as this machine is like those of a cluster."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
+
+
+def given_command() -> str:
+    """What was typed."""
+    return public(" ".join(["python -m ablation.run", *sys.argv[1:]]))
+
+
+def git_commit() -> str:
+    """Commit of the checkout that the code runs from, or `unknown`."""
+    command, folder = ["git", "rev-parse", "HEAD"], Path(__file__).parent
+    try:
+        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
+    return asked.stdout.strip() or "unknown"
