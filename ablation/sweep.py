@@ -82,6 +82,9 @@ class _Watch(tune.Callback):
             self._finish(self._feed.trial(key))
         else:
             self._prune(self._feed.trial(key), trial.last_result)
+        # Tune keeps the last values of each metric of all its trials, 35 KB a trial, in case it is asked.
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
         self._line.show()
 
     def _finish(self, trial: Trial) -> None:
