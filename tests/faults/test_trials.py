@@ -55,10 +55,11 @@ def test_the_same_error_in_a_row_stops_the_sweep(bench: Bench) -> None:
 
 @pytest.fixture
 def pretended_gpu(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of a cluster that counts one GPU, though there is none."""
+    """Address of a cluster that counts one GPU, though there is none; an old one, with float32."""
     for name, value in bench.worker_environment.items():
         monkeypatch.setenv(name, value)
-    head = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False}
+    old = {"accelerator_type:T4": 1}
+    head = {"num_cpus": 2, "num_gpus": 1, "resources": old, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=head)
     yield cluster.address
     cluster.shutdown()
