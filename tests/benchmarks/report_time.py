@@ -47,7 +47,7 @@ def _copy(record: Record, seed: int, experiment: str, parent: str, files: Path, 
     run = target.start_trial(
         experiment, parent, f"{record.name} {seed}", params=params, tags={**tags, "trial_key": key}
     )
-    target.finish_trial(run, record.metrics, {}, files, step=1, at=time.time())
+    target.finish_trial(run, record.metrics, {}, files, at=time.time())
 
 
 def main() -> None:
