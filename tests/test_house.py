@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -67,6 +68,14 @@ def test_every_test_that_the_reproduction_names_is_there() -> None:
         or f"def {name}" not in path.read_text(encoding="utf-8")
     ]
     assert missing == ["test_labels.py::test_x"]  # the example
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout")
+def test_only_what_belongs_here_is_kept() -> None:
+    """What a run leaves in the working tree is easily added by mistake."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    folders = {name.partition("/")[0] for name in listed.splitlines() if "/" in name}
+    assert folders == {".ci", "ablation", "cluster", "docs", "search_spaces", "t1t2core", "tests"}
 
 
 def test_every_pin_is_one_exact_version() -> None:

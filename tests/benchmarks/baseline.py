@@ -131,7 +131,8 @@ def main(config: Path) -> None:
     """All trials of a grid, as many at once as there are processors."""
     given = json.loads(config.read_text(encoding="utf-8"))
     mlflow.set_tracking_uri(given["tracking_uri"])
-    mlflow.set_experiment(EXPERIMENT)  # once, before the trials would each make it
+    # Once, before the trials would each make it; else its files would lie where the command was given.
+    mlflow.create_experiment(EXPERIMENT, artifact_location=(config.parent / "artifacts").resolve().as_uri())
     tuner = tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
         param_space={
