@@ -7,8 +7,10 @@ import json
 import logging
 import math
 import os
+import random
 import tempfile
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ import pandas as pd
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -41,6 +43,10 @@ KIND = "kind"
 """Tag that tells trials from plans."""
 OPENED = "opened"
 """Tag of a plan: when a command last worked on it, seconds since 1970."""
+OPENING_SECONDS = 60.0
+"""A plan's run that has been made so long ago and not opened was left by a driver that died."""
+PAUSE_SECONDS = 0.2
+"""Longest pause before a plan's run is made again; drivers that have met differ in it."""
 GPUS = "gpus"
 """Tag of a trial: the share of a GPU that it has."""
 HARDWARE = "hardware"
@@ -123,32 +129,51 @@ class Ledger:
             return found.experiment_id
         local = self.tracking_uri.startswith("sqlite:")
         location = (self._artifacts / name).resolve().as_uri() if local else None
-        return self.client.create_experiment(name, artifact_location=location, tags=experiment_tags())
+        try:
+            return self.client.create_experiment(name, artifact_location=location, tags=experiment_tags())
+        except MlflowException as error:
+            made_meanwhile = self.client.get_experiment_by_name(name)
+            if made_meanwhile is None or error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+            return made_meanwhile.experiment_id
 
     def open_plan(self, experiment_id: str, plan_key: str, name: str, tags: Mapping[str, str]) -> str:
-        """The parent run of a plan: the one it had, running again, or a new one.
+        """The parent run of a plan, running: the one it had, or a new one.
 
-        Where two drivers make one at once, the run that was made first stays.
+        Where several drivers make one at once, each that sees another's takes its own away and asks again. Of
+        two the one that looks later sees both, so at most one stays; it becomes the plan's by its OPENED tag.
         """
-        opened = {**tags, OPENED: f"{time.time():.0f}"}
-        run_id, made = self._plan(experiment_id, plan_key), None
-        if run_id is None:
-            all_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **opened}
-            made = self.client.create_run(experiment_id, tags=all_tags, run_name=name).info.run_id
-            run_id = self._plan(experiment_id, plan_key) or made
-        if made is None:
-            self.client.update_run(run_id, status="RUNNING")
-            self.client.log_batch(run_id, tags=_tags(opened))
-        elif run_id != made:
+        while (run_id := self._opened(experiment_id, plan_key)) is None:
+            made_tags = {KIND: "plan", "plan_key": plan_key, **_origin(), **beat(), **tags}
+            made = str(self.client.create_run(experiment_id, tags=made_tags, run_name=name).info.run_id)
+            if self._prevails(made, self._parents(experiment_id, plan_key)):
+                run_id = made
+                break
             self.remove(made)
+            time.sleep(random.uniform(0, PAUSE_SECONDS))
+        self.client.update_run(run_id, status="RUNNING")
+        self.client.log_batch(run_id, tags=_tags({**tags, OPENED: f"{time.time():.0f}"}))
         return run_id
 
-    def _plan(self, experiment_id: str, plan_key: str) -> str | None:
-        """The plan's parent run, if it has one; the first that was made if it has several."""
+    def _opened(self, experiment_id: str, plan_key: str) -> str | None:
+        """The plan's parent run, if it has one."""
+        runs = self._parents(experiment_id, plan_key)
+        return next((str(run.info.run_id) for run in runs if OPENED in run.data.tags), None)
+
+    def _prevails(self, made: str, parents: list[Run]) -> bool:
+        """Whether nobody else has made a parent run; those of drivers that died on the way are removed."""
+        others = [run for run in parents if run.info.run_id != made]
+        if any(OPENED in run.data.tags or is_live(run.data.tags, OPENING_SECONDS) for run in others):
+            return False
+        for run in others:
+            self.remove(run.info.run_id)
+        return True
+
+    def _parents(self, experiment_id: str, plan_key: str) -> list[Run]:
+        """The plan's parent runs, the first that was made first."""
         query = f"tags.{KIND} = 'plan' and tags.plan_key = '{plan_key}'"
-        found = self.client.search_runs([experiment_id], query, max_results=PAGE)
-        first = min(found, key=lambda run: (run.info.start_time, run.info.run_id), default=None)
-        return None if first is None else str(first.info.run_id)
+        order = ["attributes.start_time ASC"]
+        return list(self.client.search_runs([experiment_id], query, max_results=PAGE, order_by=order))
 
     def plans(self, space: str) -> list[Run]:
         """Parent runs of a space's plans, the one that was worked on last first."""
@@ -455,7 +480,7 @@ def _origin() -> dict[str, str]:
 
 
 def _create_database(tracking_uri: str) -> None:
-    """Makes a new SQLite database under another name and renames it once it is whole.
+    """Makes a new SQLite database under another name and gives it its own once it is whole.
 
     MLflow takes seconds to make its tables, and a database whose making was broken off is of no use.
     """
@@ -463,9 +488,15 @@ def _create_database(tracking_uri: str) -> None:
     if not tracking_uri.startswith("sqlite:///") or path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
-        unfinished.replace(path)
+        try:
+            # Unlike a rename, it leaves alone what another driver has made meanwhile.
+            os.link(unfinished, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without hard links
+            unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import multiprocessing
 import os
 import signal
 import socket
@@ -9,18 +10,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from mlflow.entities import Run
 
-from ablation.ledger import SHORT_PATIENCE, Ledger, Measured
+from ablation.ledger import OPENING_SECONDS, SHORT_PATIENCE, Ledger, Measured
 from t1t2core.errors import InputError
 from tests.conftest import Record
 
 LEASE = 60.0
 NOON = 1_800_000_000.0
+DRIVERS = 3
+PLANS = [f"plan {number}" for number in range(8)]
 SCORES = [{"weights": "best", "split": "test", "patient": "sub-01"}]
 
 
@@ -88,7 +94,7 @@ def test_another_plan_and_another_experiment_have_parents_of_their_own(ledger: L
     assert len(parents | {ledger.open_plan(two, "a", "x", {})}) == 3
 
 
-def test_two_drivers_that_make_a_plan_at_once_end_up_with_the_first(
+def test_a_driver_that_comes_second_takes_the_plan_of_the_first(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = ledger.experiment("conservative")
@@ -97,12 +103,51 @@ def test_two_drivers_that_make_a_plan_at_once_end_up_with_the_first(
     def another_is_faster(*args: Any, **kwargs: Any) -> Run:
         monkeypatch.undo()
         others.append(ledger.open_plan(experiment, "plan", "conservative", {}))
-        time.sleep(0.01)  # MLflow's clock counts milliseconds
         return real(*args, **kwargs)
 
     monkeypatch.setattr(ledger.client, "create_run", another_is_faster)
     assert [ledger.open_plan(experiment, "plan", "conservative", {})] == others
     assert [run.info.run_id for run in active(ledger)] == others
+
+
+def open_plans(uri: str, artifacts: Path, together: Barrier) -> list[str]:
+    together.wait(60)
+    ledger = Ledger(uri, artifacts)
+    opened = []
+    for plan in PLANS:
+        together.wait(60)
+        opened.append(ledger.open_plan(ledger.experiment(plan), plan, "conservative", {}))
+    return opened
+
+
+@pytest.mark.slow
+def test_drivers_that_make_plans_at_the_same_moment_have_one_of_each(
+    tmp_path: Path,
+) -> None:
+    """In a record that is not there yet either."""
+    record = Record(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Manager() as manager, ProcessPoolExecutor(DRIVERS, mp_context=spawn) as pool:
+        arguments = record.uri, record.artifacts, manager.Barrier(DRIVERS)
+        opened = [driver.result() for driver in [pool.submit(open_plans, *arguments) for _ in range(DRIVERS)]]
+    assert opened == [opened[0]] * DRIVERS
+    assert {run.info.run_id for run in active(record.open())} == set(opened[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+    assert len(set(opened[0])) == len(PLANS)
+
+
+def test_what_a_driver_left_that_died_while_it_made_a_plan_is_cleared_away(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = ledger.experiment("conservative")
+    with monkeypatch.context() as dying:
+        dying.setattr(ledger.client, "update_run", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ledger.open_plan(experiment, "plan", "conservative", {})
+    (left,) = active(ledger)
+    move(ledger, left.info.run_id, "elsewhere", time.time() - 2 * OPENING_SECONDS)
+    opened = ledger.open_plan(experiment, "plan", "conservative", {})
+    assert [run.info.run_id for run in active(ledger)] == [opened] != [left.info.run_id]
 
 
 # Trials
