@@ -29,7 +29,7 @@ from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation.driver import DRIVER, beat, is_live, this_driver
-from ablation.run_table import read_runs
+from ablation.run_table import read_experiment_tags, read_runs
 from ablation.runs_view import experiment_tags
 from ablation.storage import first_line
 from ablation.trial_files import SCORES
@@ -221,6 +221,9 @@ class Ledger:
 
     def experiment_tags(self) -> dict[str, dict[str, str]]:
         """Tags of all experiments, by experiment."""
+        store = self.client._tracking_client.store
+        if isinstance(store, SqlAlchemyStore):
+            return read_experiment_tags(store)
         found: dict[str, dict[str, str]] = {}
         token = None
         while True:

@@ -1,5 +1,6 @@
 """Ray Tune runs the trials of a plan; what they report goes to the record as it comes."""
 
+import gc
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -159,6 +160,8 @@ def run_sweep(
 
     feed = Feed(source, spending, recorder, request, recorded)
     watch = _Watch(recorder, feed, recovery, line, result)
+    # What is there now stays to the end: Python need not look through all of it for garbage, again and again.
+    gc.freeze()
     with recorder.beating():
         try:
             _tune(shared, feed, watch, slots)

@@ -5,7 +5,7 @@ from pathlib import Path
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
 from ablation.ledger import Ledger
-from ablation.run_table import read_runs
+from ablation.run_table import read_experiment_tags, read_runs
 from tests.recorded import record_trial
 
 
@@ -27,3 +27,16 @@ def test_rows_make_the_same_runs_as_the_search(ledger: Ledger, tmp_path: Path) -
         assert ours.data.metrics == theirs.data.metrics
         assert ours.data.tags == theirs.data.tags
     assert read_runs(store, experiments[:1], status="KILLED", tag=("kind", "trial")) == []
+
+
+def test_the_tags_of_all_experiments_are_those_of_the_search(ledger: Ledger) -> None:
+    experiments = [ledger.experiment(name) for name in ("tagged twice", "as it was made", "deleted")]
+    for name in ("one", "two"):
+        ledger.tag_experiment(experiments[0], name, "here")
+    ledger.client.delete_experiment(experiments[2])
+    store = ledger.client._tracking_client.store
+    assert isinstance(store, SqlAlchemyStore)
+    read = read_experiment_tags(store)
+    assert read == {found.experiment_id: found.tags for found in ledger.client.search_experiments()}
+    assert {"one", "two"} <= read[experiments[0]].keys()
+    assert "0" in read, "MLflow's own, which has no tags"
