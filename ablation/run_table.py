@@ -76,17 +76,17 @@ def read_runs(
 def read_experiment_tags(store: SqlAlchemyStore) -> dict[str, dict[str, str]]:
     """Tags of all experiments, by experiment, as `search_experiments` has them."""
     with store.ManagedSessionMaker() as session:
-        active = SqlExperiment.lifecycle_stage == LifecycleStage.ACTIVE
-        own = SqlExperimentTag.experiment_id == SqlExperiment.experiment_id
-        rows = session.execute(
-            select(SqlExperiment.experiment_id, SqlExperimentTag.key, SqlExperimentTag.value)
-            .outerjoin(SqlExperimentTag, own)
-            .where(active)
+        ids: Iterable[int] = session.scalars(
+            select(SqlExperiment.experiment_id).where(SqlExperiment.lifecycle_stage == LifecycleStage.ACTIVE)
         )
-        found: dict[str, dict[str, str]] = defaultdict(dict)
+        found: dict[str, dict[str, str]] = {str(experiment): {} for experiment in ids}
+        rows: Iterable[Any] = session.execute(
+            select(SqlExperimentTag.experiment_id, SqlExperimentTag.key, SqlExperimentTag.value)
+        )
         for experiment, key, value in rows:
-            found[str(experiment)] |= {} if key is None else {key: value}
-        return dict(found)
+            if str(experiment) in found:
+                found[str(experiment)][key] = value
+        return found
 
 
 @contextmanager
