@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 from ray.tune.experiment import Trial as TuneTrial
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
+from ablation.scheduler import InOrder
 from ablation.trial import PROGRESS, SCORE
 
 FIRST_PERCENT = 25
@@ -15,7 +16,7 @@ LAST_PERCENT = 75
 HALVING = 2
 
 
-class FoldByFold(FIFOScheduler):
+class FoldByFold(InOrder):
     """Asynchronous successive halving (Li et al. 2020), each fold for itself.
 
     Folds differ in their patients, so that scores of two folds say little about two arms. Progress counts in

@@ -16,6 +16,7 @@ from ablation.feed import Feed
 from ablation.plan import Trial
 from ablation.progress import LiveLine
 from ablation.recorder import Recorder
+from ablation.scheduler import InOrder
 from ablation.source import Source
 from ablation.space import Recovery
 from ablation.trial import SCORE, Shared, TrialRunner
@@ -181,7 +182,7 @@ def _tune(shared: Shared, feed: Feed, watch: _Watch, slots: int) -> None:
             runner,
             tune_config=tune.TuneConfig(
                 search_alg=feed,
-                scheduler=None if shared.objective is None else FoldByFold(),
+                scheduler=InOrder() if shared.objective is None else FoldByFold(),
                 num_samples=-1,
                 max_concurrent_trials=slots,
                 reuse_actors=True,
