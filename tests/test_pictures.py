@@ -132,7 +132,7 @@ def test_a_scan_without_contrast_can_be_drawn(truth: dict[str, np.ndarray]) -> N
 def test_the_confusion_matrix_is_a_picture_of_the_predictions(truth: dict[str, np.ndarray]) -> None:
     wrong = {name: np.zeros_like(labels) for name, labels in truth.items()}
     pictures = [draw_confusion(experiment(), outcome(p)) for p in (truth, truth, wrong)]
-    assert Image.open(io.BytesIO(pictures[0])).size == (400, 340)
+    assert Image.open(io.BytesIO(pictures[0])).size == (710, 300)
     assert pictures[0] == pictures[1]
     assert pictures[0] != pictures[2]
 
