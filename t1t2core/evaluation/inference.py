@@ -36,7 +36,7 @@ class Predictor:
         for number, (patient, *start) in enumerate(self.patches.starts):
             with self.compute.autocast():
                 logits = self.network.run_trained(self._frozen.batch([number]))
-            parts[patient].append(logits.float().softmax(dim=1).cpu())
+            parts[patient].append(logits.contiguous().float().softmax(dim=1).cpu())
             starts[patient].append((start[0], start[1], start[2]))
         grids = [(v.shape[0], v.shape[1], v.shape[2]) for v in self.patches.images]
         return [merge_patches(torch.cat(p), s, g) for p, s, g in zip(parts, starts, grids, strict=True)]

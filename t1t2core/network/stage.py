@@ -90,6 +90,8 @@ class DecoderStage(nn.Module):
         *earlier, index = features.indices
         if self.unpooling == "indices":
             values = functional.max_unpool3d(features.values, index, [2, 2, 2])
+            # It comes with the channels first: convolution and gradient would each move them.
+            values = values.contiguous(memory_format=torch.channels_last_3d)
         else:
             values = functional.interpolate(features.values, scale_factor=2, mode="nearest")
         return Features(self.block(values), tuple(earlier))

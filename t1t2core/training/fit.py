@@ -165,7 +165,9 @@ class Fit:
             warm_norms(self.network)
         with self.compute.autocast():
             logits = self._trained(self._features(numbers))
-        loss = segmentation_loss(logits.float(), labels, self.settings.loss, self._class_weights, whole=whole)
+        # With the three channels last in memory, each softmax would move them to the front and back.
+        front = logits.contiguous().float()
+        loss = segmentation_loss(front, labels, self.settings.loss, self._class_weights, whole=whole)
         self.optimiser.zero_grad(set_to_none=True)
         # The gradients' mean over the team is to be that of the whole loss.
         (loss * team.size).backward()

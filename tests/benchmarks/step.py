@@ -58,7 +58,7 @@ class Step:
         """As `Fit` does it."""
         with self.compute.autocast():
             logits = self.network.run_trained(Features(self.image))
-        loss = segmentation_loss(logits.float(), self.labels, "cross_entropy_dice", None)
+        loss = segmentation_loss(logits.contiguous().float(), self.labels, "cross_entropy_dice", None)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
