@@ -175,7 +175,7 @@ def run_sweep(
 
 
 def _tune(shared: Shared, feed: Feed, watch: _Watch, slots: int) -> None:
-    runner = tune.with_resources(tune.with_parameters(TrialRunner, shared=shared), _resources)
+    runner = tune.with_parameters(TrialRunner, shared=shared)
     # Tune's own folder is of no use afterwards: results are in the record, resuming rests on keys.
     with tempfile.TemporaryDirectory(prefix="ablation-tune-") as folder:
         tune.Tuner(
@@ -197,8 +197,3 @@ def _tune(shared: Shared, feed: Feed, watch: _Watch, slots: int) -> None:
                 failure_config=tune.FailureConfig(max_failures=0),
             ),
         ).fit()
-
-
-def _resources(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-    wanted = {"CPU": config["cpu"], "GPU": config["gpu"]}
-    return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])

@@ -93,6 +93,12 @@ class TrialRunner(tune.Trainable):
     _told: int
     """Epochs that the driver knows of."""
 
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Tune asks Ray for: as the configuration says."""
+        wanted = {"CPU": config["cpu"], "GPU": config["gpu"]}
+        return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])
+
     def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
         """Once a process."""
         self._shared = shared

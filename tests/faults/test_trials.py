@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
@@ -76,3 +77,18 @@ def test_a_full_gpu_is_shared_by_fewer_trials(
     (fuller,) = [run for run in bench.runs("FINISHED") if "out_of_memory" in run.data.tags]
     assert fuller.data.tags["out_of_memory"] == "with 0.6 of a GPU, tried again with 1"
     assert fuller.data.params["tuned_layers"] == "fc"
+
+
+@pytest.mark.slow
+def test_a_worker_loads_what_trials_need_and_nothing_of_the_record(bench: Bench) -> None:
+    """Seconds of its start and hundreds of megabytes; what a process has loaded is seen by its libraries."""
+    hold = bench.order("hold", "conservative 15", 2)
+    driver = bench.start()
+    worker = bench.wait_for_hold(hold, driver)
+    of_driver, of_worker = (Path(f"/proc/{pid}/maps").read_text("utf-8") for pid in (driver.pid, worker))
+    bench.release(hold)
+    assert driver.wait() == 0, driver.said
+    assert "/torch/" in of_worker
+    for package in ("/sqlalchemy/", "/matplotlib/"):
+        assert package in of_driver
+        assert package not in of_worker
