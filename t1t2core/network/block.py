@@ -5,6 +5,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from t1t2core.network.attention import Attention
+from t1t2core.network.batch_norm import BatchNorm
+from t1t2core.network.convolution import Convolution
 from t1t2core.settings import NetworkSettings
 
 CONVOLUTIONS_PER_BLOCK = 3
@@ -27,8 +29,8 @@ class Block(nn.Module):
         widths = (channels_in, channels, channels, channels_out)
         layers: list[nn.Module] = []
         for before, after in pairwise(widths):
-            layers.append(nn.Conv3d(before, after, kernel_size=3, padding=1, bias=False))
-            layers.append(nn.BatchNorm3d(after))
+            layers.append(Convolution(before, after))
+            layers.append(BatchNorm(after))
             layers.append(nn.ReLU(inplace=True))
         self.convolutions = nn.Sequential(*layers)
         self.attention = Attention(channels_out, settings)

@@ -1,0 +1,94 @@
+"""By pairs of voxels a convolution is what torch's own is."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from t1t2core.network.convolution import Convolution
+
+GRID = (24, 6, 4)
+
+
+def draw(channels: int, grid: tuple[int, int, int], dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    generator = torch.Generator().manual_seed(channels)
+    noise = torch.randn((2, channels, *grid), generator=generator)
+    return noise.to(dtype, memory_format=torch.channels_last_3d)
+
+
+def make(channels_in: int, channels_out: int) -> Convolution:
+    torch.manual_seed(0)
+    return Convolution(channels_in, channels_out).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+
+def run(layer: nn.Conv3d, x: Tensor) -> dict[str, Tensor]:
+    """The values, and the gradients of a sum of them with unequal weights."""
+    layer.zero_grad()
+    x = x.detach().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=x.dtype == torch.bfloat16):
+        y = layer(x)
+    y.backward(torch.linspace(-1, 1, y.numel()).reshape(y.shape).to(y.dtype))
+    assert x.grad is not None
+    assert layer.weight.grad is not None
+    return {"y": y.detach(), "x.grad": x.grad, "weight.grad": layer.weight.grad.clone()}
+
+
+def in_pairs(layer: Convolution, x: Tensor) -> bool:
+    with torch.autocast("cpu", torch.bfloat16, enabled=x.dtype == torch.bfloat16):
+        function = layer(x).grad_fn
+    return function is not None and "Paired" in function.name()
+
+
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(8, 8), (16, 8), (8, 4)])
+@pytest.mark.parametrize("grid", [GRID, (12, 1, 2), (3, 5, 12)])
+def test_values_and_gradients_are_torchs_own(
+    channels_in: int, channels_out: int, grid: tuple[int, int, int]
+) -> None:
+    layer, x = make(channels_in, channels_out), draw(channels_in, grid)
+    assert in_pairs(layer, x)
+    # torch's in float32, with what bfloat16 makes of values, weights and what is pulled back.
+    exact = nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False)
+    exact.weight.data = layer.weight.detach().bfloat16().float()
+    found, expected = run(layer, x), run(exact, x.float())
+    assert found["y"].dtype == torch.bfloat16
+    assert found["weight.grad"].dtype == torch.float32
+    assert found["y"].is_contiguous(memory_format=torch.channels_last_3d)
+    for name, value in expected.items():
+        close = 0.01 * float(value.abs().max())
+        torch.testing.assert_close(found[name].float(), value, rtol=0.02, atol=close)
+
+
+def test_a_volume_with_the_channels_first_gives_the_same() -> None:
+    layer, x = make(8, 8), draw(8, GRID)
+    other = run(layer, x.contiguous())
+    for name, value in run(layer, x).items():
+        assert torch.equal(other[name], value)
+
+
+def test_what_is_not_trained_gets_no_gradient() -> None:
+    layer, x = make(8, 8).requires_grad_(False), draw(8, GRID)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not layer(x).requires_grad
+        y = layer.requires_grad_()(x)
+    y.sum().backward()
+    assert layer.weight.grad is not None
+    assert x.grad is None
+
+
+@pytest.mark.parametrize(
+    ("channels_in", "channels_out", "grid", "dtype"),
+    [
+        (8, 16, GRID, torch.bfloat16),  # 16 fill a vector
+        (1, 8, GRID, torch.bfloat16),  # the first layer was slower in pairs
+        (8, 8, (24, 6, 5), torch.bfloat16),  # one voxel would be left over
+        (8, 8, GRID, torch.float32),
+    ],
+)
+def test_where_pairs_do_not_pay_it_is_torchs_own(
+    channels_in: int, channels_out: int, grid: tuple[int, int, int], dtype: torch.dtype
+) -> None:
+    layer, x = make(channels_in, channels_out), draw(channels_in, grid, dtype)
+    assert not in_pairs(layer, x)
+    plain = nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False)
+    plain.load_state_dict(layer.state_dict())
+    for name, value in run(plain.to(memory_format=torch.channels_last_3d), x).items():  # type: ignore[call-overload]
+        assert torch.equal(run(layer, x)[name], value)
