@@ -23,6 +23,7 @@ DEMO_TRAINING = TrainingSettings(
     stop_patience=None,
     loss="cross_entropy_dice",
     learning_rate=5e-3,
+    gradient_clip=1.0,
     validate_every=3,
 )
 """A budget in steps, so that two patients get as many as eight, and a schedule that spends it well.
@@ -30,6 +31,11 @@ DEMO_TRAINING = TrainingSettings(
 With the study's cross-entropy and fixed rate, bone is not learnt at all in so few steps. What starts from
 scratch needs more of them: on simulated heads a hybrid (multiplication, rate 0.01) has a bone DSC of 0.01
 after 96 steps, 0.52 after 240 and 0.54 after 480; a T2 network from scratch 0, 0 and 0.45.
+
+At this rate single steps have gradients of length 3 to 23, where 0.3 is usual, and one of them can undo what
+was learnt: of 14 T1 networks of the same heads (4 seeds, in float32 and bfloat16) 5 ended with a validation
+bone DSC of 0.35 to 0.59, the others with 0.64 to 0.70. With gradients shortened to 1 all 5 that were tried, 2
+of them with starts that had failed, have 0.64 to 0.69.
 """
 
 PRESETS: dict[PresetName, Settings] = {

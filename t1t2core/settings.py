@@ -149,6 +149,11 @@ class TrainingSettings:
         default=0.9, description="Adam's first decay ('momentum decay', Sec. 3.5)"
     )
     weight_decay: NotNegative = Field(default=5e-4, description="L2 on convolution kernels (Sec. 3.5)")
+    gradient_clip: PositiveFloat | None = Field(
+        default=None,
+        description="longest gradient of a step: a longer one is shortened to it; null: any (ours; the study "
+        "names none)",
+    )
     schedule: Literal["plateau", "one_cycle"] = Field(
         default="plateau",
         description="plateau: as the study; one_cycle: up to learning_rate, down to 0 (ours)",

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.preparation.prepare import PreparedScan
@@ -192,6 +193,25 @@ def test_adam_as_in_the_study_decays_convolution_kernels_only(
     assert decayed["betas"] == others["betas"] == (0.8, 0.999)
     trained = sum(len(group["params"]) for group in fit.optimiser.param_groups)
     assert trained == len(list(fit.network.parameters()))
+
+
+def test_a_gradient_longer_than_allowed_is_shortened_and_another_left_alone(
+    pretrained: dict[str, Tensor], scans: list[PreparedScan]
+):
+    lengths = {}
+    for longest in (None, 1e-3, 1e3):
+        fit = make_fit(make_network(pretrained), scans, make_training(gradient_clip=longest))
+        seen = lengths[longest] = []
+        fit.optimiser.register_step_pre_hook(lambda optimiser, *_, seen=seen: seen.append(_length(optimiser)))
+        fit.run_epoch()
+    assert lengths[None] == lengths[1e3]
+    assert min(lengths[None]) > 1e-2
+    assert lengths[1e-3] == pytest.approx([1e-3] * len(lengths[None]), rel=1e-2)
+
+
+def _length(optimiser: Optimizer) -> float:
+    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    return float(torch.cat([gradient.flatten() for gradient in gradients]).norm())
 
 
 def test_accuracy_is_the_share_of_known_voxels_labelled_rightly(pretrained: dict[str, Tensor]):

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam
 
 from t1t2core.network.base import Network
@@ -147,10 +148,9 @@ class Fit:
         """Goes on where another training of the same trial had got to."""
         self.epoch, self.steps, self.stop_reason = state["epoch"], state["steps"], state["stop_reason"]
         self.network.load_state_dict(state["network"], strict=False)
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         moments = [
             {name: _like(parameter, value) for name, value in values.items()}
-            for parameter, values in zip(parameters, state["moments"], strict=False)
+            for parameter, values in zip(self._parameters(), state["moments"], strict=False)
         ]
         self.optimiser.load_state_dict({"state": dict(enumerate(moments)), "param_groups": state["groups"]})
         self.schedule.load_state_dict(state["schedule"])
@@ -171,10 +171,15 @@ class Fit:
         self.optimiser.zero_grad(set_to_none=True)
         # The gradients' mean over the team is to be that of the whole loss.
         (loss * team.size).backward()
+        if self.settings.gradient_clip is not None:
+            clip_grad_norm_(self._parameters(), self.settings.gradient_clip)
         self.optimiser.step()
         advance_step(self.schedule)
         self.steps += 1
         return loss.detach(), logits.detach(), labels
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _features(self, numbers: list[int]) -> Features:
         """Those of this process's share of the patches; of no patch where there are too few for all."""

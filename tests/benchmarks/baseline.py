@@ -88,9 +88,8 @@ def train(config: dict[str, Any]) -> None:
     loader = DataLoader(data, batch_size=config["batch_size"], shuffle=True)
     loss_of = DiceCELoss(to_onehot_y=True, softmax=True)
     freeze(network, config["frozen_stages"])
-    optimiser = torch.optim.Adam(
-        (p for p in network.parameters() if p.requires_grad), lr=config["learning_rate"]
-    )
+    trained = [p for p in network.parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(trained, lr=config["learning_rate"])
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, config["learning_rate"], total_steps=config["epochs"] * config["steps_per_epoch"]
     )
@@ -108,6 +107,7 @@ def train(config: dict[str, Any]) -> None:
                 optimiser.zero_grad()
                 loss = loss_of(network(batch["image"]), batch["label"])
                 loss.backward()
+                torch.nn.utils.clip_grad_norm_(trained, config["gradient_clip"])
                 optimiser.step()
                 schedule.step()
                 total += loss.item()

@@ -102,6 +102,7 @@ def _config(workspace: Workspace, folder: Path) -> dict[str, Any]:
         "width": workspace.settings.network.width,
         "patch": training.patch,
         "batch_size": training.batch_size,
+        "gradient_clip": training.gradient_clip,
         "steps_per_epoch": training.steps_per_epoch,
         "epochs": training.max_steps // training.steps_per_epoch,
         "validate_every": training.validate_every,
