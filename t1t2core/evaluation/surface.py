@@ -1,6 +1,8 @@
 """Distances between the surfaces of predicted and true tissue, a patient."""
 
 import math
+from functools import cache
+from itertools import product
 
 import numpy as np
 from scipy.ndimage import binary_erosion
@@ -10,6 +12,8 @@ from t1t2core.evaluation.scores import IGNORED, LABELS
 
 SURFACE_METRICS = ("hausdorff_95_mm", "mean_surface_distance_mm")
 PERCENTILE = 95
+REACH = 3
+"""Voxels around each that are looked at before a tree is asked: most of a surface is no farther away."""
 
 
 def surface_distances(
@@ -45,11 +49,27 @@ def _distances(
 
 
 def _between(start: np.ndarray, end: np.ndarray, voxel_mm: tuple[float, float, float]) -> np.ndarray:
-    """From each voxel of one surface to the nearest of the other, mm."""
-    # Most lie on both: with the rest alone a tree takes a third of the time of a map of distances.
-    away = start & ~end
-    distances = np.zeros(np.count_nonzero(start))
-    if away.any():
-        tree = KDTree(np.argwhere(end) * voxel_mm, balanced_tree=False, compact_nodes=False)
-        distances[: np.count_nonzero(away)] = tree.query(np.argwhere(away) * voxel_mm)[0]
-    return distances
+    """From each voxel of one surface to the nearest of the other, mm, in no order."""
+    padded = np.pad(end, REACH)
+    there = padded.ravel()
+    left = np.flatnonzero(np.pad(start & ~end, REACH))
+    found = [np.zeros(np.count_nonzero(start) - len(left))]
+    for step, mm in _steps(padded.shape, voxel_mm):
+        is_there = there[left + step]
+        found.append(np.full(np.count_nonzero(is_there), mm))
+        left = left[~is_there]
+    if len(left):
+        tree = KDTree(np.argwhere(padded) * voxel_mm, balanced_tree=False, compact_nodes=False)
+        found.append(tree.query(np.column_stack(np.unravel_index(left, padded.shape)) * voxel_mm)[0])
+    return np.concatenate(found)
+
+
+@cache
+def _steps(shape: tuple[int, ...], voxel_mm: tuple[float, float, float]) -> list[tuple[int, float]]:
+    """Those to all voxels within reach of one, the shortest first: in the flattened volume, and mm."""
+    far = range(-REACH, REACH + 1)
+    steps = np.array(list(product(far, far, far)))
+    mm = np.linalg.norm(steps * voxel_mm, axis=1)
+    flat = steps @ (shape[1] * shape[2], shape[2], 1)
+    reached = [n for n in np.argsort(mm, kind="stable") if 0 < mm[n] <= REACH * min(voxel_mm)]
+    return [(int(flat[n]), float(mm[n])) for n in reached]

@@ -136,12 +136,13 @@ def _line_of(front: np.ndarray) -> Iterator[Bbox]:
 
 def _place(figure: Figure, axes: Axes, label: Annotation, taken: list[Bbox]) -> Bbox:
     """Moves the label to the least crowded place around its point, the nearest of several."""
-    inside = axes.get_window_extent()
+    inside = np.array(axes.get_window_extent().extents)
+    others = np.array([box.extents for box in taken])
 
     def crowding(place: tuple[int, int]) -> float:
         box = _move(figure, label, place)
         outside = box.width * box.height - _shared(box, inside)
-        return outside + sum(_shared(box, other) for other in taken)
+        return float(outside + _shared(box, others).sum())
 
     places = [(dx * distance, dy * distance) for distance in DISTANCES for dx, dy in DIRECTIONS]
     return _move(figure, label, min(places, key=crowding))
@@ -159,9 +160,10 @@ def _move(figure: Figure, label: Annotation, offset: tuple[int, int]) -> Bbox:
     return Text.get_window_extent(label, renderer)
 
 
-def _shared(one: Bbox, other: Bbox) -> float:
-    both = Bbox.intersection(one, other)
-    return 0.0 if both is None else both.width * both.height
+def _shared(one: Bbox, others: np.ndarray) -> np.ndarray:
+    """The areas that a box has in common with others, (..., 4), each left, bottom, right and top."""
+    low, high = np.maximum(one.min, others[..., :2]), np.minimum(one.max, others[..., 2:])
+    return np.prod(np.maximum(high - low, 0), axis=-1)
 
 
 def _listed(front: pd.DataFrame) -> str:
