@@ -19,7 +19,6 @@ from ablation.preflight import FirstStep, largest
 from ablation.progress import LiveLine, clock
 from ablation.provenance import plan_tags, this_machine, trial_tags
 from ablation.recorder import Recorder
-from ablation.report.figures.registration import registration_png
 from ablation.report.plan_record import PLAN_FILE, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
 from ablation.search import OptunaSearch
 from ablation.search_record import SEARCH
@@ -74,8 +73,7 @@ class PlanRun:
         waiting = self._waiting()
         shared = _share(workspace, self._encoders, waiting, references, resources)
         steps = [FirstStep(trial, shared, resources) for trial in largest(waiting, workspace.settings)]
-        # While workers try these, this process has time.
-        picture = registration_png(self._prepared)
+        picture = self._draw_registration()  # while workers try these
         to_run = self._longest_first(waiting)
         resources = _share_gpus(workspace, steps, resources)
         recorder = self._open_record(picture)
@@ -99,6 +97,12 @@ class PlanRun:
                 self._close(recorder, result)
         self._tell(result, forecast, slots)
         return result
+
+    def _draw_registration(self) -> bytes | None:
+        # What draws takes half a second to import: not before workers have something to do.
+        from ablation.report.figures.registration import registration_png
+
+        return registration_png(self._prepared)
 
     def _waiting(self) -> list[Trial]:
         """What may run: of a plan what is not recorded, of a search the outermost points."""

@@ -19,7 +19,6 @@ from ablation.provenance import given_command, trial_tags
 from ablation.report.choice import choice_sentences
 from ablation.report.plan_record import read_plan_run
 from ablation.report.summary import never_predicted, render, summarise
-from ablation.report.write import PAGE, write_report
 from ablation.search_run import candidates_of, search_so_far
 from ablation.sweep import SweepResult
 from ablation.tables import render_plan, subjects_frame, write_table
@@ -205,6 +204,9 @@ def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run]
 
 def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
     """Writes the report from the record, shows its first table. Gives the number of recorded trials."""
+    # What draws takes a second to import: not before the trials.
+    from ablation.report.write import PAGE, write_report
+
     if not parent:
         return len({trial.key for trial in plan} & workspace.ledger.finished().keys())
     record = read_plan_run(workspace.ledger, workspace.ledger.client.get_run(parent))

@@ -8,7 +8,7 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
-from t1t2core.training.loss import IGNORED, class_shares, class_weights, segmentation_loss, soft_dice_loss
+from t1t2core.training.loss import IGNORED, class_shares, class_weights, segmentation_loss
 
 KINDS = ["cross_entropy", "weighted_cross_entropy", "dice", "cross_entropy_dice"]
 WEIGHTS = torch.tensor([0.2, 0.8, 2.0])
@@ -80,7 +80,7 @@ def test_dice_by_hand_with_an_unknown_voxel():
     logits = torch.tensor([[2.0, 1.0, 1.0], [1.0, 1.0, 2.0], [9.0, 1.0, 1.0]]).log().T.reshape(1, 3, 3, 1, 1)
     labels = torch.tensor([0, 1, IGNORED]).reshape(1, 3, 1, 1)
     dice = [2 * 0.5 / (0.75 + 1), 2 * 0.25 / (0.5 + 1), 0]
-    assert soft_dice_loss(logits, labels).item() == pytest.approx(1 - sum(dice) / 3, abs=1e-4)
+    assert loss_of(logits, labels, "dice").item() == pytest.approx(1 - sum(dice) / 3, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)

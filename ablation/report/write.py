@@ -64,8 +64,9 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
             pictures = pictures_of(record, figures, wide, narrow.result())
         except BrokenProcessPool:  # killed, most likely for lack of memory: then one after the other
             pictures = pictures_of(record, figures, wide, draw_narrow(*to_draw))
-    page = compose_page(record, results, patients, pictures, groups)
-    write_atomically(report / PAGE, render_page(page).encode("utf-8"))
+        helper.shutdown(wait=False)  # its end takes a while
+        page = compose_page(record, results, patients, pictures, groups)
+        write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id
     ledger.client.log_artifact(parent, str(report / PAGE))
     ledger.client.set_tag(parent, NOTE, note_of(record, page, PAGE))

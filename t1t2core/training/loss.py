@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from t1t2core.preparation.labels import IGNORED
 
@@ -25,42 +24,46 @@ def segmentation_loss(
             the shares add up to that of the batch.
     """
     whole = labels if whole is None else whole
+    truth, logs = _one_hot(labels, logits), logits.log_softmax(dim=1)
     loss = logits.new_zeros(())
     if "cross_entropy" in kind:
-        loss = loss + _cross_entropy(logits, labels, weights, whole)
+        loss = loss + _cross_entropy(logs, truth, weights, whole)
     if "dice" in kind:
-        loss = loss + soft_dice_loss(logits, labels, whole=len(whole))
+        loss = loss + _soft_dice_loss(logs.exp(), truth, len(whole))
     return loss
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor, weights: Tensor | None, whole: Tensor) -> Tensor:
-    """torch's mean over known voxels, weighted by class; 0 and not NaN where none is known."""
-    total = functional.cross_entropy(logits, labels, weight=weights, ignore_index=IGNORED, reduction="sum")
+def _one_hot(labels: Tensor, logits: Tensor) -> Tensor:
+    """Labels in shape and type of the logits; 0 in every class where the label is unknown."""
+    classes = torch.arange(logits.shape[1], device=labels.device).view(-1, 1, 1, 1)
+    # As numbers, once: each product with truth values would make its own copy of them as numbers.
+    return (labels[:, None] == classes).to(logits.dtype)
+
+
+def _cross_entropy(logs: Tensor, truth: Tensor, weights: Tensor | None, whole: Tensor) -> Tensor:
+    """As torch has it, mean over known voxels, weighted by class; 0 and not NaN where none is known."""
     known = whole != IGNORED
     # Sums of masks, since picking out the known voxels would make a GPU wait.
     if weights is None:
-        return total / known.sum().clamp(min=1)
+        return -(logs * truth).sum() / known.sum().clamp(min=1)
     mass = (weights[whole.where(known, 0)] * known).sum()
-    return total / mass.where(mass > 0, 1)
+    return -(logs * truth * weights.view(-1, 1, 1, 1)).sum() / mass.where(mass > 0, 1)
 
 
-def soft_dice_loss(logits: Tensor, labels: Tensor, *, whole: int | None = None) -> Tensor:
+def _soft_dice_loss(probability: Tensor, truth: Tensor, patches: int) -> Tensor:
     """1 - 2 sum(p t) / (sum(p) + sum(t)) over the known voxels, mean over patches and classes.
 
     Milletari et al., 3DV 2016, with first powers in the denominator, as MONAI's DiceLoss.
 
     Args:
-        whole: patches of the batch of which these are a share; None: these are all.
+        patches: of the batch of which these are a share.
     """
-    patches = len(labels) if whole is None else whole
-    classes = torch.arange(logits.shape[1], device=labels.device).view(-1, 1, 1, 1)
-    truth = labels[:, None] == classes  # nowhere where the label is unknown
-    probability = logits.softmax(dim=1) * (labels != IGNORED)[:, None]
+    probability = probability * truth.sum(dim=1, keepdim=True)
     space = (2, 3, 4)
     overlap = (probability * truth).sum(space)
     total = probability.sum(space) + truth.sum(space)
     dice = (2 * overlap + SMOOTHING) / (total + SMOOTHING)
-    return len(labels) / patches - dice.sum() / (patches * logits.shape[1])
+    return len(truth) / patches - dice.sum() / (patches * truth.shape[1])
 
 
 def class_shares(labels: Sequence[Tensor], classes: int = 3) -> Tensor:
