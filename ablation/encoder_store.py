@@ -22,6 +22,7 @@ from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, T
 FOLDER = "encoders"
 FORMAT = 1
 DIGEST = "[0-9a-f]{64}"
+USUAL = NetworkSettings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,10 +73,10 @@ class Encoder:
 
 
 def t1_network(network: NetworkSettings) -> NetworkSettings:
-    """The settings without those of the hybrid, in which the T1 network has no part."""
-    usual = NetworkSettings()
-    hybrid = {f.name: getattr(usual, f.name) for f in fields(network) if f.name.startswith("hybrid_")}
-    return replace(network, **hybrid)
+    """The settings without those of the hybrid and of what is frozen, in which the T1 network has no part."""
+    later = ("hybrid_", "frozen_")
+    usual = {f.name: getattr(USUAL, f.name) for f in fields(network) if f.name.startswith(later)}
+    return replace(network, **usual)
 
 
 class EncoderStore:
@@ -117,11 +118,13 @@ class EncoderStore:
         if not self.storage.has(name):
             raise InputError(f"no encoder {digest} in {self.storage.address}/{FOLDER}")
         card = self._card(name)
-        found, wanted = card["recipe"]["network"], asdict(t1_network(network))
+        # What a card does not know of was not there yet when the network was trained: it is as usual.
+        found = asdict(USUAL) | card["recipe"]["network"]
+        wanted = asdict(t1_network(network))
         differing = [
-            f"network.{k}: the encoder has {found.get(k)}, the space {v}"
+            f"network.{k}: the encoder has {found[k]}, the space {v}"
             for k, v in wanted.items()
-            if found.get(k) != v
+            if found[k] != v
         ]
         if differing:
             raise InputError.collect(f"encoder {digest} has another architecture:", differing)

@@ -9,8 +9,8 @@ from ablation.fingerprint import digest_of
 from ablation.space import Point
 from t1t2core.cohort.split import FoldSplit, Roles
 from t1t2core.preparation.prepare import PREPARATION_VERSION
-from t1t2core.settings import Precision, Settings
-from t1t2core.transfer import SCORED_ON_T1, STARTS_PRETRAINED, TRAINS, training_of
+from t1t2core.settings import NetworkSettings, Precision, Settings
+from t1t2core.transfer import SCORED_ON_T1, STARTS_PRETRAINED, TRAINS, Strategy, training_of
 from t1t2core.version import SCIENCE_VERSION
 
 
@@ -104,7 +104,6 @@ def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> s
     del training["precision"]  # the resolved one counts
     for resolved in ("batch_size_of_concatenation", "hybrid_steps_factor"):
         del training[resolved]  # by `training_of`
-    network = settings.network if point.strategy == "hybrid" else t1_network(settings.network)
     if point.strategy not in TRAINS:
         counting = ("patch", "stride", "batch_size") if point.t2_train_size else ("patch", "stride")
         training = {name: training[name] for name in counting}
@@ -117,7 +116,7 @@ def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> s
             "t1": _scored(split.t1) if point.strategy in SCORED_ON_T1 else None,
             "t1_training": sorted(split.t1.training) if point.strategy == "augmented" else None,
             "training": training,
-            "network": asdict(network),
+            "network": asdict(_network_of(point.strategy, settings.network)),
             "preparation": asdict(settings.preparation),
             "preparation_version": PREPARATION_VERSION,
             "evaluation": {"surface_distances": settings.evaluation.surface_distances},
@@ -126,6 +125,16 @@ def _key(point: Point, split: FoldSplit, study: Study, encoder: str | None) -> s
             "encoder": encoder,
         }
     )
+
+
+def _network_of(strategy: Strategy, network: NetworkSettings) -> NetworkSettings:
+    """The settings that count for a strategy, the others as usual."""
+    t1 = t1_network(network)
+    if strategy == "hybrid":
+        return replace(network, frozen_norm=t1.frozen_norm)
+    if strategy == "conservative":
+        return replace(t1, frozen_norm=network.frozen_norm)
+    return t1
 
 
 def _scored(roles: Roles) -> dict[str, list[str]]:

@@ -182,7 +182,7 @@ class Experiment:
         if not self.network.has_trained_part:
             return None
         scans = [scan for roles in self.scans.values() for scan in roles.training.values()]
-        patches = PatchSet.cut(scans, self.training)
+        patches = PatchSet.cut(scans, self.training, self.compute.device)
         return Fit(
             self.network,
             patches,
@@ -195,7 +195,8 @@ class Experiment:
     def _predictor(self, whose: list[Scored]) -> Predictor:
         """Of this process's share of the scans."""
         scans = [scan for _, _, scan in self.compute.team.share(whose)]
-        return Predictor(self.network, PatchSet.cut(scans, self.training), self.compute)
+        patches = PatchSet.cut(scans, self.training, self.compute.device)
+        return Predictor(self.network, patches, self.compute)
 
     def _validate(self) -> tuple[dict[str, Counts], float]:
         """Scores the validation patients as the network is. Gives the pooled counts and the loss."""

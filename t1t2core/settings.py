@@ -98,11 +98,23 @@ class NetworkSettings:
     attention_reduction: Positive = Field(
         default=2, description="reduction ratio of the channel excitation (ours)"
     )
+    skip_connections: Literal["none", "concatenation"] = Field(
+        default="none",
+        description="what an encoder block gives beside what is unpooled: nothing, or its output (ours; the "
+        "study mentions none)",
+    )
+    frozen_norm: Literal["stored", "adapted"] = Field(
+        default="stored",
+        description="batch norm of conservative's frozen layers: keeps the T1 network's statistics, or goes "
+        "by those of the T2 patches in training (ours; Sec. 3.3.2)",
+    )
     hybrid_decoder: Literal["random", "pretrained"] = Field(
         default="random", description="start of the hybrid's decoder (ours; Sec. 3.3.3)"
     )
     hybrid_indices: Literal["dedicated", "adapted"] = Field(
-        default="dedicated", description="encoder whose indices the hybrid unpools with (ours)"
+        default="dedicated",
+        description="encoder whose indices the hybrid unpools with, and whose skip connections it has, where "
+        "there are any (ours)",
     )
     hybrid_training: Literal["joint", "staged"] = Field(
         default="joint",

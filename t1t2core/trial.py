@@ -68,8 +68,8 @@ def make_experiment(
     )
     if factors.strategy == "norm_adaptation":
         assert isinstance(network, Segmenter)
-        patches = PatchSet.cut(list(scans["T2"].training.values()), training)
-        adapt_norms(network, patches, training.batch_size, compute)
+        patches = PatchSet.cut(list(scans["T2"].training.values()), training, compute.device)
+        adapt_norms(network.to(compute.device), patches, training.batch_size, compute)
 
     def experiment(of: Network) -> Experiment:
         return Experiment(

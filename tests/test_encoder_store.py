@@ -157,6 +157,17 @@ def test_another_architecture_is_refused_with_both_values(store: EncoderStore) -
     ]
 
 
+def test_a_card_without_a_newer_setting_is_of_a_network_that_was_as_usual(store: EncoderStore) -> None:
+    digest = store.publish(weights_of(1), RECIPE, RESULTS)
+    _, path = files_of(store, digest)
+    card = json.loads(path.read_text())
+    del card["recipe"]["network"]["skip_connections"]
+    path.write_text(json.dumps(card))
+    assert store.fetch(digest, NETWORK).digest == digest
+    with pytest.raises(InputError, match="the encoder has none, the space concatenation"):
+        store.fetch(digest, replace(NETWORK, skip_connections="concatenation"))
+
+
 def test_weights_that_do_not_fit_their_card_are_refused_tensor_by_tensor(store: EncoderStore) -> None:
     weights = weights_of(1)
     name, tensor = next(iter(weights.items()))

@@ -33,8 +33,10 @@ def scans() -> list[PreparedScan]:
     return [make_scan(seed, "T2") for seed in (1, 2, 3)]
 
 
-def make_network(pretrained: dict[str, Tensor], *, tuned: int = 9) -> Segmenter:
-    segmenter = Segmenter(TINY, seed=0)
+def make_network(
+    pretrained: dict[str, Tensor], *, tuned: int = 9, settings: NetworkSettings = TINY
+) -> Segmenter:
+    segmenter = Segmenter(settings, seed=0)
     segmenter.load_pretrained(pretrained)
     segmenter.freeze(stages_before(tuned))
     return segmenter
@@ -77,16 +79,20 @@ def test_the_same_seed_gives_the_same_weights_to_the_bit(
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-@pytest.mark.parametrize("tuned", [0, 3, 9, 18])
+@pytest.mark.parametrize(
+    ("tuned", "network"),
+    [(0, TINY), (3, TINY), (9, TINY), (18, TINY), (9, replace(TINY, skip_connections="concatenation"))],
+)
 def test_features_kept_or_not_give_the_same_weights_to_the_bit(
-    pretrained: dict[str, Tensor], tuned: int, precision: Precision
+    tuned: int, network: NetworkSettings, precision: Precision
 ):
+    pretrained = pretrained_state(network)
     shape = (24, 16, 16)
     scans = [make_scan(seed, "T2", shape=shape) for seed in (1, 2, 3)]
     settings = make_training(patch=shape, stride=shape)
     ends, losses = [], []
     for room in (0, 2**18, 2**28):  # for none, for some, for all
-        segmenter = make_network(pretrained, tuned=tuned)
+        segmenter = make_network(pretrained, tuned=tuned, settings=network)
         compute = Compute(precision=precision, features=FeatureStore(room))
         fit = make_fit(segmenter, scans, settings, compute=compute)
         losses.append([report.loss for report in run(fit)])

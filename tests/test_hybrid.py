@@ -5,10 +5,12 @@ from typing import get_args
 
 import pytest
 import torch
+from torch import Tensor
 
 from t1t2core.network.fusion import Fusion
 from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.stage import Features
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
 from tests.heads import FLOAT32, PLENTY, TINY, clone, different, make_scan, make_training, pretrained_state
@@ -19,7 +21,7 @@ SCANS = [make_scan(1, "T2"), make_scan(2, "T2")]
 
 def make_hybrid(fusion: Fusion, **settings: object) -> HybridSegmenter:
     hybrid = HybridSegmenter(replace(TINY, **settings), fusion, seed=3)  # type: ignore[arg-type]
-    hybrid.load_pretrained(pretrained_state())
+    hybrid.load_pretrained(pretrained_state(hybrid.settings))
     return hybrid
 
 
@@ -61,9 +63,11 @@ def test_gradient_reaches_the_dedicated_encoder_but_not_the_adapted_one(fusion: 
     assert all(parameter.grad is None for parameter in hybrid.adapted.parameters())
 
 
+@pytest.mark.parametrize("skips", ["none", "concatenation"])
 @pytest.mark.parametrize("fusion", OPERATORS)
-def test_what_the_frozen_encoder_gives_may_be_kept_without_changing_a_bit(fusion: Fusion) -> None:
-    computed, kept = make_hybrid(fusion), make_hybrid(fusion)
+def test_what_the_frozen_encoder_gives_may_be_kept_without_changing_a_bit(fusion: Fusion, skips: str) -> None:
+    both = {"skip_connections": skips, "hybrid_indices": "adapted"}
+    computed, kept = make_hybrid(fusion, **both), make_hybrid(fusion, **both)
     train(computed, FLOAT32)
     train(kept, PLENTY)
     assert not different(clone(computed.state_dict()), clone(kept.state_dict()))
@@ -76,6 +80,21 @@ def test_only_concatenation_widens_the_decoder() -> None:
     }
     assert widths.pop("concatenation") == 2 * 4 * TINY.width
     assert set(widths.values()) == {4 * TINY.width}
+
+
+@pytest.mark.parametrize("fusion", OPERATORS)
+@pytest.mark.parametrize("source", ["dedicated", "adapted"])
+def test_skip_connections_come_from_the_encoder_of_the_indices(source: str, fusion: Fusion) -> None:
+    hybrid = make_hybrid(fusion, skip_connections="concatenation", hybrid_indices=source)
+    encoders = {"dedicated": hybrid.dedicated, "adapted": hybrid.adapted}
+    image = torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
+    taken: list[Tensor] = []
+    last = hybrid.decoder.stages[2]
+    last.register_forward_pre_hook(lambda _, given: taken.extend(given[0].skips))
+    with torch.no_grad():
+        hybrid.eval()(image)
+        (skip,) = taken
+        assert torch.equal(skip, encoders[source].stages[0](Features(image)).skips[0])
 
 
 def test_decoder_starts_afresh_or_from_the_t1_network() -> None:

@@ -45,6 +45,7 @@ HYBRID_ALONE = {
     ("training", "batch_size_of_concatenation"),
     ("training", "hybrid_steps_factor"),
 }
+CONSERVATIVE_ALONE = ("network", "frozen_norm")
 HYBRID = Point.canonical(
     strategy="hybrid", fusion="concatenation", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0
 )
@@ -124,6 +125,14 @@ def test_settings_of_the_hybrid_count_for_the_hybrid_alone(group: str, name: str
     # The same T1 network serves, so its weights are the same.
     assert key(HYBRID, study) != key(HYBRID)
     for point in (TUNED, UNTUNED, SCRATCH):
+        assert key(point, study) == key(point), point.strategy
+    assert study.recipe(1).digest == STUDY.recipe(1).digest
+
+
+def test_the_batch_norm_of_frozen_layers_counts_where_layers_are_frozen_beside_trained_ones() -> None:
+    study = changed(STUDY, *CONSERVATIVE_ALONE)
+    assert key(TUNED, study) != key(TUNED)
+    for point in (HYBRID, UNTUNED, SCRATCH):
         assert key(point, study) == key(point), point.strategy
     assert study.recipe(1).digest == STUDY.recipe(1).digest
 
@@ -259,7 +268,9 @@ def test_a_plan_takes_for_each_fold_the_encoder_of_its_own_recipe() -> None:
     [
         item
         for item in names("pretraining", "network", "preparation")
-        if item[1] != "precision" and ("training", item[1]) not in HYBRID_ALONE and item not in HYBRID_ALONE
+        if item[1] != "precision"
+        and ("training", item[1]) not in HYBRID_ALONE
+        and item not in HYBRID_ALONE | {CONSERVATIVE_ALONE}
     ],
 )
 def test_each_setting_that_an_encoder_is_made_with_is_in_its_recipe(group: str, name: str) -> None:

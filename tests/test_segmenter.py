@@ -113,6 +113,42 @@ def test_each_unpooling_uses_the_pooling_of_its_own_grid():
     assert features.values.nonzero().tolist() == [[0, 0, 3, 1, 2]]
 
 
+def test_a_skip_connection_brings_what_the_pooling_took():
+    settings = NetworkSettings(width=4, skip_connections="concatenation")
+    stages: list[nn.Module] = [EncoderStage(1, 1, settings) for _ in range(2)]
+    for stage in stages:
+        stage.block = nn.Identity()
+    features = Features(torch.arange(64.0).reshape(1, 1, 4, 4, 4))
+    for stage in stages:
+        features = stage(features)
+    assert features.values.flatten().tolist() == [63]
+    last = DecoderStage(1, 1, 1, settings)
+    last.block = nn.Identity()  # type: ignore[assignment]
+    back = last(features)
+    assert back.values[0, 0, 1, 1, 1] == 63  # unpooled
+    assert back.values[0, 1].flatten().tolist() == [
+        21,
+        23,
+        29,
+        31,
+        53,
+        55,
+        61,
+        63,
+    ]  # as it entered the pooling
+    assert [tuple(skip.shape[2:]) for skip in back.skips] == [(4, 4, 4)]
+
+
+def test_skip_connections_widen_the_first_convolution_of_each_decoder_block():
+    settings = NetworkSettings(width=4, skip_connections="concatenation")
+    segmenter = Segmenter(settings, seed=0)
+    assert [c.out_channels for c in convolutions(segmenter)] == [
+        c.out_channels for c in convolutions(Segmenter(TINY, seed=0))
+    ]
+    assert [c.in_channels for c in convolutions(segmenter)[12:]] == [32, 16, 16, 16, 8, 8, 8, 4, 4]
+    assert segmenter(IMAGE).shape == (2, 3, 16, 24, 32)
+
+
 def test_glorot_uniform_kernels_and_zero_biases(segmenter: Segmenter):
     for part in segmenter.modules():
         if isinstance(part, nn.Conv3d | nn.Linear):

@@ -1,11 +1,13 @@
 """Each strategy starts from the right weights and changes only what it may."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from t1t2core.network.segmenter import Segmenter
-from t1t2core.settings import Settings
+from t1t2core.network.segmenter import STATISTICS, Segmenter
+from t1t2core.settings import NetworkSettings, Settings
 from t1t2core.transfer import Strategy, TunedLayers, build_network, training_of
 from tests.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
@@ -19,9 +21,13 @@ def pretrained() -> dict[str, Tensor]:
 
 
 def build(
-    strategy: Strategy, tuned: TunedLayers | None, pretrained: dict[str, Tensor] | None, seed: int = 0
+    strategy: Strategy,
+    tuned: TunedLayers | None,
+    pretrained: dict[str, Tensor] | None,
+    seed: int = 0,
+    settings: NetworkSettings = TINY,
 ) -> Segmenter:
-    segmenter = build_network(strategy, tuned, None, TINY, pretrained=pretrained, seed=seed)
+    segmenter = build_network(strategy, tuned, None, settings, pretrained=pretrained, seed=seed)
     assert isinstance(segmenter, Segmenter)
     return segmenter
 
@@ -44,6 +50,29 @@ def test_frozen_tensors_are_bit_for_bit_what_was_loaded(pretrained: dict[str, Te
     expected = {name for name in pretrained if not name.startswith(frozen)}
     assert different(segmenter.state_dict(), pretrained) == expected
     assert segmenter.trained_state().keys() == expected
+
+
+@pytest.mark.parametrize("tuned", ["fc", 9, 18])
+def test_statistics_of_frozen_layers_may_adapt_and_are_kept_then(
+    pretrained: dict[str, Tensor], tuned: TunedLayers
+):
+    adapting = replace(TINY, frozen_norm="adapted")
+    segmenter = build("conservative", tuned, clone(pretrained), settings=adapting)
+    train(segmenter)
+    frozen = tuple(STAGES[: FROZEN_STAGES[tuned]])
+    expected = {n for n in pretrained if not n.startswith(frozen) or n.endswith(STATISTICS)}
+    assert different(segmenter.state_dict(), pretrained) == expected
+    assert segmenter.trained_state().keys() == expected
+    again = build("conservative", tuned, clone(pretrained), settings=adapting)
+    again.load_state_dict(segmenter.trained_state(), strict=False)
+    image = make_scan(1, "T2").image[None, None]
+    assert torch.equal(again.eval()(torch.from_numpy(image)), segmenter.eval()(torch.from_numpy(image)))
+
+
+def test_without_fine_tuning_no_statistics_adapt(pretrained: dict[str, Tensor]):
+    segmenter = build("no_fine_tuning", None, pretrained, settings=replace(TINY, frozen_norm="adapted"))
+    assert segmenter.trained_state() == {}
+    assert len(segmenter.frozen_chains[0]) == 8
 
 
 def test_open_changes_everything(pretrained: dict[str, Tensor]):

@@ -18,7 +18,7 @@ class Predictor:
     Patches go through one at a time, so that a volume's result does not depend on what is beside it.
 
     Args:
-        patches: covers each of its volumes.
+        patches: cover each of their volumes; on the device.
     """
 
     def __init__(self, network: Network, patches: PatchSet, compute: Compute) -> None:
@@ -36,10 +36,11 @@ class Predictor:
         for number, (patient, *start) in enumerate(self.patches.starts):
             with self.compute.autocast():
                 logits = self.network.run_trained(self._frozen.batch([number]))
-            parts[patient].append(logits.contiguous().float().softmax(dim=1).cpu())
+            parts[patient].append(logits.contiguous().float().softmax(dim=1))
             starts[patient].append((start[0], start[1], start[2]))
         grids = [(v.shape[0], v.shape[1], v.shape[2]) for v in self.patches.images]
-        return [merge_patches(torch.cat(p), s, g) for p, s, g in zip(parts, starts, grids, strict=True)]
+        # Merged on the device: a GPU is waited for once a volume, not once a patch.
+        return [merge_patches(torch.cat(p), s, g).cpu() for p, s, g in zip(parts, starts, grids, strict=True)]
 
 
 def cross_entropy(probabilities: Tensor, labels: Tensor) -> float:

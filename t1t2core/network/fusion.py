@@ -1,5 +1,6 @@
 """Joining the outputs of two encoders (Sec. 3.3.3, Fig. 4)."""
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -19,18 +20,19 @@ def fuse(
 
     Args:
         operator: Table 5.
-        indices: whose pooling indices the decoder unpools with. With concatenation each half of the
-            channels has its own at the first unpooling; those after it have too few channels for both.
+        indices: whose pooling indices the decoder unpools with, and whose skip connections it has. With
+            concatenation each half of the channels has its own indices at the first unpooling; those after
+            it have too few channels for both.
     """
     a, d = adapted.values, dedicated.values
     source = adapted if indices == "adapted" else dedicated
     match operator:
         case "concatenation":
             both = torch.cat([adapted.indices[-1], dedicated.indices[-1]], dim=1)
-            return Features(torch.cat([a, d], dim=1), (*source.indices[:-1], both))
+            return Features(torch.cat([a, d], dim=1), (*source.indices[:-1], both), source.skips)
         case "multiplication":
-            return Features(a * d, source.indices)
+            return replace(source, values=a * d, image=None)
         case "average":
-            return Features((a + d) / 2, source.indices)
+            return replace(source, values=(a + d) / 2, image=None)
         case "maximum":
-            return Features(torch.maximum(a, d), source.indices)
+            return replace(source, values=torch.maximum(a, d), image=None)

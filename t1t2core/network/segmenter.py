@@ -21,21 +21,22 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 class Segmenter(Network):
     """Encoder and decoder: 21 convolutions, 7 attention blocks, the classifier (Fig. 1).
 
-    Its first `frozen_stages` are frozen.
+    Its first `frozen_stages` are frozen: no weight of theirs is trained.
     """
 
     def __init__(self, settings: NetworkSettings, *, seed: int) -> None:
         super().__init__()
         self.encoder = Encoder(settings)
         self.decoder = Decoder(settings)
+        self.frozen_norm = settings.frozen_norm
         self.frozen_stages = 0
         self.norms_adapted = False
         self.initialise(seed=seed)
 
     @property
     def frozen_chains(self) -> list[list[nn.Module]]:
-        """One: the frozen stages."""
-        return [self.stages[: self.frozen_stages]]
+        """One: the frozen stages, unless their batch norm changes while others are trained."""
+        return [self.stages[: self._constant_stages]]
 
     @property
     def has_trained_part(self) -> bool:
@@ -64,9 +65,9 @@ class Segmenter(Network):
         self.train(self.training)
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode for what is trained; the frozen stages stay in evaluation mode."""
+        """Training mode for what changes; frozen stages with stored statistics stay in evaluation mode."""
         super().train(mode)
-        for stage in self.stages[: self.frozen_stages]:
+        for stage in self.stages[: self._constant_stages]:
             stage.eval()
         return self
 
@@ -76,15 +77,26 @@ class Segmenter(Network):
 
     def run_trained(self, features: Features) -> Tensor:
         """Logits (B, 3, X, Y, Z) from what `run_frozen` gave."""
-        return run_stages(self.stages[self.frozen_stages :], features).values
+        return run_stages(self.stages[self._constant_stages :], features).values
 
     def trained_state(self) -> dict[str, Tensor]:
         """Parameters and batch-norm statistics of the trained stages; adapted statistics in any stage."""
         names = [f"encoder.stages.{n}." for n in range(len(self.encoder.stages))]
         names += [f"decoder.stages.{n}." for n in range(len(self.decoder.stages))]
-        trained, adapted = tuple(names[self.frozen_stages :]), STATISTICS if self.norms_adapted else ()
+        trained = tuple(names[self.frozen_stages :])
+        adapted = STATISTICS if self.norms_adapted or self._norms_adapt else ()
         state = self.state_dict()
         return {name: state[name] for name in state if name.startswith(trained) or name.endswith(adapted)}
+
+    @property
+    def _norms_adapt(self) -> bool:
+        """Whether training changes the batch-norm statistics of frozen stages."""
+        return self.frozen_norm == "adapted" and self.frozen_stages > 0 and self.has_trained_part
+
+    @property
+    def _constant_stages(self) -> int:
+        """How many of the first stages make the same of an image all through the training."""
+        return 0 if self._norms_adapt else self.frozen_stages
 
 
 def stages_before(tuned_layers: int) -> int:

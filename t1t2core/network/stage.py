@@ -5,7 +5,7 @@ The network is a row of stages (four of the encoder, three of the decoder, the c
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -22,21 +22,34 @@ class Features:
     Args:
         values: (B, C, X, Y, Z).
         indices: where each pooling so far found its maxima, the latest last (int64, as torch has them).
+        skips: what each pooling so far took, the latest last; none without skip connections.
         image: (B, 1, X, Y, Z), where a trained encoder still needs it.
     """
 
     values: Tensor
     indices: tuple[Tensor, ...] = ()
+    skips: tuple[Tensor, ...] = ()
     image: Tensor | None = None
+
+    def first(self, count: int) -> "Features":
+        """Of the first `count` images of the batch."""
+        return Features(
+            self.values[:count],
+            tuple(index[:count] for index in self.indices),
+            tuple(skip[:count] for skip in self.skips),
+            None if self.image is None else self.image[:count],
+        )
 
 
 def join(parts: list[Features]) -> Features:
     """One batch of several."""
     indices = zip(*(part.indices for part in parts), strict=True)
+    skips = zip(*(part.skips for part in parts), strict=True)
     images = [part.image for part in parts if part.image is not None]
     return Features(
         torch.cat([part.values for part in parts]),
         tuple(torch.cat(index) for index in indices),
+        tuple(torch.cat(skip) for skip in skips),
         torch.cat(images) if images else None,
     )
 
@@ -53,12 +66,19 @@ class EncoderStage(nn.Module):
 
     def __init__(self, channels_in: int, channels: int, settings: NetworkSettings) -> None:
         super().__init__()
+        self.skip_connections = settings.skip_connections
         self.block = Block(channels_in, channels, channels, settings)
 
+    def extra_repr(self) -> str:
+        """What the parts do not tell."""
+        return f"skip_connections={self.skip_connections}"
+
     def forward(self, features: Features) -> Features:
-        """Halves the grid and adds one entry to the indices."""
-        values, index = functional.max_pool3d(self.block(features.values), 2, return_indices=True)
-        return Features(values, (*features.indices, index))
+        """Halves the grid and adds one entry to the indices, and to the skips where there are any."""
+        taken = self.block(features.values)
+        values, index = functional.max_pool3d(taken, 2, return_indices=True)
+        skips = () if self.skip_connections == "none" else (*features.skips, taken)
+        return Features(values, (*features.indices, index), skips)
 
 
 class BottleneckStage(nn.Module):
@@ -69,16 +89,24 @@ class BottleneckStage(nn.Module):
         self.block = Block(channels, channels, channels, settings)
 
     def forward(self, features: Features) -> Features:
-        """Keeps the grid and the indices."""
-        return Features(self.block(features.values), features.indices)
+        """Keeps the grid, the indices and the skips."""
+        return replace(features, values=self.block(features.values))
 
 
 class DecoderStage(nn.Module):
-    """Unpooling, then a block."""
+    """Unpooling, then a block, which takes what the pooling took as well where there are skip connections.
+
+    Args:
+        channels_in: channels that are unpooled.
+        channels: of the first two convolutions, and of the pooling that is undone.
+        channels_out: of the third convolution.
+    """
 
     def __init__(self, channels_in: int, channels: int, channels_out: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.unpooling = settings.unpooling
+        if settings.skip_connections == "concatenation":
+            channels_in += channels
         self.block = Block(channels_in, channels, channels_out, settings)
 
     def extra_repr(self) -> str:
@@ -86,7 +114,7 @@ class DecoderStage(nn.Module):
         return f"unpooling={self.unpooling}"
 
     def forward(self, features: Features) -> Features:
-        """Doubles the grid and uses up the latest indices."""
+        """Doubles the grid and uses up the latest indices, and the latest of the skips."""
         *earlier, index = features.indices
         if self.unpooling == "indices":
             values = functional.max_unpool3d(features.values, index, [2, 2, 2])
@@ -94,7 +122,9 @@ class DecoderStage(nn.Module):
             values = values.contiguous(memory_format=torch.channels_last_3d)
         else:
             values = functional.interpolate(features.values, scale_factor=2, mode="nearest")
-        return Features(self.block(values), tuple(earlier))
+        if features.skips:
+            values = torch.cat([values, features.skips[-1]], dim=1)
+        return Features(self.block(values), tuple(earlier), features.skips[:-1])
 
 
 class ClassifierStage(nn.Module):
@@ -111,4 +141,4 @@ class ClassifierStage(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """Values become logits (B, classes, X, Y, Z)."""
-        return Features(self.layer(features.values), features.indices)
+        return replace(features, values=self.layer(features.values))

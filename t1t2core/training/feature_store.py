@@ -15,18 +15,20 @@ class _Kept:
 
     Args:
         codes: where each pooling found its maxima, see `pack_indices`.
+        skips: as `Features` has them.
         seconds: that computing them from the image took.
         trial: number of the last trial that used them.
     """
 
     values: Tensor
     codes: tuple[Tensor, ...]
+    skips: tuple[Tensor, ...]
     seconds: float
     trial: int
 
     @property
     def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in (self.values, *self.codes))
+        return sum(tensor.nbytes for tensor in (self.values, *self.codes, *self.skips))
 
 
 class FeatureStore:
@@ -65,11 +67,12 @@ class FeatureStore:
         if kept.trial != self._trial:
             kept.trial = self._trial
             self.borrowed_seconds += kept.seconds
-        return Features(kept.values, unpack_indices(kept.codes)), kept.seconds
+        return Features(kept.values, unpack_indices(kept.codes), kept.skips), kept.seconds
 
     def put(self, key: Hashable, features: Features, seconds: float) -> None:
         """Keeps features if there is room, or can be made at the cost of what only earlier trials used."""
-        kept = _Kept(features.values, pack_indices(features.indices), seconds, self._trial)
+        codes = pack_indices(features.indices)
+        kept = _Kept(features.values, codes, features.skips, seconds, self._trial)
         if kept.nbytes > self.limit:
             return
         for other in [k for k, entry in self._kept.items() if entry.trial != self._trial]:

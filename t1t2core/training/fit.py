@@ -56,7 +56,7 @@ class Fit:
 
     Args:
         network: as its strategy starts it; must have something to train.
-        patches: of the training patients; `batch_size` of them a step, in a team together.
+        patches: of the training patients, on the device; `batch_size` of them a step, in a team together.
         learning_rate: initial (plateau) or highest (one_cycle) rate.
         seed: of the order of the patches.
     """
@@ -86,7 +86,7 @@ class Fit:
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
         self._frozen = FrozenCache(network, patches.image, compute)
         self._trained = trained_part(network, compute)
-        shares = class_shares(patches.labels).to(compute.device)
+        shares = class_shares(patches.labels)
         if network.fresh_classifier and settings.initial_bias == "class_shares":
             network.set_class_shares(shares)
         self._class_weights = class_weights(shares) if settings.loss == "weighted_cross_entropy" else None
@@ -159,7 +159,7 @@ class Fit:
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Trains on these patches. Gives this process's part of the loss, its logits and its labels."""
         team = self.compute.team
-        whole = torch.cat([self.patches.label(n) for n in numbers]).to(self.compute.device)
+        whole = torch.cat([self.patches.label(n) for n in numbers])
         labels = whole[team.rank :: team.size]
         if self.steps <= PLAIN_BATCHES:
             warm_norms(self.network)
@@ -185,9 +185,7 @@ class Fit:
         """Those of this process's share of the patches; of no patch where there are too few for all."""
         if share := self.compute.team.share(numbers):
             return self._frozen.batch(share)
-        one = self._frozen.batch(numbers[:1])
-        image = None if one.image is None else one.image[:0]
-        return Features(one.values[:0], tuple(index[:0] for index in one.indices), image)
+        return self._frozen.batch(numbers[:1]).first(0)
 
     def _batches(self) -> Iterator[list[int]]:
         """Endless passes over the patches, each in an order that only the seed and its number decide.

@@ -22,7 +22,7 @@ class FrozenCache:
 
     Args:
         network: its frozen part is what is cached.
-        image: gives patch number n as (1, 1, x, y, z).
+        image: gives patch number n as (1, 1, x, y, z), on the device.
     """
 
     def __init__(self, network: Network, image: Callable[[int], Tensor], compute: Compute) -> None:
@@ -39,7 +39,7 @@ class FrozenCache:
             return join([self._one(number) for number in numbers])
 
     def _one(self, number: int) -> Features:
-        image = self._image(number).to(self._compute.device)
+        image = self._image(number)
         outputs = [
             self._run(number, image, chain, names)
             for chain, names in zip(self._chains, self._names, strict=True)
@@ -68,7 +68,7 @@ class FrozenCache:
 
     def _key(self, number: int, stages: bytes) -> Hashable:
         if number not in self._patches:
-            self._patches[number] = hashlib.sha256(self._image(number).numpy().tobytes()).digest()
+            self._patches[number] = hashlib.sha256(self._image(number).cpu().numpy().tobytes()).digest()
         return self._compute.precision, self._compute.device, self._patches[number], stages
 
 

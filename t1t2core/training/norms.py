@@ -41,7 +41,7 @@ def adapt_norms(segmenter: Segmenter, patches: PatchSet, batch_size: int, comput
         norm.train()
     for at in range(0, len(patches), batch_size):
         numbers = range(at, min(at + batch_size, len(patches)))
-        images = torch.cat([patches.image(number) for number in numbers]).to(compute.device)
+        images = torch.cat([patches.image(number) for number in numbers])
         with compute.autocast():
             segmenter(images)
     for norm, momentum in zip(norms, decay, strict=True):

@@ -1,4 +1,4 @@
-"""The patches that a network is trained on."""
+"""The patches that a network is trained on, or labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ from t1t2core.settings import TrainingSettings
 class PatchSet:
     """Overlapping patches of several patients' volumes (Sec. 3.4), cut out when asked for.
 
+    The volumes lie where the network is computed: 16 MB each at the paper preset, so that a GPU has room for
+    those of all patients and no step waits for a patch to come to it.
+
     Args:
         images: a volume (X, Y, Z) a patient, float32.
         labels: likewise, uint8; 255 where no label is known.
@@ -28,15 +31,17 @@ class PatchSet:
     patch: tuple[int, int, int]
 
     @classmethod
-    def cut(cls, scans: Sequence[PreparedScan], settings: TrainingSettings) -> "PatchSet":
-        """All patches of the scans at the settings' size and stride."""
+    def cut(
+        cls, scans: Sequence[PreparedScan], settings: TrainingSettings, device: str = "cpu"
+    ) -> "PatchSet":
+        """All patches of the scans at the settings' size and stride, on this device."""
         starts = [
             (patient, *start)
             for patient, scan in enumerate(scans)
             for start in patch_starts(scan.image.shape, settings.patch, settings.stride)
         ]
-        images = tuple(torch.from_numpy(scan.image) for scan in scans)
-        labels = tuple(torch.from_numpy(scan.labels) for scan in scans)
+        images = tuple(torch.from_numpy(scan.image).to(device) for scan in scans)
+        labels = tuple(torch.from_numpy(scan.labels).to(device) for scan in scans)
         return cls(images, labels, tuple(starts), settings.patch)
 
     def __len__(self) -> int:
