@@ -43,7 +43,7 @@ def make_cache(
     network: Network, patches: PatchSet, store: FeatureStore | None = None, precision: Precision = "float32"
 ) -> FrozenCache:
     store = FeatureStore(PLENTY_BYTES) if store is None else store
-    return FrozenCache(network, patches.image, Compute(precision=precision, features=store))
+    return FrozenCache(network, patches, Compute(precision=precision, features=store))
 
 
 @contextmanager
@@ -60,9 +60,10 @@ def computed(network: Network) -> Iterator[list[int]]:
 
 
 def equal(one: Features, other: Features) -> bool:
-    assert len(one.indices) == len(other.indices)
-    indices = zip(one.indices, other.indices, strict=True)
-    return torch.equal(one.values, other.values) and all(torch.equal(i, j) for i, j in indices)
+    parts = zip(
+        (one.values, *one.indices, *one.skips), (other.values, *other.indices, *other.skips), strict=True
+    )
+    return all(torch.equal(i, j) for i, j in parts)
 
 
 def test_a_patch_is_computed_once(segmenter: Segmenter, patches: PatchSet):
@@ -126,6 +127,27 @@ def test_one_that_freezes_more_goes_on_from_there(patches: PatchSet):
         batch = make_cache(deeper, patches, store).batch([0])
     assert stages == [1, 2, 3, 4, 5]
     assert equal(batch, deeper.run_frozen(patches.image(0)))
+
+
+def test_skips_that_two_have_take_room_once(patches: PatchSet):
+    shallow, deeper = (
+        make_frozen(tuned, replace(TINY, skip_connections="concatenation")) for tuned in (9, 6)
+    )
+
+    def fill(store: FeatureStore) -> int:
+        """Bytes that are kept once both have been there."""
+        for network in (shallow, deeper):
+            assert equal(make_cache(network, patches, store).batch([0]), network.run_frozen(patches.image(0)))
+            store.begin_trial()
+        return store.foreign_bytes
+
+    both = fill(FeatureStore(PLENTY_BYTES))
+    just_enough = FeatureStore(both)
+    assert fill(just_enough) == both
+    for network in (shallow, deeper):
+        with computed(network) as stages:
+            make_cache(network, patches, just_enough).batch([0])
+        assert stages == []
 
 
 @pytest.mark.parametrize("fusion", ["multiplication", "concatenation"])

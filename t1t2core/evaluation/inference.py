@@ -25,22 +25,25 @@ class Predictor:
         self.network = network
         self.patches = patches
         self.compute = compute
-        self._frozen = FrozenCache(network, patches.image, compute)
+        self._frozen = FrozenCache(network, patches, compute)
 
     @torch.no_grad()
     def probabilities(self) -> list[Tensor]:
         """Class probabilities of each volume, every one (3, X, Y, Z), float32, on the CPU."""
         self.network.eval()
-        parts: list[list[Tensor]] = [[] for _ in self.patches.images]
-        starts: list[list[tuple[int, int, int]]] = [[] for _ in self.patches.images]
-        for number, (patient, *start) in enumerate(self.patches.starts):
+        return [self._volume(patient) for patient in range(len(self.patches.images))]
+
+    def _volume(self, patient: int) -> Tensor:
+        """Merged on the device: a GPU is waited for once a volume, not once a patch."""
+        places = [(n, (x, y, z)) for n, (p, x, y, z) in enumerate(self.patches.starts) if p == patient]
+        parts = []
+        for number, _ in places:
             with self.compute.autocast():
                 logits = self.network.run_trained(self._frozen.batch([number]))
-            parts[patient].append(logits.contiguous().float().softmax(dim=1))
-            starts[patient].append((start[0], start[1], start[2]))
-        grids = [(v.shape[0], v.shape[1], v.shape[2]) for v in self.patches.images]
-        # Merged on the device: a GPU is waited for once a volume, not once a patch.
-        return [merge_patches(torch.cat(p), s, g).cpu() for p, s, g in zip(parts, starts, grids, strict=True)]
+            parts.append(logits.contiguous().float().softmax(dim=1))
+        grid = self.patches.images[patient].shape
+        starts = [start for _, start in places]
+        return merge_patches(torch.cat(parts), starts, (grid[0], grid[1], grid[2])).cpu()
 
 
 def cross_entropy(probabilities: Tensor, labels: Tensor) -> float:

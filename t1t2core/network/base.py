@@ -14,7 +14,8 @@ CONVOLUTION_DIM = 5
 class Network(nn.Module, ABC):
     """A network with a frozen part, which may be empty, and a trained part, which may be empty too.
 
-    The frozen part has no gradient and keeps batch norm on its stored statistics, also in training mode.
+    The frozen part has no gradient and gives the same for an image all through the training: its batch norm
+    stays on its stored statistics, also in training mode.
     """
 
     fresh_classifier = True

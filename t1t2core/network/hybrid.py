@@ -49,7 +49,7 @@ class HybridSegmenter(Network):
         """Takes the adapted encoder from the T1 network, and freezes it.
 
         With `hybrid_decoder: pretrained` the decoder starts from there too; the first convolution after a
-        concatenation has twice the channels and stays fresh.
+        concatenation has more channels and stays fresh.
         """
         self.adapted.load_state_dict(_under("encoder.", state))
         self.adapted.requires_grad_(False)
@@ -76,11 +76,15 @@ class HybridSegmenter(Network):
         return self
 
     def combine_frozen(self, image: Tensor, outputs: list[Features]) -> Features:
-        """Both outputs fused; the adapted encoder's with the image while the dedicated one is trained."""
+        """Both outputs fused; the adapted encoder's with the image while the dedicated one is trained.
+
+        Skip connections of the adapted encoder go no further where they are not used.
+        """
         if self.dedicated_is_frozen:
             adapted, dedicated = outputs
             return self._fuse(adapted, dedicated)
-        return replace(outputs[0], image=image)
+        skips = outputs[0].skips if self.settings.hybrid_indices == "adapted" else ()
+        return replace(outputs[0], skips=skips, image=image)
 
     def run_trained(self, features: Features) -> Tensor:
         """Dedicated encoder, fusion and decoder: logits (B, 3, X, Y, Z)."""

@@ -1,5 +1,6 @@
 """Features of frozen stages, kept for all the trials that one process runs one after the other."""
 
+from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
@@ -27,8 +28,8 @@ class _Kept:
     trial: int
 
     @property
-    def nbytes(self) -> int:
-        return sum(tensor.nbytes for tensor in (self.values, *self.codes, *self.skips))
+    def tensors(self) -> tuple[Tensor, ...]:
+        return self.values, *self.codes, *self.skips
 
 
 class FeatureStore:
@@ -47,6 +48,8 @@ class FeatureStore:
         """What computing took that earlier trials did for this one."""
         self._kept: dict[Hashable, _Kept] = {}
         self._bytes = 0
+        # How many entries have a tensor, by its id: what goes on from another has the same skips.
+        self._holders: Counter[int] = Counter()
         self._trial = 0
 
     def begin_trial(self) -> None:
@@ -57,7 +60,10 @@ class FeatureStore:
     @property
     def foreign_bytes(self) -> int:
         """Bytes that are kept for others: that the trial under way has not used."""
-        return sum(kept.nbytes for kept in self._kept.values() if kept.trial != self._trial)
+        kept = self._kept.values()
+        foreign = {id(t): t.nbytes for entry in kept if entry.trial != self._trial for t in entry.tensors}
+        own = {id(t) for entry in kept if entry.trial == self._trial for t in entry.tensors}
+        return sum(nbytes for tensor, nbytes in foreign.items() if tensor not in own)
 
     def get(self, key: Hashable) -> tuple[Features, float] | None:
         """Features and the seconds that computing them from the image took; None if they are not there."""
@@ -73,15 +79,31 @@ class FeatureStore:
         """Keeps features if there is room, or can be made at the cost of what only earlier trials used."""
         codes = pack_indices(features.indices)
         kept = _Kept(features.values, codes, features.skips, seconds, self._trial)
-        if kept.nbytes > self.limit:
+        if sum(tensor.nbytes for tensor in kept.tensors) > self.limit:
             return
         for other in [k for k, entry in self._kept.items() if entry.trial != self._trial]:
-            if self._bytes + kept.nbytes <= self.limit:
+            if self._fits(kept):
                 break
-            self._bytes -= self._kept.pop(other).nbytes
-        if self._bytes + kept.nbytes <= self.limit:
+            self._drop(other)
+        if self._fits(kept):
             self._kept[key] = kept
-            self._bytes += kept.nbytes
+            self._bytes += self._new_bytes(kept)
+            self._holders.update(map(id, kept.tensors))
+
+    def _fits(self, kept: _Kept) -> bool:
+        return self._bytes + self._new_bytes(kept) <= self.limit
+
+    def _new_bytes(self, kept: _Kept) -> int:
+        """Bytes of what no entry has yet."""
+        return sum(tensor.nbytes for tensor in kept.tensors if not self._holders[id(tensor)])
+
+    def _drop(self, key: Hashable) -> None:
+        gone = self._kept.pop(key)
+        self._holders.subtract(map(id, gone.tensors))
+        self._bytes -= self._new_bytes(gone)
+        for tensor in gone.tensors:
+            if not self._holders[id(tensor)]:
+                del self._holders[id(tensor)]
 
 
 def pack_indices(indices: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

@@ -84,7 +84,7 @@ class Fit:
             self.optimiser, settings, learning_rate=learning_rate, steps=self._step_budget()
         )
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
-        self._frozen = FrozenCache(network, patches.image, compute)
+        self._frozen = FrozenCache(network, patches, compute)
         self._trained = trained_part(network, compute)
         shares = class_shares(patches.labels)
         if network.fresh_classifier and settings.initial_bias == "class_shares":

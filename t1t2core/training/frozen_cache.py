@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from t1t2core.network.base import Network
 from t1t2core.network.stage import Features, join
 from t1t2core.training.compute import Compute
+from t1t2core.training.patch_set import PatchSet
 
 
 class FrozenCache:
@@ -22,16 +23,16 @@ class FrozenCache:
 
     Args:
         network: its frozen part is what is cached.
-        image: gives patch number n as (1, 1, x, y, z), on the device.
+        patches: on the device.
     """
 
-    def __init__(self, network: Network, image: Callable[[int], Tensor], compute: Compute) -> None:
+    def __init__(self, network: Network, patches: PatchSet, compute: Compute) -> None:
         self._network = network
-        self._image = image
+        self._patches = patches
         self._compute = compute
         self._chains = network.frozen_chains
         self._names = [_digests(chain) if compute.features.limit else [] for chain in self._chains]
-        self._patches: dict[int, bytes] = {}
+        self._digests: dict[int, bytes] = {}
 
     def batch(self, numbers: list[int]) -> Features:
         """Features of these patches, (B, C, x, y, z)."""
@@ -39,7 +40,7 @@ class FrozenCache:
             return join([self._one(number) for number in numbers])
 
     def _one(self, number: int) -> Features:
-        image = self._image(number)
+        image = self._patches.image(number)
         outputs = [
             self._run(number, image, chain, names)
             for chain, names in zip(self._chains, self._names, strict=True)
@@ -67,9 +68,9 @@ class FrozenCache:
         return features
 
     def _key(self, number: int, stages: bytes) -> Hashable:
-        if number not in self._patches:
-            self._patches[number] = hashlib.sha256(self._image(number).cpu().numpy().tobytes()).digest()
-        return self._compute.precision, self._compute.device, self._patches[number], stages
+        if number not in self._digests:
+            self._digests[number] = self._patches.digest(number)
+        return self._compute.precision, self._compute.device, self._digests[number], stages
 
 
 def _digests(chain: Sequence[nn.Module]) -> list[bytes]:

@@ -1,5 +1,6 @@
 """The patches that a network is trained on, or labels."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,12 +22,14 @@ class PatchSet:
     Args:
         images: a volume (X, Y, Z) a patient, float32.
         labels: likewise, uint8; 255 where no label is known.
+        sources: the images where they were prepared, in this machine's memory.
         starts: (patient, x, y, z) of each patch's first voxel.
         patch: its size.
     """
 
     images: tuple[Tensor, ...]
     labels: tuple[Tensor, ...]
+    sources: tuple[Tensor, ...]
     starts: tuple[tuple[int, int, int, int], ...]
     patch: tuple[int, int, int]
 
@@ -40,9 +43,10 @@ class PatchSet:
             for patient, scan in enumerate(scans)
             for start in patch_starts(scan.image.shape, settings.patch, settings.stride)
         ]
-        images = tuple(torch.from_numpy(scan.image).to(device) for scan in scans)
+        sources = tuple(torch.from_numpy(scan.image) for scan in scans)
+        images = tuple(source.to(device) for source in sources)
         labels = tuple(torch.from_numpy(scan.labels).to(device) for scan in scans)
-        return cls(images, labels, tuple(starts), settings.patch)
+        return cls(images, labels, sources, tuple(starts), settings.patch)
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -54,6 +58,10 @@ class PatchSet:
     def label(self, number: int) -> Tensor:
         """Its labels as (1, x, y, z), int64."""
         return self._cut(self.labels, number)[None].long()
+
+    def digest(self, number: int) -> bytes:
+        """SHA-256 of its image; a GPU is not asked for it."""
+        return hashlib.sha256(self._cut(self.sources, number).numpy().tobytes()).digest()
 
     def _cut(self, volumes: tuple[Tensor, ...], number: int) -> Tensor:
         patient, x, y, z = self.starts[number]

@@ -59,7 +59,7 @@ def measure(name: str, compute: Compute) -> None:
         pretrained=pretrained,
         seed=0,
     ).to(compute.device)
-    patches = PatchSet.cut([_scan(settings.preparation.grid)], training)
+    patches = PatchSet.cut([_scan(settings.preparation.grid)], training, compute.device)
     fit = Fit(network, patches, training, learning_rate=training.learning_rate, seed=0, compute=compute)
     reset_peak(compute.device)
     step_seconds = _timed(fit.run_epoch)
