@@ -131,12 +131,13 @@ class Estimator:
         torch.set_num_threads(1)  # as trials have on a CPU
         sides = [min(side, LARGEST_SIDE) for side in training.patch]
         scale = math.prod(training.patch) / math.prod(sides)
-        image = torch.zeros((1, 1, *sides))
+        autocast = Compute(precision=self._precision).autocast
+        with autocast():
+            features = network.run_frozen(torch.zeros((1, 1, *sides)))  # once a patch for many trials
 
         def forward() -> torch.Tensor:
-            with Compute(precision=self._precision).autocast():
-                logits: torch.Tensor = network(image)
-                return logits
+            with autocast():
+                return network.run_trained(features)
 
         label = scale * _fastest(lambda: forward().detach())
         if point.strategy not in TRAINS:

@@ -307,7 +307,8 @@ def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: SweepResul
 
 
 def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
-    """From these recorded trials."""
+    """From the recorded trials; from all of them where they are run again and so count as not recorded."""
+    known = workspace.ledger.finished() if workspace.request.rerun else recorded
     return Estimator(
-        workspace.settings, workspace.study.precision, list(recorded.values()), machine=this_machine()
+        workspace.settings, workspace.study.precision, list(known.values()), machine=this_machine()
     )
