@@ -375,6 +375,13 @@ def test_the_plan_of_what_is_recorded(again: Again) -> None:
     assert set(plan["trial_key"]) == set(planned.table("results.csv")["trial_key"])
 
 
+def test_the_plan_of_running_it_again_goes_by_how_long_it_took(again: Again) -> None:
+    planned = succeed(again.output.folder, "--rerun", "--plan")
+    assert planned.last_line.startswith("3 trials: 0 recorded, 3 to run, about ")
+    anew = planned.table("plan.csv")["estimated_seconds"]
+    assert list(anew) == list(succeed(again.output.folder, "--plan").table("plan.csv")["estimated_seconds"])
+
+
 # More of it
 
 
