@@ -57,7 +57,7 @@ def render_plan(plan: pd.DataFrame, title: str) -> Table:
 def subjects_frame(
     cohort: Cohort, splits: Sequence[FoldSplit], prepared: Mapping[str, PreparedSubject]
 ) -> pd.DataFrame:
-    """`subjects.csv`: sequences, role in each fold, quality of the alignment, tissue volumes."""
+    """`subjects.csv`: sequences, role in each fold, quality of the alignment, slices and tissue volumes."""
     rows = []
     for subject in cohort.subjects:
         row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else "T1"}
@@ -67,6 +67,11 @@ def subjects_frame(
         volumes = prepared[subject.name]
         for sequence, alignment in volumes.alignment.items():
             row |= {f"{sequence}_alignment_{name}": value for name, value in _flat(asdict(alignment)).items()}
+            first, last = volumes.scan("T1" if sequence == "T1" else "T2").slices_mm
+            row |= {
+                f"{sequence}_first_slice_mm": round(first, 2),
+                f"{sequence}_last_slice_mm": round(last, 2),
+            }
             row |= {f"{sequence}_{name}_ml": value for name, value in volumes.volumes_ml[sequence].items()}
         rows.append(row)
     return pd.DataFrame(rows)

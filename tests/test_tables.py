@@ -50,9 +50,15 @@ def test_a_plan_of_one_kind_of_trial_looks_the_same(tmp_path: Path) -> None:
     ] == "a,no_fine_tuning,,,,,1,,to_run,1.5"
 
 
+UP_MM, SLICE_MM = -20.0, 3.0
+
+
 def subjects() -> pd.DataFrame:
     """Three heads, of which the first has no T2w."""
     prepared = make_subjects(3)
+    box = np.diag([2.0, 2.0, SLICE_MM, 1.0])
+    box[2, 3] = UP_MM
+    prepared["P02"] = replace(prepared["P02"], t1=replace(prepared["P02"].t1, affine=box))
     volumes = {"bone": 400.0, "soft_tissue": 2900.5, "internal_air": 50.0, "ignored": 0.0}
     alignment = Alignment(method="rigid", ok=True, reason="", to_ct=np.eye(4).tolist(), measures={"nmi": 0.1})
     prepared = {
@@ -86,6 +92,12 @@ def test_subjects_show_how_well_their_ct_lies_and_how_much_tissue_they_have() ->
     assert [rows["P02"][f"{sequence}_alignment_nmi"] for sequence in ("T1", "T2")] == [0.1, 0.2]
     assert (rows["P02"]["T1_bone_ml"], rows["P02"]["T2_soft_tissue_ml"]) == (400.0, 2900.5)
     assert np.isnan(rows["P01"]["T2_bone_ml"])
+
+
+def test_subjects_show_between_which_slices_of_their_scan_they_were_cut() -> None:
+    rows = subjects().to_dict("index")
+    assert [rows["P02"][f"T1_{end}_slice_mm"] for end in ("first", "last")] == [UP_MM, UP_MM + 15 * SLICE_MM]
+    assert np.isnan(rows["P01"]["T2_first_slice_mm"])
 
 
 def test_a_role_that_nobody_gave_is_empty() -> None:

@@ -78,6 +78,13 @@ class PreparedScan:
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
         return float(x), float(y), float(z)
 
+    @property
+    def slices_mm(self) -> tuple[float, float]:
+        """How far up (the last of RAS) in the scan its lowest and its highest slice have their middle, mm."""
+        x, y, z = self.image.shape
+        lowest, highest = (self.affine @ [(x - 1) / 2, (y - 1) / 2, slice_, 1] for slice_ in (0, z - 1))
+        return float(lowest[2]), float(highest[2])
+
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedSubject:
