@@ -14,7 +14,7 @@ from ablation.ledger import Ledger
 from ablation.models import FORMS, find_model
 from ablation.recorded_network import RecordedNetwork, load_network
 from ablation.storage import Storage
-from ablation.terminal import command, say
+from ablation.terminal import command, say, start
 from t1t2core.cohort.scan import examine_scan, read_scan
 from t1t2core.errors import InputError
 from t1t2core.labelling import label_scan, write_labels
@@ -153,4 +153,4 @@ def label(scan: Path, target: Path, networks: list[RecordedNetwork], sequence: S
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

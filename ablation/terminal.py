@@ -1,6 +1,7 @@
 """What commands print, and the status they exit with."""
 
 import functools
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import ParamSpec
@@ -41,6 +42,18 @@ def command(body: Callable[P, int]) -> Callable[P, None]:
         raise typer.Exit(status)
 
     return run
+
+
+def start(app: typer.Typer) -> None:
+    """Runs the command that the user gave; ends the process.
+
+    Once it is over, Ctrl-C has nothing left to stop: what remains is that helpers and libraries end.
+    """
+    try:
+        app()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
 
 
 def breakdown(error: Exception) -> str:

@@ -4,5 +4,6 @@
 """
 
 from ablation.pretrain import app
+from ablation.terminal import start
 
-app()
+start(app)

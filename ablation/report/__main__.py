@@ -10,7 +10,7 @@ from ablation.ledger import open_record
 from ablation.report.plan_record import read_plan
 from ablation.report.write import PAGE, write_report
 from ablation.space import read_space
-from ablation.terminal import command
+from ablation.terminal import command, start
 from ablation.winner import register_winner
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -39,4 +39,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

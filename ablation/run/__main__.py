@@ -4,5 +4,6 @@
 """
 
 from ablation.run import app
+from ablation.terminal import start
 
-app()
+start(app)

@@ -31,7 +31,7 @@ class Command:
         Command.count += 1
         self.output = folder / f"command-{Command.count}.out"
         self.errors = folder / f"command-{Command.count}.err"
-        set_forkserver_preload(["ablation.run", __name__])
+        set_forkserver_preload(["ablation.run", "ablation.report.write", __name__])
         self._process: BaseProcess = multiprocessing.get_context("forkserver").Process(
             target=_main, args=(arguments, self.output, self.errors, dict(environment))
         )
@@ -143,10 +143,11 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
     sys.argv = ["ablation.run", *arguments]
     import pandas as pd
 
-    from ablation import plan_run, recorder, run, storage, workflow
+    from ablation import plan_run, recorder, run, storage, terminal
+    from ablation.report import write
 
     # The report reads only what is recorded, and takes longer than the sweep.
-    workflow.write_report = lambda *_: pd.DataFrame()
+    write.write_report = lambda *_: pd.DataFrame()
     plan_run.Estimator.seconds = _seconds
     if "FAULTS_PREFLIGHT" not in environment:
         # It starts a worker of its own, which takes seconds.
@@ -154,4 +155,4 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
 
     storage.PATIENCE_SECONDS = float(environment.get("FAULTS_PATIENCE", storage.PATIENCE_SECONDS))
     recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))
-    run.app()
+    terminal.start(run.app)
