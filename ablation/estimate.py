@@ -131,17 +131,17 @@ class Estimator:
         torch.set_num_threads(1)  # as trials have on a CPU
         sides = [min(side, LARGEST_SIDE) for side in training.patch]
         scale = math.prod(training.patch) / math.prod(sides)
-        autocast = Compute(precision=self._precision).autocast
-        with autocast():
-            features = network.run_frozen(torch.zeros((1, 1, *sides)))  # once a patch for many trials
+        image = torch.zeros((1, 1, *sides))
+        with Compute(precision=self._precision).autocast():
+            if point.strategy not in TRAINS:
+                return scale * _fastest(lambda: network(image)), 0.0
+            features = network.run_frozen(image)  # once a patch for many trials
 
         def forward() -> torch.Tensor:
-            with autocast():
+            with Compute(precision=self._precision).autocast():
                 return network.run_trained(features)
 
         label = scale * _fastest(lambda: forward().detach())
-        if point.strategy not in TRAINS:
-            return label, 0.0
         return label, scale * _fastest(lambda: forward().float().mean().backward())
 
 

@@ -4,12 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo
 
-from ablation.estimate import Estimator, as_params
+from ablation.estimate import MEASURED, Estimator, as_params
 from ablation.plan import Trial
 from ablation.space import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.network.block import Block
 from t1t2core.settings import NetworkSettings, PreparationSettings, Settings, TrainingSettings
 
 SMALL = TrainingSettings(patch=(16, 16, 16), stride=(16, 16, 16), max_epochs=100)
@@ -113,3 +115,16 @@ def test_a_budget_in_epochs_does() -> None:
 def test_what_is_only_scored_costs_little() -> None:
     estimator = Estimator(SETTINGS, "float32", [])
     assert estimator.seconds(trial("no_fine_tuning"), 0) < estimator.seconds(trial("open"), 8)
+
+
+def test_what_is_frozen_whole_is_computed_to_be_scored(monkeypatch: pytest.MonkeyPatch) -> None:
+    measured: list[torch.Size] = []
+    forward = Block.forward
+
+    def watched(block: Block, x: torch.Tensor) -> torch.Tensor:
+        measured.append(x.shape)
+        return forward(block, x)
+
+    monkeypatch.setattr(Block, "forward", watched)
+    Estimator(SETTINGS, "float32", []).seconds(trial("no_fine_tuning"), 0)
+    assert len(measured) == 7 * (MEASURED + 1)  # all blocks each time

@@ -1,6 +1,5 @@
 """Joining the outputs of two encoders (Sec. 3.3.3, Fig. 4)."""
 
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -31,8 +30,8 @@ def fuse(
             both = torch.cat([adapted.indices[-1], dedicated.indices[-1]], dim=1)
             return Features(torch.cat([a, d], dim=1), (*source.indices[:-1], both), source.skips)
         case "multiplication":
-            return replace(source, values=a * d, image=None)
+            return Features(a * d, source.indices, source.skips)
         case "average":
-            return replace(source, values=(a + d) / 2, image=None)
+            return Features((a + d) / 2, source.indices, source.skips)
         case "maximum":
-            return replace(source, values=torch.maximum(a, d), image=None)
+            return Features(torch.maximum(a, d), source.indices, source.skips)
