@@ -1,12 +1,14 @@
-"""By pairs of voxels a convolution is what torch's own is."""
+"""However a convolution is computed, it is what torch's own is."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from t1t2core.network.convolution import Convolution
+from t1t2core.network.convolution import Classifier, Convolution
 
 GRID = (24, 6, 4)
+WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
+"""Whether a vector of this processor holds 16 numbers of float32."""
 
 
 def draw(channels: int, grid: tuple[int, int, int], dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -80,7 +82,8 @@ def test_what_is_not_trained_gets_no_gradient() -> None:
         (8, 16, GRID, torch.bfloat16),  # 16 fill a vector
         (1, 8, GRID, torch.bfloat16),  # the first layer was slower in pairs
         (8, 8, (24, 6, 5), torch.bfloat16),  # one voxel would be left over
-        (8, 8, GRID, torch.float32),
+        (8, 16, GRID, torch.float32),
+        pytest.param(8, 8, GRID, torch.float32, marks=pytest.mark.skipif(WIDE, reason="they pay here")),
     ],
 )
 def test_where_pairs_do_not_pay_it_is_torchs_own(
@@ -92,3 +95,40 @@ def test_where_pairs_do_not_pay_it_is_torchs_own(
     plain.load_state_dict(layer.state_dict())
     for name, value in run(plain.to(memory_format=torch.channels_last_3d), x).items():  # type: ignore[call-overload]
         assert torch.equal(run(layer, x)[name], value)
+
+
+@pytest.mark.skipif(not WIDE, reason="a vector of this processor holds 8 numbers")
+@pytest.mark.parametrize("images", [1, 2])
+def test_in_float32_pairs_are_torchs_own_too(images: int) -> None:
+    layer, x = make(8, 8), draw(8, GRID, torch.float32)[:images]
+    assert in_pairs(layer, x)
+    plain = nn.Conv3d(8, 8, 3, padding=1, bias=False)
+    plain.load_state_dict(layer.state_dict())
+    found = run(layer, x)
+    for name, value in run(plain, x).items():
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6 * float(value.abs().max()))
+
+
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 8), (8, 8), (8, 16)])
+def test_a_single_image_is_labelled_as_it_would_be_in_a_batch(channels_in: int, channels_out: int) -> None:
+    layer, x = make(channels_in, channels_out), draw(channels_in, GRID, torch.float32)
+    plain = nn.Conv3d(channels_in, channels_out, 3, padding=1, bias=False)
+    plain.load_state_dict(layer.state_dict())
+    with torch.no_grad():
+        alone, batch = layer(x[:1]), layer(x)
+        torch.testing.assert_close(alone, plain(x[:1]))
+    assert torch.equal(alone, batch[:1])
+    # torch's own convolution, which is slow, would give the channels first.
+    assert alone.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_classifier_is_torchs_convolution_and_hands_back_the_channels_last(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer, x = Classifier(8, 3), draw(8, GRID, dtype)
+    plain = nn.Conv3d(8, 3, kernel_size=1)
+    plain.load_state_dict(layer.state_dict())
+    found = run(layer, x)
+    for name, value in run(plain, x).items():
+        torch.testing.assert_close(found[name], value)
+    assert found["x.grad"].is_contiguous(memory_format=torch.channels_last_3d)

@@ -1,21 +1,26 @@
-"""The 3 x 3 x 3 convolution of the network, and a faster way to compute it on a CPU where channels are few.
+"""The convolutions of the network, and faster ways to compute them on a CPU than torch chooses by itself.
 
 A vector holds 16 sums, one a channel that leaves: with 8 channels half of it is idle. So two voxels that
 lie next to each other along Z are computed as one voxel of 16 channels, by a kernel of 3 x 3 x 4 that moves
 by two voxels: a quarter of it is zeros, but vectors are full. With the channels last in memory, the 16
 channels of a pair are the 8 of its first voxel, then the 8 of its second: nothing is copied.
+
+In float32 torch leaves single small images, and kernels of one voxel, to convolutions of its own: they take
+four times as long as oneDNN's, and what they give has the channels first, so that all that follows is slower.
 """
 
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.backends import cpu, mkldnn
 from torch.nn import functional
 from torch.nn.grad import conv3d_weight
 
 PAIRED_CHANNELS = 8
 """Channels that leave a convolution, at most, for which pairs of voxels pay; 16 fill a vector."""
 STRIDE = (1, 1, 2)
+ONES = (1, 1, 1)
 
 
 class Convolution(nn.Conv3d):
@@ -26,11 +31,26 @@ class Convolution(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, X, Y, Z) to (B, channels_out, X, Y, Z)."""
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-        if x.device.type == "cpu" and dtype == torch.bfloat16 and _pays(self.out_channels, x):
+        dtype = _type_on_cpu(x)
+        if dtype in _types_for_pairs() and _pays(self.out_channels, x):
             output: Tensor = _Paired.apply(x.to(dtype), self.weight)
             return output
+        if dtype == torch.float32 and not torch.is_grad_enabled():
+            return _convolve_alone(x, self.weight, ONES)
         return super().forward(x)
+
+
+class Classifier(nn.Conv3d):
+    """Kernel 1 x 1 x 1, to the classes' logits."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__(channels, classes, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, channels, X, Y, Z) to (B, classes, X, Y, Z)."""
+        if _type_on_cpu(x) != torch.float32:
+            return super().forward(x)
+        return functional.linear(x.movedim(1, -1), self.weight.flatten(1), self.bias).movedim(-1, 1)
 
 
 class _Paired(torch.autograd.Function):
@@ -58,6 +78,26 @@ class _Paired(torch.autograd.Function):
         return of_x, of_weight
 
 
+def _type_on_cpu(x: Tensor) -> torch.dtype | None:
+    """The type it is computed in; None elsewhere."""
+    if x.device.type != "cpu":
+        return None
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
+def _types_for_pairs() -> tuple[torch.dtype, ...]:
+    """float32 only where a vector holds 16 numbers; what computes in bfloat16 itself has such vectors."""
+    is_wide = cpu.get_cpu_capability() == "AVX512"
+    return (torch.bfloat16, torch.float32) if is_wide else (torch.bfloat16,)
+
+
+def _convolve_alone(x: Tensor, kernel: Tensor, stride: tuple[int, int, int]) -> Tensor:
+    """Without gradients; by oneDNN where torch would take its own, which it does with one small image."""
+    if x.dtype == torch.float32 and mkldnn.is_available():
+        return torch.mkldnn_convolution(x, kernel, None, ONES, stride, ONES, 1)
+    return functional.conv3d(x, kernel, stride=stride, padding=1)
+
+
 def _pays(channels: int, x: Tensor) -> bool:
     """Whether pairs are faster for so many channels that leave."""
     return channels <= PAIRED_CHANNELS and x.shape[1] >= PAIRED_CHANNELS and x.shape[-1] % 2 == 0
@@ -65,9 +105,9 @@ def _pays(channels: int, x: Tensor) -> bool:
 
 def _convolve(x: Tensor, weight: Tensor) -> Tensor:
     if not _pays(len(weight), x):
-        return functional.conv3d(x, weight.to(x.dtype), padding=1)
+        return _convolve_alone(x, weight.to(x.dtype), ONES)
     kernel = _pair_kernel(weight).to(x.dtype, memory_format=torch.channels_last_3d)
-    pairs = functional.conv3d(x, kernel, stride=STRIDE, padding=1)
+    pairs = _convolve_alone(x, kernel, STRIDE)
     return pairs.movedim(1, -1).unflatten(-1, (2, -1)).flatten(-3, -2).movedim(-1, 1)
 
 

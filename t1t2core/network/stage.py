@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from t1t2core.network.block import Block
+from t1t2core.network.convolution import Classifier
 from t1t2core.settings import NetworkSettings
 
 
@@ -132,7 +133,7 @@ class ClassifierStage(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        self.layer = nn.Conv3d(channels, classes, kernel_size=1)
+        self.layer = Classifier(channels, classes)
 
     def set_bias(self, bias: Tensor) -> None:
         """Gives the classes these biases (classes,)."""

@@ -111,7 +111,7 @@ class Fit:
             rate = float(self.optimiser.param_groups[0]["lr"])
             loss, logits, labels = self._step(numbers)
             losses.append(loss)
-            right = right + ((logits.argmax(1) == labels) & (labels != IGNORED)).sum()
+            right = right + ((logits.max(1).indices == labels) & (labels != IGNORED)).sum()
             known = known + (labels != IGNORED).sum()
         self.epoch += 1
         total = self.compute.team.total
