@@ -1,5 +1,7 @@
 """However a convolution is computed, it is what torch's own is."""
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,15 @@ from t1t2core.network.convolution import Classifier, Convolution
 GRID = (24, 6, 4)
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Whether a vector of this processor holds 16 numbers of float32."""
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As trials have."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def draw(channels: int, grid: tuple[int, int, int], dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -122,6 +133,7 @@ def test_a_single_image_is_labelled_as_it_would_be_in_a_batch(channels_in: int, 
     assert alone.is_contiguous(memory_format=torch.channels_last_3d)
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_the_classifier_is_torchs_convolution_and_hands_back_the_channels_last(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
@@ -131,4 +143,8 @@ def test_the_classifier_is_torchs_convolution_and_hands_back_the_channels_last(d
     found = run(layer, x)
     for name, value in run(plain, x).items():
         torch.testing.assert_close(found[name], value)
-    assert found["x.grad"].is_contiguous(memory_format=torch.channels_last_3d)
+    # As it flows on to the layer before; what is gathered in `x.grad` is put into the order of x.
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        y = layer(x.requires_grad_())
+    (gradient,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    assert gradient.is_contiguous(memory_format=torch.channels_last_3d)

@@ -5,8 +5,8 @@ lie next to each other along Z are computed as one voxel of 16 channels, by a ke
 by two voxels: a quarter of it is zeros, but vectors are full. With the channels last in memory, the 16
 channels of a pair are the 8 of its first voxel, then the 8 of its second: nothing is copied.
 
-In float32 torch leaves single small images, and kernels of one voxel, to convolutions of its own: they take
-four times as long as oneDNN's, and what they give has the channels first, so that all that follows is slower.
+In float32 torch leaves single small images, and on one thread kernels of one voxel, to convolutions of its
+own: they take four times as long as oneDNN's, and give the channels first, so that what follows is slower.
 """
 
 from typing import Any
