@@ -3,6 +3,7 @@
 import functools
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import ParamSpec
 
@@ -19,6 +20,8 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 WIDTH_OF_FILES = 160
 """Columns where the output is no terminal, so that tables are not cut."""
+AGAIN_SECONDS = 0.05
+"""Until an interrupt that Python dropped is sent again: by then what dropped it is mostly over."""
 
 P = ParamSpec("P")
 
@@ -49,11 +52,22 @@ def start(app: typer.Typer) -> None:
 
     Once it is over, Ctrl-C has nothing left to stop: what remains is that helpers and libraries end.
     """
+    sys.unraisablehook = _interrupt_again
     try:
         app()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
+    """Python drops every exception of a finaliser or a weak reference's callback, also that of Ctrl-C."""
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    main = threading.main_thread().ident
+    assert main is not None, "the main thread has started"
+    threading.Timer(AGAIN_SECONDS, signal.pthread_kill, (main, signal.SIGINT)).start()
 
 
 def breakdown(error: Exception) -> str:

@@ -6,24 +6,40 @@ import sys
 
 import pytest
 
+from ablation.terminal import INTERRUPTED
+
 PROGRAM = """
-import atexit, os, typer
+import atexit, os, signal, time, typer
 from ablation.terminal import command, start
 
 app = typer.Typer()
 
+class Interrupted:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+
 @app.command()
 @command
 def main() -> int:
-    atexit.register(os.kill, os.getpid(), {number})
+    {body}
     return 0
 
 start(app)
 """
 
 
+def run(body: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", PROGRAM.format(body=body)]
+    return subprocess.run(program, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_when_all_is_done_changes_nothing(number: signal.Signals) -> None:
-    program = [sys.executable, "-c", PROGRAM.format(number=int(number))]
-    ended = subprocess.run(program, capture_output=True, text=True, check=False)
+    ended = run(f"atexit.register(os.kill, os.getpid(), {int(number)})")
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_an_interrupt_that_comes_while_something_is_finalised_is_not_lost() -> None:
+    ended = run("Interrupted(); time.sleep(20)")
+    assert ended.returncode == INTERRUPTED
+    assert ended.stderr == "interrupted; the same command goes on where it stopped\n"
