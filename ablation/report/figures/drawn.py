@@ -10,7 +10,6 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from t1t2core.files import write_atomically
 
@@ -106,9 +105,9 @@ def add_legend(figure: Figure, handles: Mapping[str, Any], layout: Layout, *, le
 
 def freeze(figure: Figure) -> None:
     """Lays the figure out once and for all: that takes longer than to draw it."""
-    if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)  # any other, even one that does nothing, has all drawn twice
 
 
 def png(figure: Figure) -> bytes:
