@@ -19,7 +19,7 @@ from ablation.ranges import Range
 from ablation.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
 from ablation.space import Arm, Point
 from t1t2core.errors import InputError
-from t1t2core.transfer import Strategy
+from t1t2core.strategies import Strategy
 
 SAMPLED = ("tuned_layers", "fusion", "t2_train_size", "learning_rate")
 """Factors of a candidate; the others, fold and seed, repeat it."""

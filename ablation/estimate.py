@@ -18,8 +18,9 @@ from ablation.space import Point
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Precision, Settings
+from t1t2core.strategies import TRAINS, Strategy, training_of
 from t1t2core.training.compute import Compute
-from t1t2core.transfer import TRAINS, Strategy, build_network, training_of
+from t1t2core.transfer import build_network
 
 MEASURED = 2
 """Steps of which the fastest counts, after one to warm up."""

@@ -8,12 +8,11 @@ import pandas as pd
 from mlflow.entities import Run
 
 from ablation.ledger import KIND, Ledger
-from ablation.names import arm_name
+from ablation.names import ARM, arm_name
 from ablation.registry import registered_runs
 from ablation.report.plan_record import PlanRecord, read_plan
 from ablation.report.results import results_frame
 from ablation.report.summary import chosen
-from ablation.tables import ARM
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
 from t1t2core.evaluation.scores import CLASSES

@@ -1,9 +1,13 @@
-"""Names of trials that show only what differs between them."""
+"""Names of factors and arms, and of trials that show only what differs between them."""
 
 from collections.abc import Sequence
 
 from ablation.space import Point
 
+FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
+"""All, as tables name them."""
+ARM = ["strategy", "tuned_layers", "fusion", "t2_train_size"]
+"""Those that tell one arm from another, whatever its learning rate."""
 LABELS = {"t2_train_size": "size", "learning_rate": "lr", "fold": "fold", "seed": "seed"}
 
 

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation.pictures import SLICES, draw_confusion, draw_slices, pack_slices
+from ablation.pictures import cut_slices, draw_confusion, draw_slices
 from ablation.plan import Trial
+from ablation.slices import SLICES, pack_slices
 from ablation.storage import Storage
 from ablation.trial_files import SCORES
 from ablation.trial_result import TrialResult
@@ -48,11 +49,12 @@ def write_outcome(
 ) -> None:
     """Puts the files of a finished trial into storage; `history` has the metrics of each epoch."""
     about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}
+    slices = cut_slices(experiment, outcome)
     files = {
         "weights.safetensors": pack_weights(outcome.weights, about),
         "confusion_matrix.png": draw_confusion(experiment, outcome),
-        **draw_slices(experiment, outcome),
-        SLICES: pack_slices(experiment, outcome),
+        **draw_slices(slices),
+        SLICES: pack_slices(slices),
         SUMMARY: _json({**_summary(outcome, cost), "history": history}),
         SCORES: _json([asdict(score) for score in outcome.scores]),
     }

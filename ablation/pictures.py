@@ -1,28 +1,19 @@
-"""Pictures of a trial for its record, and the slices that they show, for figures across trials."""
+"""Pictures of a trial for its record."""
 
 import io
-import zipfile
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import get_args
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from t1t2core.errors import InputError
-from t1t2core.evaluation.scores import IGNORED, LABELS, confusion
+from ablation.slices import PatientSlices, Slices, colour_labels, grey_levels, mark_errors, upright
+from t1t2core.evaluation.scores import LABELS, confusion
 from t1t2core.experiment import Outcome
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import Sequence
 from t1t2core.trial import AnyExperiment
 
-COLOURS = np.array([(0, 0, 0), (86, 180, 233), (240, 228, 66)], dtype=np.uint8)
-"""Air, soft tissue, bone: Okabe & Ito's palette, told apart by the colour-blind and in grey."""
-WRONG = np.array((190, 60, 0), dtype=np.uint8)
-"""Their vermilion, darker: in grey it lies between air and soft tissue."""
-UNKNOWN = np.array((255, 255, 255), dtype=np.uint8)
 PALEST, DARKEST = np.array((240, 246, 252)), np.array((8, 48, 107))
 """Of the shares 0 and 1 in a confusion matrix."""
 CELL = (170, 70)
@@ -31,68 +22,27 @@ FONT_SIZE = 16
 ZOOM = 3
 SHOWN_SLICES = (0.3, 0.5, 0.7)
 """Heights in the volume, as shares, at which axial slices are drawn."""
-SLICES = "slices.npz"
-"""Name of the file that keeps them."""
-SLICES_VERSION = 1
-ARRAYS = ("image", "labels", "prediction", "heights", "voxel_mm")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Slices:
-    """Axial slices of a test patient, the same ones whatever the trial.
-
-    Args:
-        image: MR as grey levels (X, Y, slices), uint8.
-        labels: 0 air, 1 soft tissue, 2 bone, 255 without a label; shape and type of `image`.
-        prediction: 0 air, 1 soft tissue, 2 bone; shape and type of `image`.
-        heights: index of each slice along Z.
-        voxel_mm: size of a voxel along X, Y and Z, mm.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    prediction: np.ndarray
-    heights: np.ndarray
-    voxel_mm: np.ndarray
+def cut_slices(experiment: AnyExperiment, outcome: Outcome) -> PatientSlices:
+    """Of the first test patients of each sequence."""
+    found: PatientSlices = {}
+    for wanted in get_args(Sequence):
+        patients = [patient for sequence, patient in outcome.predictions if sequence == wanted]
+        for patient in patients[: experiment.evaluation.pictures]:
+            scan = experiment.scans[wanted].test[patient]
+            found[wanted, patient] = _slices_of(scan, outcome.predictions[wanted, patient])
+    return found
 
 
-PatientSlices = dict[tuple[Sequence, str], Slices]
-"""By sequence and patient."""
-
-
-def draw_slices(experiment: AnyExperiment, outcome: Outcome) -> dict[str, bytes]:
+def draw_slices(found: PatientSlices) -> dict[str, bytes]:
     """PNG files by name, one a test patient: rows are slices; columns MR, CT labels, prediction, errors."""
     return {
         f"slices_{sequence}_{patient}.png": _png(
             np.concatenate([_row(slices, place) for place in range(len(slices.heights))])
         )
-        for (sequence, patient), slices in _cut(experiment, outcome).items()
+        for (sequence, patient), slices in found.items()
     }
-
-
-def pack_slices(experiment: AnyExperiment, outcome: Outcome) -> bytes:
-    """The same slices as arrays (`.npz`), `SEQUENCE/PATIENT/NAME` each, NAME one of `ARRAYS`."""
-    arrays: dict[str, np.ndarray] = {"format_version": np.array(SLICES_VERSION)}
-    for (sequence, patient), slices in _cut(experiment, outcome).items():
-        arrays |= {f"{sequence}/{patient}/{name}": getattr(slices, name) for name in ARRAYS}
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # its other argument is no array
-    return buffer.getvalue()
-
-
-def unpack_slices(content: bytes) -> PatientSlices:
-    """What `pack_slices` wrote.
-
-    Raises:
-        InputError: the file is damaged or of another version.
-    """
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            if (version := int(file["format_version"])) != SLICES_VERSION:
-                raise InputError(f"{SLICES}: format version {version}, expected {SLICES_VERSION}")
-            return dict(_unpack(file))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{SLICES}: not a whole file of slices ({error})") from error
 
 
 def draw_confusion(experiment: AnyExperiment, outcome: Outcome) -> bytes:
@@ -126,40 +76,6 @@ def draw_confusion(experiment: AnyExperiment, outcome: Outcome) -> bytes:
     return buffer.getvalue()
 
 
-def grey_levels(image: np.ndarray) -> np.ndarray:
-    """An image as uint8, from its 1st to its 99th percentile."""
-    low, high = np.percentile(image, (1, 99))
-    return (np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
-
-
-def colour_labels(labels: np.ndarray) -> np.ndarray:
-    """RGB (..., 3), uint8, of labels (...); white where there is none."""
-    unknown = labels == IGNORED
-    return np.where(unknown[..., None], UNKNOWN, COLOURS[np.where(unknown, 0, labels)])
-
-
-def mark_errors(picture: np.ndarray, prediction: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """A picture (..., 3) with `WRONG` wherever the prediction differs from a label that is known."""
-    wrong = (labels != IGNORED) & (labels != prediction)
-    return np.where(wrong[..., None], WRONG, picture)
-
-
-def upright(picture: np.ndarray) -> np.ndarray:
-    """From (left-right, back-front) to a picture with the front up and the patient's left on the right."""
-    return np.flip(picture.swapaxes(0, 1), axis=(0, 1))
-
-
-def _cut(experiment: AnyExperiment, outcome: Outcome) -> PatientSlices:
-    """Of the first test patients of each sequence."""
-    found: PatientSlices = {}
-    for wanted in get_args(Sequence):
-        patients = [patient for sequence, patient in outcome.predictions if sequence == wanted]
-        for patient in patients[: experiment.evaluation.pictures]:
-            scan = experiment.scans[wanted].test[patient]
-            found[wanted, patient] = _slices_of(scan, outcome.predictions[wanted, patient])
-    return found
-
-
 def _slices_of(scan: PreparedScan, prediction: np.ndarray) -> Slices:
     heights = [int(share * prediction.shape[2]) for share in SHOWN_SLICES]
     return Slices(
@@ -169,15 +85,6 @@ def _slices_of(scan: PreparedScan, prediction: np.ndarray) -> Slices:
         heights=np.array(heights),
         voxel_mm=np.array(scan.voxel_mm),
     )
-
-
-def _unpack(file: np.lib.npyio.NpzFile) -> Iterator[tuple[tuple[Sequence, str], Slices]]:
-    for sequence in get_args(Sequence):
-        first = [name for name in file.files if name.startswith(f"{sequence}/") and name.endswith("/image")]
-        for name in first:
-            patient = name.removeprefix(f"{sequence}/").removesuffix("/image")
-            arrays = {array: file[f"{sequence}/{patient}/{array}"] for array in ARRAYS}
-            yield (sequence, patient), Slices(**arrays)
 
 
 def _row(slices: Slices, place: int) -> np.ndarray:

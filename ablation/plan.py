@@ -10,7 +10,7 @@ from ablation.space import Point
 from t1t2core.cohort.split import FoldSplit, Roles
 from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import NetworkSettings, Precision, Settings
-from t1t2core.transfer import SCORED_ON_T1, STARTS_PRETRAINED, TRAINS, Strategy, training_of
+from t1t2core.strategies import SCORED_ON_T1, STARTS_PRETRAINED, TRAINS, Strategy, training_of
 from t1t2core.version import SCIENCE_VERSION
 
 

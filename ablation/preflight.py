@@ -13,8 +13,8 @@ from ablation.trial import CACHE_BYTES, Shared, experiment_of, quiet_read_only_v
 from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment
 from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.strategies import TRAINS, training_of
 from t1t2core.training.feature_store import FeatureStore
-from t1t2core.transfer import TRAINS, training_of
 
 SIZES = ("conservative", "augmented", "scratch", "open", "hybrid")
 """Strategies by what a step of theirs needs, the largest last; within one, more tuned layers need more."""

@@ -19,7 +19,8 @@ from t1t2core.network.base import Network
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.weights import unpack_weights
 from t1t2core.settings import PreparationSettings, TrainingSettings
-from t1t2core.transfer import build_network, training_of
+from t1t2core.strategies import training_of
+from t1t2core.transfer import build_network
 from t1t2core.trial import Factors
 
 

@@ -2,7 +2,7 @@
 
 import json
 
-from ablation.tables import FACTORS
+from ablation.names import FACTORS
 
 VIEW = "trials"
 """Key of the view in an address of MLflow's pages: `#/experiments/ID/runs?viewStateShareKey=trials`."""

@@ -6,9 +6,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.evaluation.scores import CLASSES, METRICS
-from t1t2core.network.fusion import Fusion
 from t1t2core.settings import Settings
-from t1t2core.transfer import FROM_SCRATCH, TRAINS, Strategy, training_of
+from t1t2core.strategies import FROM_SCRATCH, TRAINS, Fusion, Strategy, training_of
 
 TIMES = ("time/total_seconds", "time/standalone_seconds", "time/seconds_per_epoch", "time/epochs")
 OBJECTIVES = (

@@ -21,8 +21,8 @@ from t1t2core.labelling import label_scan, write_labels
 from t1t2core.preparation.appearance import doubts
 from t1t2core.preparation.labels import BONE
 from t1t2core.settings import Sequence
+from t1t2core.strategies import SCORED_ON_T1
 from t1t2core.training.compute import Compute, device_here, resolve_precision
-from t1t2core.transfer import SCORED_ON_T1
 
 ENDING = "_dseg.nii.gz"
 

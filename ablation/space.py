@@ -28,9 +28,8 @@ from ablation.yaml_loader import PlainLoader
 from t1t2core.cohort.names import is_reserved
 from t1t2core.cohort.text import is_there, read_text
 from t1t2core.errors import InputError
-from t1t2core.network.fusion import Fusion
 from t1t2core.settings import Settings
-from t1t2core.transfer import Strategy
+from t1t2core.strategies import Fusion, Strategy
 
 TunedLayers = Literal["fc", 3, 6, 9, 12, 15, 18]
 

@@ -7,15 +7,13 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from ablation.names import arm_name
+from ablation.names import ARM, FACTORS, arm_name
 from ablation.plan import Trial
 from t1t2core.cohort.roles import ROLES, FoldSplit
 from t1t2core.cohort.subject import Cohort
 from t1t2core.files import write_atomically
 from t1t2core.preparation.prepare import PreparedSubject
 
-ARM = ["strategy", "tuned_layers", "fusion", "t2_train_size"]
-FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
 PRUNED_STATUS = "pruned"
 """Of a trial of a search that never ran to an end, by rule."""

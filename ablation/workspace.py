@@ -23,8 +23,8 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
 from t1t2core.settings import CohortSettings, Precision, Settings
+from t1t2core.strategies import Strategy, training_of
 from t1t2core.training.compute import Device, device_here, resolve_precision
-from t1t2core.transfer import Strategy, training_of
 
 PHANTOM = "phantom"
 NO_SPACE = Space(

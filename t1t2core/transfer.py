@@ -1,31 +1,15 @@
-"""The strategies: which weights a network starts from and which part of it is trained (Sec. 3.3)."""
+"""A network as a strategy starts it: which weights it has, and which part of it is trained (Sec. 3.3)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Literal
 
 from torch import Tensor
 
 from t1t2core.network.base import Network
-from t1t2core.network.fusion import Fusion
 from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.seeds import torch_seed
-from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
-
-Strategy = Literal[
-    "no_fine_tuning", "open", "conservative", "hybrid", "augmented", "scratch", "norm_adaptation"
-]
-TunedLayers = int | Literal["fc"]
-
-STARTS_PRETRAINED = frozenset({"no_fine_tuning", "open", "conservative", "hybrid", "norm_adaptation"})
-"""Strategies that start from the T1 network."""
-FROM_SCRATCH = frozenset({"augmented", "scratch"})
-"""Strategies that take nothing from the T1 network."""
-TRAINS = frozenset({"open", "conservative", "hybrid", "augmented", "scratch"})
-"""Strategies that train a weight."""
-SCORED_ON_T1 = frozenset({"no_fine_tuning", "augmented"})
-"""Strategies that are scored on T1 as well as T2 (Table 9)."""
+from t1t2core.settings import NetworkSettings
+from t1t2core.strategies import STARTS_PRETRAINED, TRAINS, Fusion, Strategy, TunedLayers
 
 
 def build_network(
@@ -64,23 +48,6 @@ def build_network(
         segmenter.load_pretrained(_required(pretrained, strategy))
     segmenter.freeze(_frozen_stages(strategy, tuned_layers, len(segmenter.stages)))
     return segmenter
-
-
-def training_of(strategy: Strategy, fusion: Fusion | None, settings: Settings) -> TrainingSettings:
-    """How a strategy is trained.
-
-    What is trained from scratch gets the budget of the T1 network, which was trained so too (Sec. 3.3.4,
-    4.6); a hybrid, of which a part is, a multiple of what tuning gets, and a batch of its own for
-    concatenation (Sec. 4.3).
-    """
-    if strategy in FROM_SCRATCH:
-        return settings.pretraining
-    training = settings.training
-    if strategy != "hybrid":
-        return training
-    size = training.batch_size_of_concatenation if fusion == "concatenation" else None
-    steps = None if training.max_steps is None else training.max_steps * training.hybrid_steps_factor
-    return replace(training, batch_size=size or training.batch_size, max_steps=steps)
 
 
 def _required(pretrained: Mapping[str, Tensor] | None, strategy: Strategy) -> Mapping[str, Tensor]:

@@ -8,16 +8,16 @@ from torch import Tensor
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.experiment import Experiment, Scans
 from t1t2core.network.base import Network
-from t1t2core.network.fusion import Fusion
 from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.settings import EvaluationSettings, Sequence, Settings
 from t1t2core.staged import StagedExperiment
+from t1t2core.strategies import SCORED_ON_T1, Fusion, Strategy, TunedLayers, training_of
 from t1t2core.training.compute import Compute
 from t1t2core.training.norms import adapt_norms
 from t1t2core.training.patch_set import PatchSet
-from t1t2core.transfer import SCORED_ON_T1, Strategy, TunedLayers, build_network, training_of
+from t1t2core.transfer import build_network
 
 AnyExperiment = Experiment | StagedExperiment
 

@@ -16,7 +16,8 @@ from t1t2core.network.base import Network
 from t1t2core.network.weights import pack_weights
 from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import NetworkSettings, PreparationSettings, Settings
-from t1t2core.transfer import STARTS_PRETRAINED, Strategy, TunedLayers, build_network
+from t1t2core.strategies import STARTS_PRETRAINED, Strategy, TunedLayers
+from t1t2core.transfer import build_network
 from t1t2core.version import SCIENCE_VERSION
 from tests.heads import make_training, pretrained_state
 

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 
 from ablation.ledger import Ledger, Measured
+from ablation.names import FACTORS
 from ablation.report.plan_record import PLAN_FILE, SPACE_FILE, PlanRecord, read_plan
-from ablation.tables import FACTORS
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 SPACE = "arms:\n  - strategy: open\n"

@@ -20,7 +20,8 @@ from t1t2core.experiment import (
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.settings import EvaluationSettings, NetworkSettings, TrainingSettings
-from t1t2core.transfer import Strategy, TunedLayers, build_network
+from t1t2core.strategies import Strategy, TunedLayers
+from t1t2core.transfer import build_network
 from t1t2core.trial import scans_of
 from tests.heads import PLENTY, TINY, clone, different, make_subjects, make_training, pretrained_state
 

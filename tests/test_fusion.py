@@ -3,8 +3,9 @@
 import pytest
 import torch
 
-from t1t2core.network.fusion import Fusion, fuse
+from t1t2core.network.fusion import fuse
 from t1t2core.network.stage import Features
+from t1t2core.strategies import Fusion
 
 ADAPTED = Features(
     torch.tensor([1.0, -2.0, 3.0, 0.0]).reshape(1, 1, 2, 2, 1), (torch.tensor([[1]]), torch.tensor([[2]]))

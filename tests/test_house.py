@@ -30,7 +30,7 @@ STEPS = (
     "trial",
 )
 """Of the science, in the order in which data flows: a step imports earlier ones only."""
-GROUND = {"errors", "files", "presets", "seeds", "settings", "version"}
+GROUND = {"errors", "files", "presets", "seeds", "settings", "strategies", "version"}
 """Under all steps: imports none of them."""
 
 

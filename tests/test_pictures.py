@@ -7,18 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablation.pictures import (
-    COLOURS,
-    SHOWN_SLICES,
-    UNKNOWN,
-    WRONG,
-    ZOOM,
-    draw_confusion,
-    draw_slices,
-    pack_slices,
-    unpack_slices,
-    upright,
-)
+from ablation.pictures import SHOWN_SLICES, ZOOM, cut_slices, draw_confusion, draw_slices
+from ablation.slices import COLOURS, UNKNOWN, WRONG, pack_slices, unpack_slices, upright
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.experiment import Outcome
@@ -71,6 +61,14 @@ def truth() -> dict[str, np.ndarray]:
     return {name: np.where(scan.labels == IGNORED, 0, scan.labels) for name, scan in scans.items()}
 
 
+def drawn(experiment: AnyExperiment, outcome: Outcome) -> dict[str, bytes]:
+    return draw_slices(cut_slices(experiment, outcome))
+
+
+def packed(experiment: AnyExperiment, outcome: Outcome) -> bytes:
+    return pack_slices(cut_slices(experiment, outcome))
+
+
 def panels(picture: bytes) -> np.ndarray:
     """Slices x columns (MR, CT labels, prediction, errors) x height x width x RGB, a pixel a voxel."""
     pixels = np.asarray(Image.open(io.BytesIO(picture)))[::ZOOM, ::ZOOM]
@@ -84,13 +82,13 @@ def count(pixels: np.ndarray, colour: np.ndarray) -> int:
 
 
 def test_one_picture_for_each_test_patient_up_to_the_setting(truth: dict[str, np.ndarray]) -> None:
-    assert set(draw_slices(experiment(), outcome(truth))) == {"slices_T2_P03.png", "slices_T2_P04.png"}
-    assert set(draw_slices(experiment(pictures=1), outcome(truth))) == {"slices_T2_P03.png"}
-    assert draw_slices(experiment(pictures=0), outcome(truth)) == {}
+    assert set(drawn(experiment(), outcome(truth))) == {"slices_T2_P03.png", "slices_T2_P04.png"}
+    assert set(drawn(experiment(pictures=1), outcome(truth))) == {"slices_T2_P03.png"}
+    assert drawn(experiment(pictures=0), outcome(truth)) == {}
 
 
 def test_a_perfect_prediction_shows_the_labels_twice_and_no_error(truth: dict[str, np.ndarray]) -> None:
-    shown = panels(draw_slices(experiment(), outcome(truth))["slices_T2_P04.png"])
+    shown = panels(drawn(experiment(), outcome(truth))["slices_T2_P04.png"])
     np.testing.assert_array_equal(shown[:, 1], shown[:, 2])
     assert count(shown[:, 3], WRONG) == 0
     np.testing.assert_array_equal(shown[:, 0], shown[:, 3])
@@ -105,7 +103,7 @@ def test_an_error_is_marked_where_it_is_with_the_front_up_and_left_on_the_right(
     labels = truth["P04"].copy()
     right = labels[x, y, height]
     labels[x, y, height] = SOFT_TISSUE if right == BONE else BONE
-    shown = panels(draw_slices(experiment(), outcome({**truth, "P04": labels}))["slices_T2_P04.png"])
+    shown = panels(drawn(experiment(), outcome({**truth, "P04": labels}))["slices_T2_P04.png"])
     assert count(shown[:, 3], WRONG) == 1
     place = (GRID[1] - 1 - y, GRID[0] - 1 - x)
     np.testing.assert_array_equal(shown[1, 3][place], WRONG)
@@ -116,7 +114,7 @@ def test_an_error_is_marked_where_it_is_with_the_front_up_and_left_on_the_right(
 def test_voxels_without_a_label_are_white_and_never_wrong(truth: dict[str, np.ndarray]) -> None:
     assert int(SHOWN_SLICES[0] * GRID[2]) < 6, "the lowest slice is one without labels"
     labels = np.full(GRID, BONE, np.uint8)
-    shown = panels(draw_slices(experiment(), outcome({**truth, "P03": labels}))["slices_T2_P03.png"])
+    shown = panels(drawn(experiment(), outcome({**truth, "P03": labels}))["slices_T2_P03.png"])
     assert count(shown[0, 1], UNKNOWN) == GRID[0] * GRID[1]
     assert count(shown[0, 3], WRONG) == 0
     assert count(shown[1, 3], WRONG) > 0
@@ -126,7 +124,7 @@ def test_a_scan_without_contrast_can_be_drawn(truth: dict[str, np.ndarray]) -> N
     flat = experiment()
     scan = flat.scans["T2"].test["P04"]
     scan.image[:] = 0
-    assert panels(draw_slices(flat, outcome(truth))["slices_T2_P04.png"]).shape[0] == len(SHOWN_SLICES)
+    assert panels(drawn(flat, outcome(truth))["slices_T2_P04.png"]).shape[0] == len(SHOWN_SLICES)
 
 
 def test_the_confusion_matrix_is_a_picture_of_the_predictions(truth: dict[str, np.ndarray]) -> None:
@@ -141,7 +139,7 @@ def test_the_confusion_matrix_is_a_picture_of_the_predictions(truth: dict[str, n
 
 
 def test_the_slices_that_were_drawn_can_be_read_back(truth: dict[str, np.ndarray]) -> None:
-    found = unpack_slices(pack_slices(experiment(), outcome(truth)))
+    found = unpack_slices(packed(experiment(), outcome(truth)))
     assert list(found) == [("T2", "P03"), ("T2", "P04")]
     slices = found["T2", "P04"]
     heights = [int(share * GRID[2]) for share in SHOWN_SLICES]
@@ -150,7 +148,7 @@ def test_the_slices_that_were_drawn_can_be_read_back(truth: dict[str, np.ndarray
     np.testing.assert_array_equal(slices.labels, experiment().scans["T2"].test["P04"].labels[:, :, heights])
     assert tuple(slices.voxel_mm) == pytest.approx(VOXEL_MM)
     assert slices.image.dtype == slices.labels.dtype == slices.prediction.dtype == np.uint8
-    shown = panels(draw_slices(experiment(), outcome(truth))["slices_T2_P04.png"])
+    shown = panels(drawn(experiment(), outcome(truth))["slices_T2_P04.png"])
     np.testing.assert_array_equal(shown[1, 0][..., 0], upright(slices.image[:, :, 1]))
 
 
@@ -160,15 +158,15 @@ def test_each_sequence_has_its_own_patients(truth: dict[str, np.ndarray]) -> Non
     both = make_experiment(factors, SPLIT, make_subjects(4), settings, pretrained=None, compute=FLOAT32)
     labelled = outcome(truth)
     labelled.predictions["T1", "P03"] = truth["P04"]
-    assert set(unpack_slices(pack_slices(both, labelled))) == {("T1", "P03"), ("T2", "P03")}
+    assert set(unpack_slices(packed(both, labelled))) == {("T1", "P03"), ("T2", "P03")}
 
 
 def test_equal_trials_leave_equal_bytes(truth: dict[str, np.ndarray]) -> None:
-    assert pack_slices(experiment(), outcome(truth)) == pack_slices(experiment(), outcome(truth))
+    assert packed(experiment(), outcome(truth)) == packed(experiment(), outcome(truth))
 
 
 def test_a_damaged_file_is_refused(truth: dict[str, np.ndarray]) -> None:
-    content = pack_slices(experiment(), outcome(truth))
+    content = packed(experiment(), outcome(truth))
     with pytest.raises(InputError, match="not a whole file of slices"):
         unpack_slices(content[: len(content) // 2])
     buffer = io.BytesIO()

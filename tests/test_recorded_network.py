@@ -13,7 +13,7 @@ from ablation.storage import Storage
 from t1t2core.errors import InputError
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import Voxel
-from t1t2core.transfer import Strategy, TunedLayers
+from t1t2core.strategies import Strategy, TunedLayers
 from tests.recorded import SMALL, publish_encoder, record_trial, tuned_network
 
 IMAGE: Voxel = (16, 24, 16)

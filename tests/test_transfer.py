@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from t1t2core.network.segmenter import STATISTICS, Segmenter
 from t1t2core.settings import NetworkSettings, Settings
-from t1t2core.transfer import Strategy, TunedLayers, build_network, training_of
+from t1t2core.strategies import Strategy, TunedLayers, training_of
+from t1t2core.transfer import build_network
 from tests.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
 FROZEN_STAGES: dict[TunedLayers, int] = {"fc": 7, 3: 6, 6: 5, 9: 4, 12: 3, 15: 2, 18: 1}

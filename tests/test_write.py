@@ -5,13 +5,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from ablation.ledger import Ledger
-from ablation.report.figures.all import draw_narrow
+from ablation.report.figures.all import Drawing, Rendered, render
 from ablation.report.note import NOTE
 from ablation.report.plan_record import read_plan
 from ablation.report.write import PAGE, write_report
@@ -74,17 +73,17 @@ def test_from_another_machine_the_same_files_and_the_same_note_come_out(
     assert read_plan(elsewhere, "sweep").tags[NOTE] == before.tags[NOTE]
 
 
-def killed_beside(*to_draw: Any) -> dict[str, bytes]:
-    """`draw_narrow` that the system kills in a second process."""
+def killed_beside(drawing: Drawing) -> Rendered | None:
+    """`render` that the system kills in a second process."""
     if multiprocessing.parent_process():
         os.kill(os.getpid(), signal.SIGKILL)
-    return draw_narrow(*to_draw)
+    return render(drawing)
 
 
 def test_a_machine_with_little_memory_draws_one_after_the_other(
     ledger_of_sweep: Ledger, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablation.report.write.draw_narrow", killed_beside)
+    monkeypatch.setattr("ablation.report.write.render", killed_beside)
     write_report(ledger_of_sweep, read_plan(ledger_of_sweep, "sweep"), tmp_path)
     assert files_of(tmp_path) == files_of(first)
 

@@ -4,9 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.names import arm_name
+from ablation.names import ARM, arm_name
 from ablation.report.summary import TISSUES, chosen
-from ablation.tables import ARM
 
 
 def label_arms(frame: pd.DataFrame) -> pd.DataFrame:

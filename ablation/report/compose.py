@@ -11,11 +11,11 @@ from ablation.report.beside import beside_paper
 from ablation.report.choice import choice_sentences, search_table
 from ablation.report.claims import claims
 from ablation.report.comparisons import comparisons
-from ablation.report.figures.drawn import Drawn
+from ablation.report.figures.all import Rendered
 from ablation.report.importance import importance
 from ablation.report.intervals import intervals
 from ablation.report.layouts import TITLES, study_tables
-from ablation.report.page import Page, Picture, Sheet, picture_of
+from ablation.report.page import Page, Picture, Sheet
 from ablation.report.paper import identity_failures
 from ablation.report.plan_record import REGISTRATION_FILE, SPACE_FILE, PlanRecord
 from ablation.report.summary import SHOWN, learning_rates, summarise
@@ -158,15 +158,19 @@ def compose_page(
     )
 
 
-def pictures_of(
-    record: PlanRecord, drawn: Mapping[str, Drawn], wide: Mapping[str, bytes], narrow: Mapping[str, bytes]
-) -> list[Picture]:
-    """The figures for the page, and what the alignment of CT and MR looked like.
-
-    Args:
-        wide, narrow: the figures as PNG, for a desk and for a phone.
-    """
-    pictures = [picture_of(name, figure, wide[name], narrow[name]) for name, figure in drawn.items()]
+def pictures_of(record: PlanRecord, figures: Mapping[str, Rendered]) -> list[Picture]:
+    """The figures for the page, and what the alignment of CT and MR looked like."""
+    pictures = [
+        Picture(
+            name=name,
+            title=figure.title,
+            caption=figure.caption,
+            alt=figure.alt,
+            wide=figure.wide,
+            narrow=figure.narrow,
+        )
+        for name, figure in figures.items()
+    ]
     if content := record.files.get(REGISTRATION_FILE):
         pictures.append(
             Picture(

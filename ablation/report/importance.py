@@ -9,8 +9,8 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
+from ablation.names import FACTORS
 from ablation.report.summary import TISSUES
-from ablation.tables import FACTORS
 
 IMPORTANCE = ["scope", "factor", "importance", "trials", "method"]
 ACROSS = "all strategies"

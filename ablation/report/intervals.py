@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from ablation.names import ARM
 from ablation.report.patient_scores import patient_scores
 from ablation.report.statistics import bootstrap_intervals
-from ablation.tables import ARM
 
 GROUP = ["arm", *ARM, "sequence", "class"]
 INTERVALS = [*GROUP, "patients", "undefined", "mean", "sd", "low", "high", "interval"]

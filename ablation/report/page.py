@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ablation.report.figures.drawn import Drawn
 from ablation.report.markup import as_text, heading
 
 TEMPLATE = "page.html.j2"
@@ -122,18 +121,6 @@ def render_page(page: Page) -> str:
         lstrip_blocks=True,
     )
     return environment.get_template(TEMPLATE).render(page=page)
-
-
-def picture_of(name: str, drawn: Drawn, wide: bytes, narrow: bytes) -> Picture:
-    """A figure as PNG for a desk and for a phone."""
-    return Picture(
-        name=name,
-        title=drawn.title,
-        caption=drawn.caption,
-        alt=drawn.alt,
-        wide=wide,
-        narrow=narrow,
-    )
 
 
 def _address(content: bytes) -> str:

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from ablation.names import ARM
 from ablation.report.arms import label_arms
 from ablation.report.summary import chosen
-from ablation.tables import ARM
 
 KEYS = ["arm", *ARM, "sequence", "class", "patient"]
 

@@ -9,8 +9,9 @@ import pandas as pd
 from mlflow.entities import Run
 
 from ablation.ledger import Ledger, Record
+from ablation.names import FACTORS
 from ablation.search_record import SEARCH
-from ablation.tables import FACTORS, PRUNED_STATUS, WHOLE_NUMBERS
+from ablation.tables import PRUNED_STATUS, WHOLE_NUMBERS
 from t1t2core.errors import InputError
 
 PLAN_FILE = "plan.csv"

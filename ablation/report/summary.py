@@ -3,8 +3,7 @@
 import pandas as pd
 from rich.table import Table
 
-from ablation.names import arm_name
-from ablation.tables import ARM, FACTORS
+from ablation.names import ARM, FACTORS, arm_name
 
 TISSUES = ["bone", "soft_tissue", "air"]
 SHOWN = [*TISSUES, "internal_air"]

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from ablation.names import ARM
 from ablation.report.arm_scores import DEPTHS
 from ablation.report.summary import TISSUES, chosen
-from ablation.tables import ARM
 
 DEPTH_STRATEGIES = ("conservative", "open")
 ALL = "all"

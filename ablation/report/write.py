@@ -1,6 +1,7 @@
 """Writes what a run leaves in its space's folder, from the record alone."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -8,16 +9,15 @@ import pandas as pd
 
 from ablation.helpers import helpers
 from ablation.ledger import Ledger, Record
-from ablation.pictures import SLICES, PatientSlices, unpack_slices
 from ablation.report.compose import compose_page, pictures_of, sheets
-from ablation.report.figures.all import draw_all, draw_narrow, drawn_trials, pictured_trials
-from ablation.report.figures.drawn import save
+from ablation.report.figures.all import Drawing, Rendered, drawings, drawn_trials, pictured_trials, render
 from ablation.report.markup import to_csv, to_latex, to_markdown
 from ablation.report.note import NOTE, note_of
 from ablation.report.page import Sheet, render_page
 from ablation.report.plan_record import PLAN_FILE, SUBJECTS_FILE, PlanRecord
 from ablation.report.results import patients_frame, results_frame
 from ablation.report.summary import TISSUES, summarise
+from ablation.slices import SLICES, PatientSlices, unpack_slices
 from ablation.tables import write_table
 from t1t2core.files import write_atomically
 
@@ -48,29 +48,43 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     drawn = {key: shown[key] for key in drawn_trials(results)}
     curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
-    to_draw = results, patients, curves, slices
     with helpers(1) as helper:
+        to_draw = drawings(results, patients, curves, slices)
         # Drawing takes longer than all else.
-        narrow = helper.submit(draw_narrow, *to_draw)
+        begun = {name: helper.submit(render, drawing) for name, drawing in to_draw.items()}
         groups = sheets(record, results, patients)
         summary = Sheet(
             name="summary", title="Every arm at its chosen learning rate", frame=summarise(results)
         )
         for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
             _write_forms(sheet, report / "tables")
-        figures = draw_all(*to_draw)
-        wide = {name: save(one.figure, report / "figures", name) for name, one in figures.items()}
-        try:
-            pictures = pictures_of(record, figures, wide, narrow.result())
-        except BrokenProcessPool:  # killed, most likely for lack of memory: then one after the other
-            pictures = pictures_of(record, figures, wide, draw_narrow(*to_draw))
+        figures = _collect(to_draw, begun)
         helper.shutdown(wait=False)  # its end takes a while
-        page = compose_page(record, results, patients, pictures, groups)
+        for name, figure in figures.items():
+            write_atomically(report / "figures" / f"{name}.png", figure.wide)
+            write_atomically(report / "figures" / f"{name}.svg", figure.svg)
+        page = compose_page(record, results, patients, pictures_of(record, figures), groups)
         write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id
     ledger.client.log_artifact(parent, str(report / PAGE))
     ledger.client.set_tag(parent, NOTE, note_of(record, page, PAGE))
     return results
+
+
+def _collect(
+    drawings: Mapping[str, Drawing], begun: Mapping[str, Future[Rendered | None]]
+) -> dict[str, Rendered]:
+    """The figures that there are; what the helper has not begun is drawn here meanwhile, the last first."""
+    here = {name: render(drawings[name]) for name in reversed(list(drawings)) if begun[name].cancel()}
+    figures: dict[str, Rendered] = {}
+    for name, drawing in drawings.items():
+        try:
+            figure = here[name] if name in here else begun[name].result()
+        except BrokenProcessPool:  # killed, most likely for lack of memory: then one after the other
+            figure = render(drawing)
+        if figure is not None:
+            figures[name] = figure
+    return figures
 
 
 def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:

@@ -5,8 +5,7 @@ from typing import Literal
 import torch
 
 from t1t2core.network.stage import Features
-
-Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
+from t1t2core.strategies import Fusion
 
 
 def fuse(

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from t1t2core.network.base import Network
 from t1t2core.network.decoder import Decoder
 from t1t2core.network.encoder import Encoder
-from t1t2core.network.fusion import Fusion, fuse
+from t1t2core.network.fusion import fuse
 from t1t2core.network.stage import ClassifierStage, Features
 from t1t2core.settings import NetworkSettings
+from t1t2core.strategies import Fusion
 
 
 class HybridSegmenter(Network):

@@ -18,10 +18,11 @@ from t1t2core.evaluation.inference import Predictor
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.presets import PRESETS
+from t1t2core.strategies import training_of
 from t1t2core.training.compute import Compute, device_here, resolve_precision
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
-from t1t2core.transfer import build_network, training_of
+from t1t2core.transfer import build_network
 
 GPU_BYTES = 16 * 2**30
 ARMS = {

@@ -24,7 +24,7 @@ from ablation.search_settings import Budget, Pruning, Search
 from ablation.space import Point
 from ablation.trial_result import TrialResult
 from ablation.workspace import Request, Workspace, open_workspace
-from t1t2core.transfer import training_of
+from t1t2core.strategies import training_of
 
 OBJECTIVE = "validation/bone/dsc"
 SECONDS = "time/total_seconds"

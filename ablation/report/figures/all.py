@@ -1,59 +1,82 @@
 """All figures of a report at once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
-from ablation.pictures import PatientSlices
 from ablation.report.figures.arm import largest, scored_rows
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
 from ablation.report.figures.depth import draw_depth
-from ablation.report.figures.drawn import NARROW, WIDE, Drawn, Layout, png
+from ablation.report.figures.drawn import NARROW, WIDE, Drawn, Layout, png, svg
 from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
+from ablation.slices import PatientSlices
+
+Drawing = Callable[[Layout], Drawn | None]
+"""Draws a figure; None where the data has nothing for it."""
 
 
-def draw_all(
+@dataclass(frozen=True, kw_only=True)
+class Rendered:
+    """A figure as files, and what a page says of it, see `Drawn`.
+
+    Args:
+        wide, narrow: PNG for a desk and for a phone.
+        svg: for print.
+    """
+
+    title: str
+    caption: str
+    alt: str
+    wide: bytes
+    narrow: bytes
+    svg: bytes
+
+
+def drawings(
     results: pd.DataFrame,
     patients: pd.DataFrame,
     curves: pd.DataFrame,
     slices: Mapping[str, PatientSlices],
-    layout: Layout = WIDE,
-) -> dict[str, Drawn]:
-    """The figures that the data has something for, by the name of their file, in the order of a page.
+) -> dict[str, Drawing]:
+    """All figures, still to be drawn, by the name of their files, in the order of a page.
 
     Args:
         results: as `results.csv`.
         patients: as `patients.csv`.
         curves: columns `trial_key`, `metric`, `step` and `value`; empty where there are none.
-        slices: of trials by key, see `ablation.pictures.unpack_slices`.
-        layout: `WIDE`, or `NARROW` for a phone.
+        slices: of trials by key, see `ablation.slices.unpack_slices`.
     """
-    figures = {
-        "dsc_by_depth": draw_depth(results, layout),
-        "score_against_time": draw_pareto(results, layout),
-        "compute_time": draw_compute_time(results, layout),
-        "patients": draw_patients(results, patients, layout),
-        "slices": draw_segmentations(results, slices, layout),
-        "slices_augmentation": draw_augmentation(results, slices, layout),
-        "learning_rates": draw_rates(results, layout),
-        "learning_curves": draw_curves(results, curves, layout),
+    return {
+        "dsc_by_depth": partial(draw_depth, results),
+        "score_against_time": partial(draw_pareto, results),
+        "compute_time": partial(draw_compute_time, results),
+        "patients": partial(draw_patients, results, patients),
+        "slices": partial(draw_segmentations, results, slices),
+        "slices_augmentation": partial(draw_augmentation, results, slices),
+        "learning_rates": partial(draw_rates, results),
+        "learning_curves": partial(draw_curves, results, curves),
     }
-    return {name: drawn for name, drawn in figures.items() if drawn is not None}
 
 
-def draw_narrow(
-    results: pd.DataFrame,
-    patients: pd.DataFrame,
-    curves: pd.DataFrame,
-    slices: Mapping[str, PatientSlices],
-) -> dict[str, bytes]:
-    """As `draw_all`, for a phone, as PNG."""
-    figures = draw_all(results, patients, curves, slices, NARROW)
-    return {name: png(drawn.figure) for name, drawn in figures.items()}
+def render(drawing: Drawing) -> Rendered | None:
+    """Draws a figure in every form; None where the data has nothing for it."""
+    wide, narrow = drawing(WIDE), drawing(NARROW)
+    if wide is None or narrow is None:
+        return None
+    return Rendered(
+        title=wide.title,
+        caption=wide.caption,
+        alt=wide.alt,
+        wide=png(wide.figure),
+        narrow=png(narrow.figure),
+        svg=svg(wide.figure),
+    )
 
 
 def drawn_trials(results: pd.DataFrame) -> list[str]:

@@ -3,15 +3,12 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-
-from t1t2core.files import write_atomically
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # matplotlib brings it: the same picture everywhere
@@ -118,14 +115,6 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure) -> bytes:
     """The figure as SVG, the same bytes each time; type as outlines, so that it needs no font."""
     return _render(figure, "svg", metadata={"Date": None})
-
-
-def save(figure: Figure, folder: Path, name: str) -> bytes:
-    """Writes `NAME.png`, which it gives, and `NAME.svg`, each whole or not at all."""
-    picture = png(figure)
-    write_atomically(folder / f"{name}.png", picture)
-    write_atomically(folder / f"{name}.svg", svg(figure))
-    return picture
 
 
 @styled

@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ablation.pictures import (
+from ablation.report.figures.arm import largest, pick, scored_rows
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
+from ablation.slices import (
     COLOURS,
     UNKNOWN,
     WRONG,
@@ -20,8 +22,6 @@ from ablation.pictures import (
     mark_errors,
     upright,
 )
-from ablation.report.figures.arm import largest, pick, scored_rows
-from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
 
 AUGMENTATION = {"no_fine_tuning": "without T2 in training", "augmented": "with T2 in training"}
 LETTERS = 15
