@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ablation.report.figures.all import drawings, drawn_trials, pictured_trials, render
+from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.arm import pick, unit_of
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
@@ -23,6 +23,7 @@ from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.registration import MOST_PANELS, draw_registration, registration_png, worst_first
+from ablation.report.figures.rendered import render
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
 from ablation.report.results import NUMBERS, PATIENTS, RESULTS, TEXTS
 from ablation.slices import PatientSlices, Slices

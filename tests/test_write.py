@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ablation.ledger import Ledger
-from ablation.report.figures.all import Drawing, Rendered, render
+from ablation.report.figures.rendered import Drawing, Rendered, render
 from ablation.report.note import NOTE
 from ablation.report.plan_record import read_plan
 from ablation.report.write import PAGE, write_report
@@ -83,7 +83,7 @@ def killed_beside(drawing: Drawing) -> Rendered | None:
 def test_a_machine_with_little_memory_draws_one_after_the_other(
     ledger_of_sweep: Ledger, first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablation.report.write.render", killed_beside)
+    monkeypatch.setattr("ablation.report.figures.rendered.render", killed_beside)
     write_report(ledger_of_sweep, read_plan(ledger_of_sweep, "sweep"), tmp_path)
     assert files_of(tmp_path) == files_of(first)
 

@@ -11,7 +11,7 @@ from ablation.report.beside import beside_paper
 from ablation.report.choice import choice_sentences, search_table
 from ablation.report.claims import claims
 from ablation.report.comparisons import comparisons
-from ablation.report.figures.all import Rendered
+from ablation.report.figures.rendered import Rendered
 from ablation.report.importance import importance
 from ablation.report.intervals import intervals
 from ablation.report.layouts import TITLES, study_tables

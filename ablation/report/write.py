@@ -1,8 +1,6 @@
 """Writes what a run leaves in its space's folder, from the record alone."""
 
 from collections.abc import Mapping
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +8,8 @@ import pandas as pd
 from ablation.helpers import helpers
 from ablation.ledger import Ledger, Record
 from ablation.report.compose import compose_page, pictures_of, sheets
-from ablation.report.figures.all import Drawing, Rendered, drawings, drawn_trials, pictured_trials, render
+from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
+from ablation.report.figures.rendered import Rendering
 from ablation.report.markup import to_csv, to_latex, to_markdown
 from ablation.report.note import NOTE, note_of
 from ablation.report.page import Sheet, render_page
@@ -49,16 +48,15 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
     with helpers(1) as helper:
-        to_draw = drawings(results, patients, curves, slices)
         # Drawing takes longer than all else.
-        begun = {name: helper.submit(render, drawing) for name, drawing in to_draw.items()}
+        rendering = Rendering(drawings(results, patients, curves, slices), helper)
         groups = sheets(record, results, patients)
         summary = Sheet(
             name="summary", title="Every arm at its chosen learning rate", frame=summarise(results)
         )
         for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
             _write_forms(sheet, report / "tables")
-        figures = _collect(to_draw, begun)
+        figures = rendering.finish()
         helper.shutdown(wait=False)  # its end takes a while
         for name, figure in figures.items():
             write_atomically(report / "figures" / f"{name}.png", figure.wide)
@@ -69,22 +67,6 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     ledger.client.log_artifact(parent, str(report / PAGE))
     ledger.client.set_tag(parent, NOTE, note_of(record, page, PAGE))
     return results
-
-
-def _collect(
-    drawings: Mapping[str, Drawing], begun: Mapping[str, Future[Rendered | None]]
-) -> dict[str, Rendered]:
-    """The figures that there are; what the helper has not begun is drawn here meanwhile, the last first."""
-    here = {name: render(drawings[name]) for name in reversed(list(drawings)) if begun[name].cancel()}
-    figures: dict[str, Rendered] = {}
-    for name, drawing in drawings.items():
-        try:
-            figure = here[name] if name in here else begun[name].result()
-        except BrokenProcessPool:  # killed, most likely for lack of memory: then one after the other
-            figure = render(drawing)
-        if figure is not None:
-            figures[name] = figure
-    return figures
 
 
 def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:

@@ -1,7 +1,6 @@
 """All figures of a report at once."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 
 import pandas as pd
@@ -10,32 +9,12 @@ from ablation.report.figures.arm import largest, scored_rows
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
 from ablation.report.figures.depth import draw_depth
-from ablation.report.figures.drawn import NARROW, WIDE, Drawn, Layout, png, svg
 from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
+from ablation.report.figures.rendered import Drawing
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
 from ablation.slices import PatientSlices
-
-Drawing = Callable[[Layout], Drawn | None]
-"""Draws a figure; None where the data has nothing for it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rendered:
-    """A figure as files, and what a page says of it, see `Drawn`.
-
-    Args:
-        wide, narrow: PNG for a desk and for a phone.
-        svg: for print.
-    """
-
-    title: str
-    caption: str
-    alt: str
-    wide: bytes
-    narrow: bytes
-    svg: bytes
 
 
 def drawings(
@@ -62,21 +41,6 @@ def drawings(
         "learning_rates": partial(draw_rates, results),
         "learning_curves": partial(draw_curves, results, curves),
     }
-
-
-def render(drawing: Drawing) -> Rendered | None:
-    """Draws a figure in every form; None where the data has nothing for it."""
-    wide, narrow = drawing(WIDE), drawing(NARROW)
-    if wide is None or narrow is None:
-        return None
-    return Rendered(
-        title=wide.title,
-        caption=wide.caption,
-        alt=wide.alt,
-        wide=png(wide.figure),
-        narrow=png(narrow.figure),
-        svg=svg(wide.figure),
-    )
 
 
 def drawn_trials(results: pd.DataFrame) -> list[str]:
