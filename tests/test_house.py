@@ -122,6 +122,13 @@ def test_the_science_imports_earlier_steps_only() -> None:
     assert findings == []
 
 
+def test_what_draws_a_report_imports_no_torch() -> None:
+    """It would take a report's second process two seconds before it draws anything."""
+    look = "import sys, ablation.report.figures.all; print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
+
+
 def _readme() -> str:
     """Without its comments, which wait for what is not there yet."""
     return re.sub(r"<!--.*?-->", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
