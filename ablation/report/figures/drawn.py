@@ -24,6 +24,8 @@ STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 10,
     "hatch.linewidth": 0.6,
+    "figure.autolayout": False,  # laid out once, see `freeze`, whatever the user's own settings
+    "figure.constrained_layout.use": False,
     "image.interpolation": "nearest",
     "svg.fonttype": "path",
     "svg.hashsalt": "ablation",
