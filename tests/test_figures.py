@@ -235,6 +235,20 @@ def test_names_do_not_overlap_and_stay_inside() -> None:
     assert all(axes.bbox.padded(1).contains(*corner) for box in extents for corner in box.corners())
 
 
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+@pytest.mark.parametrize("slowest", [0.18, 0.27, 0.48, 0.6, 1.3, 9.0, 80.0, 900.0, 8000.0])
+def test_times_along_the_axis_do_not_overlap(slowest: float, layout: Layout) -> None:
+    """Of a sweep of seconds, of one where an arm takes a hundred times as long as another, and between."""
+    arms = [untuned(seconds=0.12), trial("conservative", "fc", seconds=0.17), trial(seconds=slowest)]
+    axes = panel(drawn(draw_pareto(table_of(*arms), layout)))
+    axes.figure.canvas.draw()
+    low, high = axes.get_xlim()
+    ticks = axes.xaxis.get_major_ticks()
+    labels = [tick.label1.get_window_extent() for tick in ticks if low <= tick.get_loc() <= high]
+    assert len(labels) >= 2
+    assert not any(one.overlaps(other) for i, one in enumerate(labels) for other in labels[:i])
+
+
 def test_one_arm_has_no_front() -> None:
     assert draw_pareto(table_of(trial())) is None
 

@@ -18,6 +18,11 @@ from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, freez
 DISTANCES = (7, 16, 28, 42)
 """Points between an arm and its label, tried in this order."""
 DIRECTIONS = ((1, 0), (1, -1), (1, 1), (-1, 0), (-1, 1), (-1, -1), (0, 1), (0, -1))
+LITTLE_SPREAD = 4.0
+"""Times the shortest time that the longest is, for a linear axis: a logarithmic one would have but one of
+1, 2, 5, 10 in view, and matplotlib then adds ticks that lie too close."""
+MUCH_SPREAD = 100.0
+"""From here on 1, 10, 100 alone: 2 and 5 would not have room."""
 POINT_RADIUS = 7.0
 """Pixels around an arm that labels keep off."""
 
@@ -79,9 +84,10 @@ def _points(axes: Axes, arms: pd.DataFrame, front: pd.DataFrame) -> None:
             mew=1.4,
             label=row["arm"],
         )
-    if arms["time"].min() > 0:
+    spread = arms["time"].max() / arms["time"].min() if arms["time"].min() > 0 else 1.0
+    if spread > LITTLE_SPREAD:
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if spread < MUCH_SPREAD else (1,), numticks=5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
 
