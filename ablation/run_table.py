@@ -4,10 +4,8 @@ MLflow's own search makes several objects of each parameter, metric and tag: 3 s
 memory in proportion. Read as rows, they take a tenth of both.
 """
 
-import gc
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mlflow.entities import LifecycleStage, Run, RunData, RunInfo
@@ -22,6 +20,8 @@ from mlflow.store.tracking.dbmodels.models import (
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
+
+from ablation.garbage import no_collection
 
 _Table = type[SqlLatestMetric] | type[SqlParam] | type[SqlTag]
 
@@ -44,7 +44,7 @@ def read_runs(
         SqlRun.status == status,
         SqlRun.run_uuid.in_(tagged),
     )
-    with _no_collection(), store.ManagedSessionMaker() as session:
+    with no_collection(), store.ManagedSessionMaker() as session:
         ids = select(SqlRun.run_uuid).where(*wanted)
         params, metrics, tags = (
             _entries(session, table, ids) for table in (SqlParam, SqlLatestMetric, SqlTag)
@@ -87,18 +87,6 @@ def read_experiment_tags(store: SqlAlchemyStore) -> dict[str, dict[str, str]]:
             if str(experiment) in found:
                 found[str(experiment)][key] = value
         return found
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """While much is read Python would look through all of it for garbage, again and again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _entries(session: Session, table: _Table, ids: Select[tuple[str]]) -> dict[str, list[_Entry]]:

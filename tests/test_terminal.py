@@ -43,3 +43,13 @@ def test_an_interrupt_that_comes_while_something_is_finalised_is_not_lost() -> N
     ended = run("Interrupted(); time.sleep(20)")
     assert ended.returncode == INTERRUPTED
     assert ended.stderr == "interrupted; the same command goes on where it stopped\n"
+
+
+def test_neither_what_is_imported_nor_what_is_left_is_looked_through_for_garbage() -> None:
+    """Which takes seconds, with all that a command imports."""
+    look = "print(len(gc.get_objects()))"
+    ended = run(
+        f"import gc; {look}; atexit.kept = [[] for _ in range(9000)]; atexit.register(lambda: {look})"
+    )
+    assert all(int(seen) < 5000 for seen in ended.stdout.split()), "of over a hundred thousand"
+    assert len(ended.stdout.split()) == 2

@@ -3,7 +3,10 @@
 (https://docs.python.org/3/library/multiprocessing.html, "Safe importing of main module")
 """
 
-from ablation.pretrain import app
-from ablation.terminal import start
+from ablation.garbage import no_collection
+
+with no_collection():
+    from ablation.pretrain import app
+    from ablation.terminal import start
 
 start(app)
