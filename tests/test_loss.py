@@ -8,7 +8,7 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
-from t1t2core.training.loss import IGNORED, class_shares, class_weights, segmentation_loss
+from t1t2core.training.loss import IGNORED, ClassSums, class_shares, class_weights, segmentation_loss
 
 KINDS = ["cross_entropy", "weighted_cross_entropy", "dice", "cross_entropy_dice"]
 WEIGHTS = torch.tensor([0.2, 0.8, 2.0])
@@ -25,7 +25,8 @@ def draw(seed: int, *, ignored: bool) -> tuple[Tensor, Tensor]:
 
 
 def loss_of(logits: Tensor, labels: Tensor, kind: str) -> Tensor:
-    return segmentation_loss(logits, labels, kind, WEIGHTS if kind == "weighted_cross_entropy" else None)
+    weights = WEIGHTS if kind == "weighted_cross_entropy" else None
+    return segmentation_loss(ClassSums.of(logits, labels), kind, weights)
 
 
 @pytest.mark.parametrize("seed", range(5))

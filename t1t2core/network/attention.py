@@ -4,9 +4,15 @@ Voxels are the rows of a matrix here, channels its columns: with few channels an
 memory, products of matrices take a third of the time that the same products take by broadcasting.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
+from t1t2core.network import kernels
 from t1t2core.settings import NetworkSettings
 
 
@@ -65,6 +71,9 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, X, Y, Z) to the same shape."""
+        if self.order == "channel_spatial" and kernels.suits(x):
+            weighed: Tensor = _ChannelSpatial.apply(x, *self.parameters())
+            return weighed
         voxels = x.movedim(1, -1).flatten(1, -2)
         return self._weigh(voxels).unflatten(1, x.shape[2:]).movedim(-1, 1)
 
@@ -80,6 +89,47 @@ class Attention(nn.Module):
         if self.order == "concurrent_max":
             return (voxels * columns).maximum(voxels * rows)
         return voxels * (columns + rows)
+
+
+class _ChannelSpatial(torch.autograd.Function):
+    """The default order in three passes over memory forwards and two backwards, on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:
+        """Takes weights and biases of squeeze, excite and the voxels' squeeze."""
+        rows, y = kernels.rows(x), torch.empty_like(x)
+        channel_gates = x.new_empty(x.shape[:2], dtype=torch.float32)
+        voxel_gates = x.new_empty((*rows.shape[:2], kernels.WIDTH // x.shape[1]), dtype=torch.float32)
+        kernels.attend(
+            rows,
+            *_arrays(parameters),
+            kernels.numbers(channel_gates),
+            kernels.numbers(voxel_gates),
+            kernels.rows(y),
+        )
+        ctx.save_for_backward(x, channel_gates, voxel_gates, *parameters)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, ...]:
+        x, channel_gates, voxel_gates, *parameters = ctx.saved_tensors
+        of_x, gradients = torch.empty_like(x), [torch.zeros_like(each) for each in parameters]
+        kernels.attend_backward(
+            kernels.rows(x),
+            kernels.rows(pull),
+            *_arrays(parameters),
+            kernels.numbers(channel_gates),
+            kernels.numbers(voxel_gates),
+            kernels.rows(of_x),
+            *_arrays(gradients),
+        )
+        return of_x, *gradients
+
+
+def _arrays(parameters: Sequence[Tensor]) -> list[np.ndarray]:
+    """Each as an array; of the voxels' kernel, (1, C, 1, 1, 1), the channels alone."""
+    return [kernels.numbers(each.flatten() if each.dim() > 2 else each) for each in parameters]
 
 
 def _mean(voxels: Tensor, weights: Tensor) -> Tensor:

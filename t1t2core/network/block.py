@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from t1t2core.network.attention import Attention
-from t1t2core.network.batch_norm import BatchNorm
+from t1t2core.network.batch_norm import rectified
 from t1t2core.network.convolution import Convolution
 from t1t2core.settings import NetworkSettings
 
@@ -27,14 +27,16 @@ class Block(nn.Module):
     def __init__(self, channels_in: int, channels: int, channels_out: int, settings: NetworkSettings) -> None:
         super().__init__()
         widths = (channels_in, channels, channels, channels_out)
-        layers: list[nn.Module] = []
-        for before, after in pairwise(widths):
-            layers.append(Convolution(before, after))
-            layers.append(BatchNorm(after))
-            layers.append(nn.ReLU(inplace=True))
-        self.convolutions = nn.Sequential(*layers)
+        self.convolutions = nn.ModuleDict()
+        # Weights on disk count the ReLU, which has none, as every third layer.
+        for number, (before, after) in enumerate(pairwise(widths)):
+            self.convolutions[str(3 * number)] = Convolution(before, after)
+            self.convolutions[str(3 * number + 1)] = nn.BatchNorm3d(after)
         self.attention = Attention(channels_out, settings)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, X, Y, Z) to (B, channels_out, X, Y, Z)."""
-        return self.attention(self.convolutions(x))
+        layers = iter(self.convolutions.values())
+        for convolution, norm in zip(layers, layers, strict=True):
+            x = rectified(norm, convolution(x))
+        return self.attention(x)

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from t1t2core.network.block import Block
 from t1t2core.network.convolution import Classifier
+from t1t2core.network.pooling import max_pool, max_unpool
 from t1t2core.settings import NetworkSettings
 
 
@@ -22,7 +23,7 @@ class Features:
 
     Args:
         values: (B, C, X, Y, Z).
-        indices: where each pooling so far found its maxima, the latest last (int64, as torch has them).
+        indices: where each pooling so far found its maxima, the latest last, see `max_pool`.
         skips: what each pooling so far took, the latest last; none without skip connections.
         image: (B, 1, X, Y, Z), where a trained encoder still needs it.
     """
@@ -77,9 +78,9 @@ class EncoderStage(nn.Module):
     def forward(self, features: Features) -> Features:
         """Halves the grid and adds one entry to the indices, and to the skips where there are any."""
         taken = self.block(features.values)
-        values, index = functional.max_pool3d(taken, 2, return_indices=True)
+        values, places = max_pool(taken)
         skips = () if self.skip_connections == "none" else (*features.skips, taken)
-        return Features(values, (*features.indices, index), skips)
+        return Features(values, (*features.indices, places), skips)
 
 
 class BottleneckStage(nn.Module):
@@ -116,11 +117,9 @@ class DecoderStage(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """Doubles the grid and uses up the latest indices, and the latest of the skips."""
-        *earlier, index = features.indices
+        *earlier, places = features.indices
         if self.unpooling == "indices":
-            values = functional.max_unpool3d(features.values, index, [2, 2, 2])
-            # It comes with the channels first: convolution and gradient would each move them.
-            values = values.contiguous(memory_format=torch.channels_last_3d)
+            values = max_unpool(features.values, places)
         else:
             values = functional.interpolate(features.values, scale_factor=2, mode="nearest")
         if features.skips:

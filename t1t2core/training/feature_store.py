@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from t1t2core.network.stage import Features
@@ -15,21 +14,18 @@ class _Kept:
     """Features in the store.
 
     Args:
-        codes: where each pooling found its maxima, see `pack_indices`.
-        skips: as `Features` has them.
+        features: what is kept.
         seconds: that computing them from the image took.
         trial: number of the last trial that used them.
     """
 
-    values: Tensor
-    codes: tuple[Tensor, ...]
-    skips: tuple[Tensor, ...]
+    features: Features
     seconds: float
     trial: int
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        return self.values, *self.codes, *self.skips
+        return self.features.values, *self.features.indices, *self.features.skips
 
 
 class FeatureStore:
@@ -48,7 +44,7 @@ class FeatureStore:
         """What computing took that earlier trials did for this one."""
         self._kept: dict[Hashable, _Kept] = {}
         self._bytes = 0
-        # How many entries have a tensor, by its id: what goes on from another has the same skips.
+        # How many entries have a tensor, by its id: what goes on from another has its indices and skips.
         self._holders: Counter[int] = Counter()
         self._trial = 0
 
@@ -73,12 +69,11 @@ class FeatureStore:
         if kept.trial != self._trial:
             kept.trial = self._trial
             self.borrowed_seconds += kept.seconds
-        return Features(kept.values, unpack_indices(kept.codes), kept.skips), kept.seconds
+        return kept.features, kept.seconds
 
     def put(self, key: Hashable, features: Features, seconds: float) -> None:
         """Keeps features if there is room, or can be made at the cost of what only earlier trials used."""
-        codes = pack_indices(features.indices)
-        kept = _Kept(features.values, codes, features.skips, seconds, self._trial)
+        kept = _Kept(features, seconds, self._trial)
         if sum(tensor.nbytes for tensor in kept.tensors) > self.limit:
             return
         for other in [k for k, entry in self._kept.items() if entry.trial != self._trial]:
@@ -104,30 +99,3 @@ class FeatureStore:
         for tensor in gone.tensors:
             if not self._holders[id(tensor)]:
                 del self._holders[id(tensor)]
-
-
-def pack_indices(indices: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """Indices of 2 x 2 x 2 max-pooling as the place in its window, 0 to 7: an eighth of the memory.
-
-    Args:
-        indices: (B, C, X, Y, Z) int64, flat places in a grid of (2X, 2Y, 2Z), as torch has them.
-    """
-    return tuple(_codes(index) for index in indices)
-
-
-def unpack_indices(codes: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What `pack_indices` packed."""
-    return tuple(_indices(code) for code in codes)
-
-
-def _codes(index: Tensor) -> Tensor:
-    _, y, z = (2 * side for side in index.shape[2:])
-    i, j, k = index // (y * z), index // z, index
-    return ((i % 2) * 4 + (j % 2) * 2 + k % 2).to(torch.uint8)
-
-
-def _indices(codes: Tensor) -> Tensor:
-    x, y, z = (2 * side for side in codes.shape[2:])
-    grid = torch.arange(x * y * z, device=codes.device).view(x, y, z)
-    window = grid[:2, :2, :2].flatten()
-    return grid[::2, ::2, ::2] + window[codes.long()]

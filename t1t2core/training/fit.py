@@ -17,7 +17,7 @@ from t1t2core.seeds import generator
 from t1t2core.settings import TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache
-from t1t2core.training.loss import IGNORED, class_shares, class_weights, segmentation_loss
+from t1t2core.training.loss import ClassSums, class_shares, class_weights, segmentation_loss
 from t1t2core.training.norms import PLAIN_BATCHES, warm_norms
 from t1t2core.training.patch_set import PatchSet
 from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
@@ -109,10 +109,10 @@ class Fit:
         losses, right, known = [], torch.zeros(()), torch.zeros(())
         for numbers in itertools.islice(self._batches(), self._steps_left_in_epoch()):
             rate = float(self.optimiser.param_groups[0]["lr"])
-            loss, logits, labels = self._step(numbers)
+            loss, sums = self._step(numbers)
             losses.append(loss)
-            right = right + ((logits.max(1).indices == labels) & (labels != IGNORED)).sum()
-            known = known + (labels != IGNORED).sum()
+            right = right + sums.right.sum()
+            known = known + sums.present.sum()
         self.epoch += 1
         total = self.compute.team.total
         mean_loss = float(total(torch.stack(losses)).mean())
@@ -156,18 +156,17 @@ class Fit:
         self.schedule.load_state_dict(state["schedule"])
         self.early_stop.restore(state["early_stop"])
 
-    def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Trains on these patches. Gives this process's part of the loss, its logits and its labels."""
+    def _step(self, numbers: list[int]) -> tuple[Tensor, ClassSums]:
+        """Trains on these patches. Gives this process's part of the loss, and what it is made of."""
         team = self.compute.team
         whole = torch.cat([self.patches.label(n) for n in numbers])
-        labels = whole[team.rank :: team.size]
         if self.steps <= PLAIN_BATCHES:
             warm_norms(self.network)
         with self.compute.autocast():
             logits = self._trained(self._features(numbers))
-        # With the three channels last in memory, each softmax would move them to the front and back.
-        front = logits.contiguous().float()
-        loss = segmentation_loss(front, labels, self.settings.loss, self._class_weights, whole=whole)
+        sums = ClassSums.of(logits, whole[team.rank :: team.size])
+        shared = whole if team.size > 1 else None
+        loss = segmentation_loss(sums, self.settings.loss, self._class_weights, whole=shared)
         self.optimiser.zero_grad(set_to_none=True)
         # The gradients' mean over the team is to be that of the whole loss.
         (loss * team.size).backward()
@@ -176,7 +175,7 @@ class Fit:
         self.optimiser.step()
         advance_step(self.schedule)
         self.steps += 1
-        return loss.detach(), logits.detach(), labels
+        return loss.detach(), sums
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]

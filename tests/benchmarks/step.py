@@ -20,7 +20,7 @@ from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import Features
 from t1t2core.settings import NetworkSettings
 from t1t2core.training.compute import Compute, device_here, resolve_precision
-from t1t2core.training.loss import segmentation_loss
+from t1t2core.training.loss import ClassSums, segmentation_loss
 
 REPEATS = 7
 WIDTHS = (8, 16, 32)
@@ -58,7 +58,7 @@ class Step:
         """As `Fit` does it."""
         with self.compute.autocast():
             logits = self.network.run_trained(Features(self.image))
-        loss = segmentation_loss(logits.contiguous().float(), self.labels, "cross_entropy_dice", None)
+        loss = segmentation_loss(ClassSums.of(logits, self.labels), "cross_entropy_dice", None)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()

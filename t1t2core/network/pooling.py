@@ -1,0 +1,97 @@
+"""Max-pooling that remembers where the maxima were, and unpooling that puts values back there.
+
+A place is one of the 8 voxels of its 2 x 2 x 2 window, uint8: an eighth of the memory of torch's indices.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from t1t2core.network import kernels
+
+
+def max_pool(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, C, X, Y, Z) halved, and the place of each maximum in its window, 4 i + 2 j + k, uint8."""
+    if kernels.suits(x):
+        values, places = _Pool.apply(x)
+        return values, places
+    values, index = functional.max_pool3d(x, 2, return_indices=True)
+    return values, _places(index)
+
+
+def max_unpool(x: Tensor, places: Tensor) -> Tensor:
+    """(B, C, X, Y, Z) doubled: each value at its place, 0 elsewhere; with the channels last in memory."""
+    if kernels.suits(x):
+        doubled: Tensor = _Unpool.apply(x, places)
+        return doubled
+    doubled = functional.max_unpool3d(x, _index(places), [2, 2, 2])
+    # It comes with the channels first: convolution and gradient would each move them.
+    return doubled.contiguous(memory_format=torch.channels_last_3d)
+
+
+class _Pool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        values = _like(x, [side // 2 for side in x.shape[2:]])
+        places = torch.empty_like(values, dtype=torch.uint8)
+        kernels.pool(_last(x), _last(values), _last(places))
+        ctx.save_for_backward(places)
+        ctx.mark_non_differentiable(places)
+        return values, places
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, pull: Tensor, _: Tensor) -> Tensor:
+        (places,) = ctx.saved_tensors
+        return _unpooled(pull, places)
+
+
+class _Unpool(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, places: Tensor) -> Tensor:
+        ctx.save_for_backward(places)
+        return _unpooled(x, places)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, None]:
+        (places,) = ctx.saved_tensors
+        of_x = _like(pull, [side // 2 for side in pull.shape[2:]])
+        kernels.take(_last(pull), _last(places), _last(of_x))
+        return of_x, None
+
+
+def _unpooled(x: Tensor, places: Tensor) -> Tensor:
+    doubled = _like(x, [2 * side for side in x.shape[2:]])
+    kernels.unpool(_last(x), _last(places), _last(doubled))
+    return doubled
+
+
+def _like(x: Tensor, grid: list[int]) -> Tensor:
+    """Of the same type and channels, which are last in memory, on another grid."""
+    return torch.empty((*x.shape[:2], *grid), dtype=x.dtype, memory_format=torch.channels_last_3d)
+
+
+def _last(x: Tensor) -> np.ndarray:
+    """As an array (B, X, Y, Z, C), without a copy if the channels are last in memory."""
+    return kernels.numbers(x.movedim(1, -1).contiguous())
+
+
+def _places(index: Tensor) -> Tensor:
+    """Of torch's flat indices in the doubled grid."""
+    _, y, z = (2 * side for side in index.shape[2:])
+    i, j, k = index // (y * z), index // z, index
+    place = (i % 2) * 4 + (j % 2) * 2 + k % 2
+    return place.to(torch.uint8, memory_format=torch.channels_last_3d)
+
+
+def _index(places: Tensor) -> Tensor:
+    """Those indices again, int64."""
+    x, y, z = (2 * side for side in places.shape[2:])
+    grid = torch.arange(x * y * z, device=places.device).view(x, y, z)
+    window = grid[:2, :2, :2].flatten()
+    return grid[::2, ::2, ::2] + window[places.long()]
