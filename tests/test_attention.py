@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from t1t2core.network import kernels
 from t1t2core.network.attention import Attention, ChannelExcitation
 from t1t2core.settings import NetworkSettings
+from tests.volumes import draw
 
 FEATURES = torch.tensor([[0.0, 4.0], [2.0, -2.0]]).reshape(1, 2, 2, 1, 1)
 """Two channels (rows) at two voxels (columns); the channels' means are 2 and 0."""
@@ -90,3 +92,40 @@ def test_patches_of_a_batch_do_not_mix_and_keep_their_layout(order: str, layout:
     alone = torch.cat([attention(patch[None]) for patch in noise])
     torch.testing.assert_close(attention(noise), alone)
     assert attention(noise).is_contiguous(memory_format=layout) or layout == torch.contiguous_format
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("channels", [8, 32])
+def test_compiled_it_gives_the_same_values_and_gradients(channels: int, dtype: torch.dtype):
+    torch.manual_seed(0)
+    attention = Attention(channels, NetworkSettings())
+    for parameter in attention.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+
+    def run(x: Tensor) -> tuple[str, list[Tensor]]:
+        """By what, the values, and the gradients."""
+        y = attention(x.requires_grad_())
+        pull = torch.linspace(-1, 2, y.numel()).reshape(y.shape).to(y)
+        assert y.grad_fn is not None
+        gradients = torch.autograd.grad(y, [x, *attention.parameters()], pull)
+        return y.grad_fn.name(), [y.detach(), *gradients]
+
+    x = draw(channels, (16, 16, 8), dtype)
+    by, found = run(x)
+    assert kernels.suits(x)
+    assert "ChannelSpatial" in by
+    by, expected = run(x.detach().float().contiguous())
+    assert "ChannelSpatial" not in by
+    for ours, theirs in zip(found, expected, strict=True):
+        rounded = 1e-2 if ours.dtype == torch.bfloat16 else 1e-4
+        torch.testing.assert_close(
+            ours.float(), theirs, rtol=rounded, atol=rounded * float(theirs.abs().max())
+        )
+
+
+@pytest.mark.parametrize("order", ["spatial_channel", "concurrent_max", "concurrent_add"])
+def test_other_orders_are_not_compiled(order: str):
+    x = draw(8).requires_grad_()
+    y = Attention(8, NetworkSettings(attention_order=order))(x)  # type: ignore[arg-type]
+    assert y.grad_fn is not None
+    assert "ChannelSpatial" not in y.grad_fn.name()

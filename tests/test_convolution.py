@@ -142,7 +142,8 @@ def test_the_classifier_is_torchs_convolution_and_hands_back_the_channels_last(d
     plain.load_state_dict(layer.state_dict())
     found = run(layer, x)
     for name, value in run(plain, x).items():
-        torch.testing.assert_close(found[name], value)
+        close = 1e-5 if dtype == torch.float32 else 0.016
+        torch.testing.assert_close(found[name], value, rtol=close, atol=1e-6 * float(value.abs().max()))
     # As it flows on to the layer before; what is gathered in `x.grad` is put into the order of x.
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         y = layer(x.requires_grad_())

@@ -14,7 +14,7 @@ from t1t2core.network.stage import Features
 from t1t2core.settings import NetworkSettings, Precision
 from t1t2core.strategies import Fusion
 from t1t2core.training.compute import Compute
-from t1t2core.training.feature_store import FeatureStore, pack_indices, unpack_indices
+from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.frozen_cache import FrozenCache
 from t1t2core.training.patch_set import PatchSet
 from tests.heads import TINY, make_scan, make_training
@@ -202,14 +202,6 @@ def test_what_others_computed_is_charged_once(patches: PatchSet):
     store.begin_trial()
     deeper.batch([0, 1])
     assert store.borrowed_seconds > of_two
-
-
-def test_an_eighth_of_the_memory_for_the_indices(segmenter: Segmenter, patches: PatchSet):
-    features = segmenter.run_frozen(patches.image(0))
-    packed = pack_indices(features.indices)
-    assert 8 * sum(code.nbytes for code in packed) == sum(index.nbytes for index in features.indices)
-    for one, other in zip(unpack_indices(packed), features.indices, strict=True):
-        assert torch.equal(one, other)
 
 
 def size_of_one(network: Network, patches: PatchSet) -> int:

@@ -57,7 +57,7 @@ def test_gradient_reaches_the_dedicated_encoder_but_not_the_adapted_one(fusion: 
     hybrid(
         torch.randn(1, 1, 16, 16, 16, generator=torch.Generator().manual_seed(0))
     ).square().mean().backward()
-    first = hybrid.dedicated.stages[0].block.convolutions[0].weight
+    first = hybrid.dedicated.stages[0].block.convolutions["0"].weight
     assert first.grad is not None
     assert first.grad.abs().sum() > 0
     assert all(parameter.grad is None for parameter in hybrid.adapted.parameters())
@@ -75,7 +75,7 @@ def test_what_the_frozen_encoder_gives_may_be_kept_without_changing_a_bit(fusion
 
 def test_only_concatenation_widens_the_decoder() -> None:
     widths = {
-        fusion: make_hybrid(fusion).decoder.stages[0].block.convolutions[0].weight.shape[1]
+        fusion: make_hybrid(fusion).decoder.stages[0].block.convolutions["0"].weight.shape[1]
         for fusion in OPERATORS
     }
     assert widths.pop("concatenation") == 2 * 4 * TINY.width

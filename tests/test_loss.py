@@ -8,6 +8,7 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
+from t1t2core.network import kernels
 from t1t2core.training.loss import IGNORED, ClassSums, class_shares, class_weights, segmentation_loss
 
 KINDS = ["cross_entropy", "weighted_cross_entropy", "dice", "cross_entropy_dice"]
@@ -91,6 +92,48 @@ def test_an_unknown_patch_pulls_at_nothing(kind: str):
     loss_of(logits, torch.full_like(labels, IGNORED), kind).backward()
     assert logits.grad is not None
     assert not logits.grad.any()
+
+
+def draw_many(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    """Of two patches of a usual size; a ninth of the voxels unknown, some logits far apart, some equal."""
+    generator = torch.Generator().manual_seed(5)
+    logits = 3 * torch.randn((2, 3, 24, 40, 24), generator=generator)
+    logits[:, :, 0] *= 40
+    logits[0, :, 1] = 1
+    logits = logits.to(dtype, memory_format=torch.channels_last_3d)
+    labels = torch.randint(0, 3, (2, 24, 40, 24), generator=generator)
+    labels[torch.rand(labels.shape, generator=generator) < 1 / 9] = IGNORED
+    return logits, labels
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("kind", KINDS)
+def test_compiled_it_is_the_same_loss_with_the_same_gradient(kind: str, dtype: torch.dtype):
+    logits, labels = draw_many(dtype)
+    plain = logits.detach().float().contiguous()
+    assert kernels.suits_classes(logits)
+    assert not kernels.suits_classes(plain)
+    losses = [loss_of(each.requires_grad_(), labels, kind) for each in (logits, plain)]
+    torch.testing.assert_close(losses[0], losses[1])
+    for loss in losses:
+        loss.backward()
+    assert logits.grad is not None
+    assert plain.grad is not None
+    close = 1e-2 if dtype == torch.bfloat16 else 1e-4
+    most = float(plain.grad.abs().max())
+    torch.testing.assert_close(logits.grad.float(), plain.grad, rtol=close, atol=1e-4 * most)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_right_are_the_known_voxels_whose_likeliest_class_is_their_label(compiled: bool):
+    logits, labels = draw_many()
+    logits = logits if compiled else logits.contiguous()
+    assert kernels.suits_classes(logits) == compiled
+    sums = ClassSums.of(logits, labels)
+    assert torch.equal(sums.right.long(), (logits.argmax(1) == labels).sum((1, 2, 3)))
+    known = torch.stack([(labels == c).sum((1, 2, 3)) for c in range(3)], dim=1)
+    assert torch.equal(sums.present.long(), known)
+    assert not sums.present.requires_grad
 
 
 def test_class_shares_are_over_all_known_voxels_of_all_patients():

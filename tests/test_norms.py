@@ -22,7 +22,7 @@ def test_only_statistics_change_and_they_are_those_of_the_t2_patches() -> None:
     changed = different(before, clone(segmenter.state_dict()))
     assert changed
     assert all(name.endswith(("running_mean", "running_var", "num_batches_tracked")) for name in changed)
-    convolution, norm = segmenter.encoder.stages[0].block.convolutions[:2]
+    convolution, norm = list(segmenter.encoder.stages[0].block.convolutions.values())[:2]
     means = [convolution(patches.image(n)).mean(dim=(0, 2, 3, 4)) for n in range(len(patches))]
     torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0))
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from t1t2core.network import kernels
 from t1t2core.network.attention import Attention
 from t1t2core.network.block import Block
 from t1t2core.network.segmenter import Segmenter, stages_before
@@ -56,7 +57,9 @@ def test_three_convolutions_then_attention_seven_times(segmenter: Segmenter):
     assert sum(isinstance(part, nn.BatchNorm3d) for part in parts) == 21
 
 
-def test_what_is_computed_is_what_is_there(segmenter: Segmenter):
+def test_what_is_computed_is_what_is_there(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch):
+    # What is compiled is no operation of torch's.
+    monkeypatch.setattr(kernels, "suits", lambda _: False)
     with Operations() as operations, torch.no_grad():
         segmenter(IMAGE)
     # However each is computed; the classifier is a product of matrices.

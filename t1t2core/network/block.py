@@ -1,6 +1,7 @@
 """Three convolutions and an attention block: the unit that the network repeats seven times."""
 
 from itertools import pairwise
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -38,5 +39,5 @@ class Block(nn.Module):
         """(B, channels_in, X, Y, Z) to (B, channels_out, X, Y, Z)."""
         layers = iter(self.convolutions.values())
         for convolution, norm in zip(layers, layers, strict=True):
-            x = rectified(norm, convolution(x))
+            x = rectified(cast(nn.BatchNorm3d, norm), convolution(x))
         return self.attention(x)

@@ -1,9 +1,10 @@
 """What lies between the convolutions, on a CPU: each step of it in one or two passes over memory.
 
-torch makes a pass of its own for every operation, and with few channels a pass takes as long as a convolution.
-These loops are compiled by Numba at their first use and kept on disk (https://numba.readthedocs.io, "Notes
-on Caching": it looks for changes in this file alone, so that all of them stand here). They compute in float32
-and read and write float32 or bfloat16, which NumPy lacks: its bits are the upper half of a float32's.
+torch makes a pass of its own for every operation, and with few channels a pass takes as long as a
+convolution. These loops are compiled by Numba at their first use and kept on disk
+(https://numba.readthedocs.io, "Notes on Caching": it looks for changes in this file alone, so that all of
+them stand here). They compute in float32 and read and write float32 or bfloat16, which NumPy lacks: its bits
+are the upper half of a float32's.
 
 Volumes lie with the channels last. A row is `WIDTH` numbers that follow one another, the channels of some
 voxels; what holds for a channel is spread over a row, so that every loop over a row fills whole vectors.
@@ -22,8 +23,9 @@ from torch import Tensor
 
 WIDTH = 256
 """Numbers that make a row."""
-FEWEST_NUMBERS = 1 << 13
-"""Of fewer, torch's own operations are as fast."""
+FEWEST_NUMBERS, FEWEST_LOGITS = 1 << 13, 1 << 16
+"""Of fewer, torch's own operations are as fast, or not worth the compilation."""
+FEWEST_CHANNELS = 8
 BLOCK = 1024
 """Rows that are summed up in float32 before their sums are added in float64."""
 PLACES = 8
@@ -38,11 +40,16 @@ def kernel(function: Callable[..., Any]) -> Any:
 
     Sums may be reordered, which vectors need; NaN and infinity count as they should.
     """
-    options = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+    options: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder that can be written: then each process compiles for itself
         return njit(**options)(function)
+
+
+def instructions(function: Callable[..., Any]) -> Any:
+    """What takes the place of a call in a compiled loop."""
+    return intrinsic(function)
 
 
 def suits(x: Tensor) -> bool:
@@ -51,6 +58,7 @@ def suits(x: Tensor) -> bool:
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
         and x.numel() >= FEWEST_NUMBERS
+        and x.shape[1] >= FEWEST_CHANNELS
         and WIDTH % x.shape[1] == 0
         and x[0].numel() % WIDTH == 0
         and x.is_contiguous(memory_format=torch.channels_last_3d)
@@ -62,7 +70,7 @@ def suits_classes(logits: Tensor) -> bool:
     return (
         logits.device.type == "cpu"
         and logits.dtype in (torch.float32, torch.bfloat16)
-        and logits.numel() >= FEWEST_NUMBERS
+        and logits.numel() >= FEWEST_LOGITS
         and logits.shape[1] == CLASSES
         and logits.is_contiguous(memory_format=torch.channels_last_3d)
     )
@@ -304,7 +312,7 @@ def _write_voxel_gates(x: np.ndarray, kernels: np.ndarray, bias: float, gates: n
 def _voxel_pulls(
     x: np.ndarray, pull: np.ndarray, channel_gates: np.ndarray, voxel_gates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients of each voxel's score (R, V), of the kernel (C,), and of what the channel gates weigh (C,)."""
+    """Gradients of the voxels' scores (R, V), of the kernel and of what the channel gates weigh, (C,)."""
     width, channels = x.shape[1], len(channel_gates)
     scores = np.empty_like(voxel_gates)
     products, spread = np.empty(width, np.float32), np.empty(width, np.float32)
@@ -384,9 +392,9 @@ def class_sums(
         logits: (B, N, 3).
         labels: (B, N); what is no class is left out.
         probabilities: (B, 3, N), is written: their softmax.
-        sums: (4, B, 3), is written: of the negative log-probability of the class where it is the label, of its
-            probability wherever there is a label, of its probability where it is the label, and of the places
-            where it is the label.
+        sums: (4, B, 3), is written: of the negative log-probability of the class where it is the label, of
+            its probability wherever there is a label, of its probability where it is the label, and of the
+            places where it is the label.
         right: (B,), is written: voxels whose likeliest class is their label.
     """
     one, nothing = np.float32(1), np.float32(0)
@@ -458,7 +466,7 @@ def class_sums_backward(
             if own >= CLASSES:
                 of_logits[b, n, 0] = of_logits[b, n, 1] = of_logits[b, n, 2] = 0
                 continue
-            # Of a probability p_c, u_c: of a logit, p_c (u_c - sum_k p_k u_k); and of -log p_own, p_c less 1 or 0.
+            # Of probabilities u: of a logit p_c (u_c - sum_k p_k u_k). Of -log p_own: p_c, less 1 if own.
             mean = p[own, n] * of_overlap[own]
             for c in range(CLASSES):
                 mean += p[c, n] * of_probable[c]
@@ -551,13 +559,13 @@ def _spread(of_voxels: np.ndarray, spread: np.ndarray) -> None:
 
 
 @kernel
-def _passed(value: float, pull: float) -> float:
+def _passed(value: Any, pull: Any) -> Any:
     """What ReLU lets through of a gradient, where it met this value."""
     return np.float32(0) if value <= np.float32(0) else pull
 
 
 @kernel
-def _exp(x: float) -> float:
+def _exp(x: Any) -> Any:
     """To within 3e-7 of itself, from e^-87 to e^88: 2^n times a series of the rest (Cody & Waite, 1980)."""
     x = min(max(x, np.float32(-87)), np.float32(88))
     n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
@@ -573,7 +581,7 @@ def _exp(x: float) -> float:
 
 
 @kernel
-def _log(x: float) -> float:
+def _log(x: Any) -> Any:
     """Of a number from 1 to 3, to within 1e-7: half of ln 3, and of x / sqrt 3 twice the series of artanh."""
     z = (x - np.float32(math.sqrt(3))) / (x + np.float32(math.sqrt(3)))
     square = z * z
@@ -584,7 +592,7 @@ def _log(x: float) -> float:
     return np.float32(math.log(3) / 2) + np.float32(2) * z * series
 
 
-@intrinsic
+@instructions
 def _read(_: Any, number: Any) -> Any:
     """A number of a volume as float32."""
 
@@ -598,7 +606,7 @@ def _read(_: Any, number: Any) -> Any:
     return types.float32(number), widened if number == types.uint16 else as_it_is
 
 
-@intrinsic
+@instructions
 def _as(_: Any, array: Any, number: Any) -> Any:
     """A float32 in the type of an array; in bfloat16 the nearest number, of two as near the even one."""
 
@@ -615,7 +623,7 @@ def _as(_: Any, array: Any, number: Any) -> Any:
     return array.dtype(array, types.float32), rounded if narrow else as_it_is
 
 
-@intrinsic
+@instructions
 def _power_of_two(_: Any, exponent: Any) -> Any:
     """2^n as float32, of n from -126 to 127, int32."""
 

@@ -39,7 +39,8 @@ class ClassSums:
         """Of logits (B, 3, X, Y, Z) and labels (B, X, Y, Z), int64, 255 where unknown."""
         if kernels.suits_classes(logits):
             sums, right = _Sums.apply(logits, labels)
-            return cls(*sums[:3], sums[3].detach(), right)
+            surprise, probable, overlap, present = sums.unbind()
+            return cls(surprise, probable, overlap, present.detach(), right)
         # With the three channels last in memory, softmax would move them to the front and back.
         logits = logits.contiguous().float()
         truth, logs = _one_hot(labels).to(logits.dtype), logits.log_softmax(dim=1)
@@ -50,7 +51,7 @@ class ClassSums:
             probable=(probability * truth.sum(dim=1, keepdim=True)).sum(SPACE),
             overlap=(probability * truth).sum(SPACE),
             present=truth.sum(SPACE),
-            right=(logits.max(1).indices == labels).sum(SPACE[:-1]),
+            right=(logits.max(1).indices == labels).flatten(1).sum(1),
         )
 
 

@@ -1,8 +1,9 @@
 """The sweep as one would write it from the documentation of Ray Tune, MONAI, PyTorch and MLflow.
 
-What the product is measured against (see `tests.benchmarks.sweep`): the same network, start, trials, steps
-and patches; a function trainable, an MLflow run a trial, frozen layers by `requires_grad`, data in memory,
-float32. It scores Dice, precision and recall only; no surface distances, checkpoints, or pictures.
+What the product is measured against (see `tests.benchmarks.sweep`): the same layers, start, trials, steps
+and patches; PyTorch's own modules, a function trainable, an MLflow run a trial, frozen layers by
+`requires_grad`, data in memory, float32. It scores Dice, precision and recall only; no surface distances,
+checkpoints, or pictures.
 
     https://docs.ray.io/en/latest/tune/tutorials/tune-run.html
     https://docs.monai.io/en/stable/data.html, inferers.html, losses.html, metrics.html
@@ -26,8 +27,7 @@ from monai.transforms import EnsureTyped
 from ray import tune
 from safetensors.torch import load_file
 
-from t1t2core.network.segmenter import Segmenter
-from t1t2core.settings import NetworkSettings
+from tests.benchmarks.plain_network import PlainNetwork
 
 CLASSES = 3
 EXPERIMENT = "baseline"
@@ -66,7 +66,7 @@ def evaluate(
     }
 
 
-def freeze(network: Segmenter, stages: int) -> None:
+def freeze(network: PlainNetwork, stages: int) -> None:
     """The first stages keep their weights and their batch norm's statistics."""
     for stage in network.stages[:stages]:
         stage.requires_grad_(False)
@@ -78,7 +78,7 @@ def train(config: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(config["seed"])
     heads = torch.load(config["data"], weights_only=False)
-    network = Segmenter(NetworkSettings(width=config["width"]), seed=config["seed"])
+    network = PlainNetwork(config["width"])
     network.load_state_dict(load_file(config["encoder"]))
     data = CacheDataset(
         patches_of(heads["training"][: config["t2_train_size"]], config["patch"]),
