@@ -24,6 +24,7 @@ from t1t2core.experiment import Experiment
 from t1t2core.settings import Settings
 from t1t2core.training.compute import Compute
 from t1t2core.training.team import ALONE, Team
+from t1t2core.training.warm_up import warm_up
 from t1t2core.trial import pretraining_experiment
 
 SEED = 0
@@ -112,10 +113,12 @@ class _Training:
 
     def __init__(self, job: Job, team: Team) -> None:
         self._job, self._team = job, team
-        self._started = self._kept = time.perf_counter()
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_num_threads(max(1, int(job.cpus)))
         quiet_read_only_volumes()
+        compute = Compute(precision=job.recipe.precision, device=self._device)
+        warm_up(job.recipe.network, job.recipe.pretraining, compute)
+        self._started = self._kept = time.perf_counter()
         reset_peak(self._device)
         self._storage = Storage(job.storage)
         self._key = checkpoint_key(job.recipe)

@@ -23,6 +23,7 @@ from t1t2core.experiment import EpochResult
 from t1t2core.settings import Precision, Settings
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
+from t1t2core.training.warm_up import warm_up
 from t1t2core.trial import AnyExperiment, Factors, make_experiment
 
 SCORE, PROGRESS = "score", "progress"
@@ -106,7 +107,9 @@ class TrialRunner(tune.Trainable):
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
         self._features = FeatureStore(CACHE_BYTES)
-        _import_late()
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        settings = shared.settings
+        warm_up(settings.network, settings.training, Compute(precision=shared.precision, device=self._device))
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -140,7 +143,6 @@ class TrialRunner(tune.Trainable):
         key = config["key"]
         self._trial = self._shared.trial(config)
         self._started = self._kept = time.perf_counter()
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._features.begin_trial()
         reset_peak(self._device)
         self._experiment = experiment_of(
@@ -196,11 +198,6 @@ def experiment_of(
         pretrained=None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()},
         compute=Compute(precision=shared.precision, device=device, features=features),
     )
-
-
-def _import_late() -> None:
-    """What libraries import at their first use, so that a first trial is charged for itself alone."""
-    torch.optim.Adam([torch.zeros(1, requires_grad=True)])
 
 
 def quiet_read_only_volumes() -> None:

@@ -94,6 +94,7 @@ def test_patches_of_a_batch_do_not_mix_and_keep_their_layout(order: str, layout:
     assert attention(noise).is_contiguous(memory_format=layout) or layout == torch.contiguous_format
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("channels", [8, 32])
 def test_compiled_it_gives_the_same_values_and_gradients(channels: int, dtype: torch.dtype):

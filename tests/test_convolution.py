@@ -1,7 +1,5 @@
 """However a convolution is computed, it is what torch's own is."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,15 +9,6 @@ from t1t2core.network.convolution import Classifier, Convolution
 GRID = (24, 6, 4)
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Whether a vector of this processor holds 16 numbers of float32."""
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """As trials have."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def draw(channels: int, grid: tuple[int, int, int], dtype: torch.dtype = torch.bfloat16) -> Tensor:

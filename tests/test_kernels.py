@@ -9,6 +9,8 @@ from torch import Tensor
 from t1t2core.network import kernels
 from tests.volumes import draw
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @kernels.kernel
 def exponentials(x: np.ndarray) -> np.ndarray:
@@ -56,6 +58,14 @@ def test_numbers_are_rounded_to_bfloat16_and_back_as_torch_does():
 )
 def test_what_does_not_suit_is_left_to_torch(x: Tensor):
     assert not kernels.suits(x)
+
+
+def test_with_many_threads_all_is_left_to_torch_which_uses_them():
+    x = draw()
+    assert kernels.suits(x)
+    torch.set_num_threads(kernels.MOST_THREADS + 1)
+    assert not kernels.suits(x)
+    assert not kernels.suits_classes(torch.zeros((2, 3, 32, 32, 16)).to(memory_format=torch.channels_last_3d))
 
 
 @pytest.mark.parametrize("channels", [8, 16, 32])

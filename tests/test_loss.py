@@ -106,6 +106,7 @@ def draw_many(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     return logits, labels
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", KINDS)
 def test_compiled_it_is_the_same_loss_with_the_same_gradient(kind: str, dtype: torch.dtype):
@@ -124,6 +125,7 @@ def test_compiled_it_is_the_same_loss_with_the_same_gradient(kind: str, dtype: t
     torch.testing.assert_close(logits.grad.float(), plain.grad, rtol=close, atol=1e-4 * most)
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("compiled", [True, False])
 def test_right_are_the_known_voxels_whose_likeliest_class_is_their_label(compiled: bool):
     logits, labels = draw_many()

@@ -9,6 +9,7 @@ from t1t2core.network import kernels
 from t1t2core.network.pooling import max_pool, max_unpool
 from tests.volumes import draw
 
+pytestmark = pytest.mark.usefixtures("one_thread")
 VOLUMES = {
     "compiled": draw(8, (16, 16, 8)),
     "compiled, bfloat16": draw(8, (16, 16, 8), torch.bfloat16),
@@ -18,7 +19,7 @@ VOLUMES = {
 
 
 @pytest.fixture(params=VOLUMES)
-def volume(request: pytest.FixtureRequest) -> Tensor:
+def volume(request: pytest.FixtureRequest, one_thread: None) -> Tensor:
     x = VOLUMES[request.param]
     assert kernels.suits(x) == request.param.startswith("compiled")
     return x.clone().requires_grad_()

@@ -26,6 +26,8 @@ WIDTH = 256
 FEWEST_NUMBERS, FEWEST_LOGITS = 1 << 13, 1 << 16
 """Of fewer, torch's own operations are as fast, or not worth the compilation."""
 FEWEST_CHANNELS = 8
+MOST_THREADS = 2
+"""These loops take one; with more than this torch's operations, which take all, are faster."""
 BLOCK = 1024
 """Rows that are summed up in float32 before their sums are added in float64."""
 PLACES = 8
@@ -55,8 +57,7 @@ def instructions(function: Callable[..., Any]) -> Any:
 def suits(x: Tensor) -> bool:
     """Whether a volume (B, C, X, Y, Z) makes rows without a copy, and is worth it."""
     return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.float32, torch.bfloat16)
+        _is_at_home(x)
         and x.numel() >= FEWEST_NUMBERS
         and x.shape[1] >= FEWEST_CHANNELS
         and WIDTH % x.shape[1] == 0
@@ -68,11 +69,19 @@ def suits(x: Tensor) -> bool:
 def suits_classes(logits: Tensor) -> bool:
     """Whether logits (B, 3, X, Y, Z) can be taken as they lie, and are worth it."""
     return (
-        logits.device.type == "cpu"
-        and logits.dtype in (torch.float32, torch.bfloat16)
+        _is_at_home(logits)
         and logits.numel() >= FEWEST_LOGITS
         and logits.shape[1] == CLASSES
         and logits.is_contiguous(memory_format=torch.channels_last_3d)
+    )
+
+
+def _is_at_home(x: Tensor) -> bool:
+    """Whether it lies where these loops run, in a type that they know."""
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.float32, torch.bfloat16)
+        and torch.get_num_threads() <= MOST_THREADS
     )
 
 
