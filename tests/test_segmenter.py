@@ -15,6 +15,7 @@ from t1t2core.network.block import Block
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.network.stage import DecoderStage, EncoderStage, Features
 from t1t2core.settings import NetworkSettings
+from tests.benchmarks.plain_network import PlainNetwork
 from tests.heads import TINY
 
 IMAGE = torch.randn((2, 1, 16, 24, 32), generator=torch.Generator().manual_seed(0))
@@ -67,6 +68,27 @@ def test_what_is_computed_is_what_is_there(segmenter: Segmenter, monkeypatch: py
     assert operations.counts["bmm"] == 7 * 3  # of each attention: the means, the voxels' and all weights
     assert operations.counts["max_pool3d_with_indices"] == 3
     assert operations.counts["max_unpool3d"] == 3
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_it_computes_what_pytorchs_own_modules_do():
+    """With the network that a reader of the study would write, which benchmarks measure against."""
+    ours, plain = Segmenter(NetworkSettings(width=8), seed=0), PlainNetwork(8).double()
+    plain.load_state_dict(ours.state_dict())
+    found, expected = ours(IMAGE), plain(IMAGE.double())
+    torch.testing.assert_close(
+        found.double(), expected, rtol=1e-3, atol=1e-4 * float(expected.detach().abs().max())
+    )
+    found.square().mean().backward()
+    expected.square().mean().backward()
+    for (name, parameter), other in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        assert parameter.grad is not None
+        assert other.grad is not None
+        # Where two values of a window are nearly equal, rounding decides which one is pulled.
+        close = 2e-2 * float(other.grad.abs().max())
+        torch.testing.assert_close(parameter.grad.double(), other.grad, rtol=0, atol=close, msg=name)
+    for (name, statistic), other in zip(ours.named_buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(statistic, other.to(statistic.dtype), rtol=1e-3, atol=1e-4, msg=name)
 
 
 def test_nearest_upsampling_takes_the_place_of_unpooling():
