@@ -15,7 +15,7 @@ from ablation.workspace import Workspace
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.version import SCIENCE_VERSION
 
-LIBRARIES = ("torch", "ray", "mlflow", "numpy")
+LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
 """Whose versions the record keeps."""
 
 

@@ -4,6 +4,7 @@ where they are used."""
 import numpy as np
 import pytest
 import torch
+from numba import njit
 from torch import Tensor
 
 from t1t2core.network import kernels
@@ -12,7 +13,7 @@ from tests.volumes import draw
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@kernels.kernel
+@njit  # type: ignore[untyped-decorator]
 def exponentials(x: np.ndarray) -> np.ndarray:
     found = np.empty_like(x)
     for n in range(len(x)):
@@ -20,7 +21,7 @@ def exponentials(x: np.ndarray) -> np.ndarray:
     return found
 
 
-@kernels.kernel
+@njit  # type: ignore[untyped-decorator]
 def copy(x: np.ndarray, y: np.ndarray) -> None:
     for n in range(len(x)):
         y[n] = kernels._as(y, kernels._read(x[n]))

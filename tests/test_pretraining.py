@@ -173,8 +173,10 @@ def test_two_workers_train_the_network_of_one_and_a_killed_one_is_replaced(
 
 @pytest.mark.slow
 def test_two_workers_take_the_steps_of_one(desk: Desk) -> None:
-    """But for rounding, which grows with every step: where two values of a window or a gradient and 0 are nearly
-    equal it decides, and Adam divides a gradient by its size. So it is the median that is compared, after a few steps."""
+    """But for rounding, which grows with every step, so that only the first few can be compared.
+
+    Adam divides a gradient by its size: of those near 0 rounding decides. So it is the median that is small.
+    """
     short = recipe_of(max_epochs=1)
     (alone,) = desk.ensure(short)
     desk.store.storage.delete(f"encoders/{alone}.json")

@@ -92,7 +92,7 @@ class Attention(nn.Module):
 
 
 class _ChannelSpatial(torch.autograd.Function):
-    """The default order in three passes over memory forwards and two backwards, on a CPU."""
+    """The default order in three passes over memory forwards and three backwards, on a CPU."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, *parameters: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What lies between the convolutions, on a CPU: each step of it in one or two passes over memory.
+"""What lies between the convolutions, on a CPU: each step of it in one to three passes over memory.
 
 torch makes a pass of its own for every operation, and with few channels a pass takes as long as a
 convolution. These loops are compiled by Numba at their first use and kept on disk
@@ -29,7 +29,7 @@ FEWEST_CHANNELS = 8
 MOST_THREADS = 2
 """These loops take one; with more than this torch's operations, which take all, are faster."""
 BLOCK = 1024
-"""Rows that are summed up in float32 before their sums are added in float64."""
+"""Rows, or voxels of three classes, that are summed up in float32 before their sums are added in float64."""
 PLACES = 8
 """Voxels of a 2 x 2 x 2 window."""
 CLASSES = 3

@@ -3,6 +3,7 @@
 A place is one of the 8 voxels of its 2 x 2 x 2 window, uint8: an eighth of the memory of torch's indices.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,13 @@ class _Unpool(torch.autograd.Function):
     def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, None]:
         (places,) = ctx.saved_tensors
         of_x = _like(pull, [side // 2 for side in pull.shape[2:]])
+        assert of_x.shape == places.shape
         kernels.take(_last(pull), _last(places), _last(of_x))
         return of_x, None
 
 
 def _unpooled(x: Tensor, places: Tensor) -> Tensor:
+    assert x.shape == places.shape
     doubled = _like(x, [2 * side for side in x.shape[2:]])
     kernels.unpool(_last(x), _last(places), _last(doubled))
     return doubled
@@ -83,15 +86,22 @@ def _last(x: Tensor) -> np.ndarray:
 
 def _places(index: Tensor) -> Tensor:
     """Of torch's flat indices in the doubled grid."""
-    _, y, z = (2 * side for side in index.shape[2:])
-    i, j, k = index // (y * z), index // z, index
-    place = (i % 2) * 4 + (j % 2) * 2 + k % 2
-    return place.to(torch.uint8, memory_format=torch.channels_last_3d)
+    grid = _doubled(index)
+    rest = index - grid[::2, ::2, ::2]
+    i = (rest >= grid[1, 0, 0]).to(torch.uint8)
+    j = (rest - grid[1, 0, 0] * i >= grid[0, 1, 0]).to(torch.uint8)
+    place = 4 * i + 2 * j + (rest & 1).to(torch.uint8)  # a layer and a row are even
+    return place.to(memory_format=torch.channels_last_3d)
 
 
 def _index(places: Tensor) -> Tensor:
     """Those indices again, int64."""
-    x, y, z = (2 * side for side in places.shape[2:])
-    grid = torch.arange(x * y * z, device=places.device).view(x, y, z)
+    grid = _doubled(places)
     window = grid[:2, :2, :2].flatten()
     return grid[::2, ::2, ::2] + window[places.long()]
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """The flat indices of the grid that is pooled to that of `x`."""
+    sides = [2 * side for side in x.shape[2:]]
+    return torch.arange(math.prod(sides), device=x.device).view(sides)

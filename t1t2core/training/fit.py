@@ -109,10 +109,9 @@ class Fit:
         losses, right, known = [], torch.zeros(()), torch.zeros(())
         for numbers in itertools.islice(self._batches(), self._steps_left_in_epoch()):
             rate = float(self.optimiser.param_groups[0]["lr"])
-            loss, sums = self._step(numbers)
+            loss, some_right, some_known = self._step(numbers)
             losses.append(loss)
-            right = right + sums.right.sum()
-            known = known + sums.present.sum()
+            right, known = right + some_right, known + some_known
         self.epoch += 1
         total = self.compute.team.total
         mean_loss = float(total(torch.stack(losses)).mean())
@@ -156,8 +155,8 @@ class Fit:
         self.schedule.load_state_dict(state["schedule"])
         self.early_stop.restore(state["early_stop"])
 
-    def _step(self, numbers: list[int]) -> tuple[Tensor, ClassSums]:
-        """Trains on these patches. Gives this process's part of the loss, and what it is made of."""
+    def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """Trains on these patches. Gives this process's part of the loss and of right and known voxels."""
         team = self.compute.team
         whole = torch.cat([self.patches.label(n) for n in numbers])
         if self.steps <= PLAIN_BATCHES:
@@ -175,7 +174,7 @@ class Fit:
         self.optimiser.step()
         advance_step(self.schedule)
         self.steps += 1
-        return loss.detach(), sums
+        return loss.detach(), sums.right.sum(), sums.present.sum()
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]

@@ -108,7 +108,8 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        voxels, own = logits.movedim(1, -1).flatten(1, 3), labels.flatten(1)
+        assert labels.shape == (len(logits), *logits.shape[2:])
+        voxels, own = logits.movedim(1, -1).flatten(1, 3), labels.flatten(1).contiguous()
         patches, count, classes = voxels.shape
         probabilities = torch.empty((patches, classes, count))
         sums, right = torch.empty((4, patches, classes)), torch.empty(patches)

@@ -7,14 +7,14 @@ from t1t2core.settings import NetworkSettings, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.loss import ClassSums, segmentation_loss
 
-LONGEST_SIDE = 32
+LONGEST_SIDE = 64
 """Voxels: what is compiled for a patch of this size serves larger ones, too."""
 
 
 def warm_up(network: NetworkSettings, training: TrainingSettings, compute: Compute) -> None:
     """A step on an empty image, then a look at it: libraries import and compile what they do at first use.
 
-    The first training would be charged with that, which is some 10 s where nothing compiled is on disk yet.
+    The first training would be charged with that, which is some 15 s where nothing compiled is on disk yet.
     """
     segmenter = Segmenter(network, seed=0).to(compute.device)
     grid = [min(side, LONGEST_SIDE) for side in training.patch]
