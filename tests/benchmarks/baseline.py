@@ -78,7 +78,8 @@ def train(config: dict[str, Any]) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(config["seed"])
     heads = torch.load(config["data"], weights_only=False)
-    network = PlainNetwork(config["width"])
+    layout = torch.channels_last_3d if config["channels_last"] else torch.contiguous_format
+    network = PlainNetwork(config["width"]).to(memory_format=layout)
     network.load_state_dict(load_file(config["encoder"]))
     data = CacheDataset(
         patches_of(heads["training"][: config["t2_train_size"]], config["patch"]),
@@ -105,7 +106,7 @@ def train(config: dict[str, Any]) -> None:
             total = 0.0
             for batch in itertools.islice(batches, config["steps_per_epoch"]):
                 optimiser.zero_grad()
-                loss = loss_of(network(batch["image"]), batch["label"])
+                loss = loss_of(network(batch["image"].to(memory_format=layout)), batch["label"])
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(trained, config["gradient_clip"])
                 optimiser.step()

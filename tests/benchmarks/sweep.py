@@ -46,10 +46,12 @@ def product(workspace: Workspace) -> float:
     return _timed("ablation.run", *options, "--output", str(request.output), "--rerun")
 
 
-def baseline(workspace: Workspace, folder: Path) -> float:
+def baseline(workspace: Workspace, folder: Path, *, channels_last: bool) -> float:
     """Seconds of the baseline's command."""
     config = folder / "config.json"
-    config.write_text(json.dumps(_config(workspace, folder)), encoding="utf-8")
+    config.write_text(
+        json.dumps({**_config(workspace, folder), "channels_last": channels_last}), encoding="utf-8"
+    )
     return _timed("tests.benchmarks.baseline", str(config))
 
 
@@ -142,6 +144,7 @@ def main() -> None:
     parser.add_argument("--cohort", default="phantom")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--output", type=Path, help="kept and used again; else a temporary folder")
+    parser.add_argument("--channels-last", action="store_true", help="of the baseline's network and images")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="speed-") as temporary:
@@ -158,7 +161,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="baseline-") as own:
                 seconds["product"].append(product(workspace))
                 say(turn, "product", seconds, product_dice(workspace))
-                seconds["baseline"].append(baseline(workspace, Path(own)))
+                seconds["baseline"].append(baseline(workspace, Path(own), channels_last=given.channels_last))
                 say(turn, "baseline", seconds, baseline_dice(Path(own)))
         medians = {who: median(taken) for who, taken in seconds.items()}
         ratio = medians["baseline"] / medians["product"]
