@@ -88,10 +88,11 @@ def _places(index: Tensor) -> Tensor:
     """Of torch's flat indices in the doubled grid."""
     grid = _doubled(index)
     rest = index - grid[::2, ::2, ::2]
-    i = (rest >= grid[1, 0, 0]).to(torch.uint8)
-    j = (rest - grid[1, 0, 0] * i >= grid[0, 1, 0]).to(torch.uint8)
-    place = 4 * i + 2 * j + (rest & 1).to(torch.uint8)  # a layer and a row are even
-    return place.to(memory_format=torch.channels_last_3d)
+    i = rest >= grid[1, 0, 0]
+    rest = torch.where(i, rest - grid[1, 0, 0], rest)
+    j = rest >= grid[0, 1, 0]
+    k = rest & 1  # a row is even
+    return (4 * i + 2 * j + k).to(torch.uint8, memory_format=torch.channels_last_3d)
 
 
 def _index(places: Tensor) -> Tensor:
