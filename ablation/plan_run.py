@@ -84,7 +84,7 @@ class PlanRun:
         forecast = self._forecast(spending, to_run, slots, resources["gpu"])
         slots = min(slots, forecast.to_run or 1)
         expected = forecast.seconds(workspace.space, slots)
-        with LiveLine(forecast.to_run, expected) as line:
+        with LiveLine(forecast.each, expected) as line:
             try:
                 if self._search or to_run:
                     recovery = workspace.space.recovery

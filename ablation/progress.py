@@ -2,6 +2,8 @@
 
 import sys
 import time
+from collections.abc import Sequence
+from itertools import accumulate
 
 from rich.console import Console
 from rich.live import Live
@@ -11,12 +13,17 @@ REPEAT_SECONDS = 30.0
 
 
 class LiveLine:
-    """Trials done, running, failed, and the time left, in one line that renews itself."""
+    """Trials done, running, failed, and the time left, in one line that renews itself.
 
-    def __init__(self, total: int, estimated_seconds: float) -> None:
-        self.total = total
+    Args:
+        each: estimated seconds of the trials, in the order in which they start.
+        estimated_seconds: of all of them by the clock.
+    """
+
+    def __init__(self, each: Sequence[float], estimated_seconds: float) -> None:
         self.done = self.failed = self.running = 0
-        self._estimate = estimated_seconds
+        self._total, self._estimate = len(each), estimated_seconds
+        self._until = list(accumulate(each, initial=0.0))
         self._started = time.monotonic()
         self._printed = float("-inf")
         self._console = Console(stderr=True)
@@ -33,7 +40,7 @@ class LiveLine:
     def show(self) -> None:
         """After any of the numbers has changed."""
         line = (
-            f"{self.done} of {self.total} trials done, {self.running} running, {self.failed} failed, "
+            f"{self.done} of {self._total} trials done, {self.running} running, {self.failed} failed, "
             f"about {clock(self._seconds_left())} left"
         )
         now = time.monotonic()
@@ -44,11 +51,15 @@ class LiveLine:
             print(line, file=sys.stderr, flush=True)
 
     def _seconds_left(self) -> float:
-        ended = self.done + self.failed
+        """By how much of the estimate is done, since the longest trials start first."""
+        ended = min(self.done + self.failed, self._total)
         passed = time.monotonic() - self._started
         if ended == 0:
             return max(0.0, self._estimate - passed)
-        return passed / ended * (self.total - ended)
+        # Trials end in about the order in which they start, and those under way are half done on average.
+        started = min(ended + self.running, self._total)
+        done = (self._until[ended] + self._until[started]) / 2
+        return passed * (self._until[-1] / done - 1)
 
 
 def clock(seconds: float) -> str:

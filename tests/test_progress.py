@@ -14,7 +14,7 @@ def test_time_is_shown_as_hours_minutes_seconds(seconds: float, shown: str) -> N
 
 
 def test_a_log_file_gets_a_line_but_not_one_for_each_change(capsys: pytest.CaptureFixture[str]) -> None:
-    with LiveLine(total=63, estimated_seconds=3600) as line:
+    with LiveLine([120.0] * 63, estimated_seconds=3600) as line:
         line.running = 2
         line.show()
         line.done = 1
@@ -29,7 +29,7 @@ def test_the_time_left_follows_the_trials_that_ended(
 ) -> None:
     now = 1000.0
     monkeypatch.setattr("ablation.progress.time.monotonic", lambda: now)
-    line = LiveLine(total=10, estimated_seconds=5)
+    line = LiveLine([1.0] * 10, estimated_seconds=5)
     now += 60
     line.done, line.failed = 3, 1
     line.show()
@@ -37,12 +37,25 @@ def test_the_time_left_follows_the_trials_that_ended(
     assert "3 of 10 trials done, 0 running, 1 failed, about 0:01:30 left" in capsys.readouterr().err
 
 
+def test_long_trials_that_come_first_do_not_make_the_time_left_too_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("ablation.progress.time.monotonic", lambda: now)
+    line = LiveLine([60.0] * 4 + [5.0] * 40, estimated_seconds=220)
+    now += 120
+    line.done, line.running = 3, 2
+    line.show()
+    # 180 of the estimated 440 s are done, and half of those of the two that run: 212.5 s took two minutes.
+    assert "3 of 44 trials done, 2 running, 0 failed, about 0:02:08 left" in capsys.readouterr().err
+
+
 def test_an_estimate_that_has_passed_is_not_negative(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
     monkeypatch.setattr("ablation.progress.time.monotonic", lambda: now)
-    line = LiveLine(total=10, estimated_seconds=5)
+    line = LiveLine([1.0] * 10, estimated_seconds=5)
     now += 60
     line.show()
     assert "about 0:00:00 left" in capsys.readouterr().err

@@ -254,7 +254,7 @@ def measure(trials: int, nodes: int, folder: Path) -> None:
 def run(plan: list[Trial], shared: SharedByAll, recorder: Recorder, slots: int) -> None:
     """The product's sweep, with trials that do nothing."""
     request = {"cpu": 1.0, "gpu": 0.0}
-    with LiveLine(len(plan), 0.0) as line, patch.object(sweep, "TrialRunner", NoTrial):
+    with LiveLine([1.0] * len(plan), 0.0) as line, patch.object(sweep, "TrialRunner", NoTrial):
         result = sweep.run_sweep(
             Listed(plan),
             shared,
