@@ -25,7 +25,7 @@ class Forecast:
     Args:
         trials: of all, recorded or not, as far as the budget reaches.
         recorded: of them.
-        each: seconds of those that are to be run.
+        each: seconds of those that are to be run, in the order in which they start.
     """
 
     trials: int
