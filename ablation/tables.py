@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ablation.names import ARM, FACTORS, arm_name
 from ablation.plan import Trial
+from t1t2core.cohort.check import subject_notes
 from t1t2core.cohort.roles import ROLES, FoldSplit
 from t1t2core.cohort.subject import Cohort
 from t1t2core.files import write_atomically
@@ -19,6 +20,11 @@ PRUNED_STATUS = "pruned"
 """Of a trial of a search that never ran to an end, by rule."""
 WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64"}
 
+WARNINGS = "warnings"
+"""Column of `subjects.csv`."""
+BETWEEN_WARNINGS = " | "
+MOST_NAMES = 5
+"""Subjects that a line of warnings names."""
 MEASURES = {"learning_rate": "float64", "estimated_seconds": "float64"}
 
 
@@ -53,9 +59,16 @@ def render_plan(plan: pd.DataFrame, title: str) -> Table:
 
 
 def subjects_frame(
-    cohort: Cohort, splits: Sequence[FoldSplit], prepared: Mapping[str, PreparedSubject]
+    cohort: Cohort,
+    splits: Sequence[FoldSplit],
+    prepared: Mapping[str, PreparedSubject],
+    warnings: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
-    """`subjects.csv`: sequences, role in each fold, quality of the alignment, slices and tissue volumes."""
+    """`subjects.csv`: sequences, role in each fold, quality of the alignment, slices, volumes and warnings.
+
+    Args:
+        warnings: of each subject, by name (see `subject_warnings`).
+    """
     rows = []
     for subject in cohort.subjects:
         row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else "T1"}
@@ -71,8 +84,30 @@ def subjects_frame(
                 f"{sequence}_last_slice_mm": round(last, 2),
             }
             row |= {f"{sequence}_{name}_ml": value for name, value in volumes.volumes_ml[sequence].items()}
-        rows.append(row)
+        rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(warnings.get(subject.name, ()))})
     return pd.DataFrame(rows)
+
+
+def subject_warnings(cohort: Cohort, prepared: Mapping[str, PreparedSubject]) -> dict[str, list[str]]:
+    """What a person should know of each subject's scans, by name: assumptions in reading them, and doubts."""
+    return {
+        subject.name: [*subject_notes(subject), *prepared[subject.name].warnings]
+        for subject in cohort.subjects
+    }
+
+
+def warning_lines(warnings: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each warning, with the subjects that have it."""
+    owners: dict[str, list[str]] = {}
+    for name, sentences in warnings.items():
+        for sentence in sentences:
+            owners.setdefault(sentence, []).append(name)
+    return [f"{_listed(names)}: {sentence}" for sentence, names in owners.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMES])
+    return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES} more subjects"
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from functools import partial
@@ -12,9 +12,9 @@ from ablation.fingerprint import digest_of
 from ablation.helpers import helpers
 from ablation.storage import Storage
 from t1t2core.cohort.names import exclude_line
-from t1t2core.cohort.read import check_cohort
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
+from t1t2core.preparation.copies import find_copies
 from t1t2core.preparation.prepare import (
     PREPARATION_VERSION,
     PreparedSubject,
@@ -35,11 +35,10 @@ def prepare_cohort(
     """The volumes of every subject by name; those that are not in storage are made and put there.
 
     Raises:
-        InputError: names every subject whose scans cannot be used or whose CT could not be aligned.
+        InputError: names every subject whose CT or label map does not lie on its MR, or who is a copy of another.
     """
     missing = _missing(cohort, settings, storage)
     if missing:
-        check_cohort(Cohort(name=cohort.name, subjects=tuple(missing), simulated=cohort.simulated))
         try:
             _prepare(missing, settings, storage, progress)
         except BrokenProcessPool as error:
@@ -51,6 +50,7 @@ def prepare_cohort(
     # Stored under its content: another cohort may have given the same scans another name.
     prepared = {s.name: replace(_load(s, settings, storage), name=s.name) for s in cohort.subjects}
     _refuse_misaligned(cohort, prepared.values())
+    _refuse_copies(cohort, prepared.values())
     return prepared
 
 
@@ -92,15 +92,31 @@ def _name(subject: Subject, settings: PreparationSettings) -> str:
     return f"{FOLDER}/{digest_of(content)}.safetensors"
 
 
+def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
+    found = find_copies(prepared)
+    if found:
+        raise InputError.collect(
+            f"subjects of {cohort.name} are there under two names, which would put a patient on both sides of a "
+            f"split (to leave them out: `{exclude_line(copy for copy, _, _ in found)}`):",
+            [
+                f"{copy}: its {sequence}w scan is that of {first}, saved anew"
+                for copy, first, sequence in found
+            ],
+        )
+
+
 def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> None:
     findings, names = [], []
     for subject in prepared:
         failed = {sequence: a for sequence, a in subject.alignment.items() if not a.ok}
-        findings += [f"{subject.name}, CT onto {sequence}w: {a.reason}" for sequence, a in failed.items()]
+        findings += [
+            f"{subject.name}, {'label map' if a.method == 'given' else 'CT'} onto {sequence}w: {a.reason}"
+            for sequence, a in failed.items()
+        ]
         names += [subject.name] if failed else []
     if findings:
         raise InputError.collect(
-            f"the CT of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} could not be "
-            f"aligned with their MR (to leave them out: `{exclude_line(names)}`):",
+            f"the CT or label map of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} does not "
+            f"lie on their MR (to leave them out: `{exclude_line(names)}`):",
             findings,
         )

@@ -21,7 +21,7 @@ from ablation.report.plan_record import read_plan_run
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.search_run import candidates_of, search_so_far
 from ablation.sweep import SweepResult
-from ablation.tables import render_plan, subjects_frame, write_table
+from ablation.tables import render_plan, subject_warnings, subjects_frame, warning_lines, write_table
 from ablation.terminal import FAILED, INTERRUPTED, breakdown, say, show
 from ablation.volumes import prepare_cohort
 from ablation.workspace import Request, Workspace, open_workspace
@@ -155,7 +155,11 @@ def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
         lambda done, total: say(f"preparing: {done} of {total} subjects"),
     )
     splits = workspace.study.splits
-    write_table(subjects_frame(workspace.cohort, splits, prepared), workspace.folder / "subjects.csv")
+    warnings = subject_warnings(workspace.cohort, prepared)
+    frame = subjects_frame(workspace.cohort, splits, prepared, warnings)
+    write_table(frame, workspace.folder / "subjects.csv")
+    for line in warning_lines(warnings):
+        say(f"warning: {line}")
     folds = [count_overlap(split)["t2_training_in_t1_training"] for split in splits]
     say(
         f"overlap {workspace.settings.cohort.overlap}: T2 training patients who also train T1, a fold: "

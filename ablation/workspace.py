@@ -1,7 +1,7 @@
 """Everything that a command works with, checked before anything is spent."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +10,14 @@ from ablation.candidates import CandidateSpace, check_candidates
 from ablation.cluster import LOCAL
 from ablation.configuration import resolve_settings
 from ablation.encoder_store import EncoderRecipe, EncoderStore
+from ablation.helpers import helpers
 from ablation.ledger import Ledger, record_address
 from ablation.plan import Study
 from ablation.search_settings import Budget, Search, epoch_findings
 from ablation.space import Point, Recovery, Resources, Space, expand, read_space
 from ablation.storage import Storage
+from t1t2core.cohort.check import Examined, Task, check_cohort
+from t1t2core.cohort.known_scans import KnownScans
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.split import check_request, draw_splits
@@ -27,6 +30,8 @@ from t1t2core.strategies import Strategy, training_of
 from t1t2core.training.compute import Device, device_here, resolve_precision
 
 PHANTOM = "phantom"
+SCANS_FILE = "scans.json"
+"""Under the output folder: which scans were checked before."""
 NO_SPACE = Space(
     name="pretraining",
     arms=(),
@@ -146,7 +151,7 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     storage = Storage(request.storage or str(request.output / "store"))
     storage.check()
     ledger = Ledger(record_address(request.output, request.tracking_uri), request.output / "artifacts")
-    cohort = _read_cohort(request, settings.cohort, say)
+    cohort = _check_cohort(_read_cohort(request, settings.cohort, say), request.output, say)
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
@@ -200,6 +205,17 @@ def _check_output(output: Path) -> None:
         raise InputError(f"--output {output}: cannot be made ({error.strerror})") from error
     if not os.access(output, os.W_OK | os.X_OK):
         raise InputError(f"--output {output}: cannot be written")
+
+
+def _check_cohort(cohort: Cohort, output: Path, say: Callable[[str], None]) -> Cohort:
+    """The cohort once all its scans are known to be sound; what was read before is not read again."""
+
+    def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
+        say(f"checking {len(tasks)} scans of {cohort.name}")
+        with helpers(min(len(tasks), os.cpu_count() or 1)) as pool:
+            yield from pool.map(examine, tasks)
+
+    return check_cohort(cohort, KnownScans(output / SCANS_FILE), each=each)
 
 
 def _read_cohort(request: Request, settings: CohortSettings, say: Callable[[str], None]) -> Cohort:

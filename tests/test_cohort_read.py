@@ -7,7 +7,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from t1t2core.cohort.read import check_cohort, read_cohort
+from t1t2core.cohort.check import check_cohort
+from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
 from t1t2core.settings import CohortSettings

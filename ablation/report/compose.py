@@ -217,6 +217,7 @@ def _warnings(record: PlanRecord) -> list[str]:
             f"Trials that were pruned: {record.pruned}. The arms that lack folds for it are named under The "
             "search; they stand in no comparison."
         )
+    warnings += record.scan_warnings
     if record.failed:
         warnings.append(f"Trials that failed, named under Failures: {len(record.failed)}.")
     return warnings

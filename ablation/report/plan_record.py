@@ -11,7 +11,7 @@ from mlflow.entities import Run
 from ablation.ledger import Ledger, Record
 from ablation.names import FACTORS
 from ablation.search_record import SEARCH
-from ablation.tables import PRUNED_STATUS, WHOLE_NUMBERS
+from ablation.tables import BETWEEN_WARNINGS, PRUNED_STATUS, WARNINGS, WHOLE_NUMBERS, warning_lines
 from t1t2core.errors import InputError
 
 PLAN_FILE = "plan.csv"
@@ -67,6 +67,21 @@ class PlanRecord:
             return 0
         done = {run.tags["trial_key"] for run in (*self.records, *self.partial)}
         return int(((self.plan["status"] == PRUNED_STATUS) & ~self.plan["trial_key"].isin(done)).sum())
+
+    @property
+    def scan_warnings(self) -> list[str]:
+        """What a reader should know of the scans, with the subjects that it is about."""
+        content = self.files.get(SUBJECTS_FILE)
+        frame = pd.read_csv(io.BytesIO(content), dtype=str) if content else pd.DataFrame()
+        if WARNINGS not in frame:
+            return []
+        told = frame.dropna(subset=[WARNINGS])
+        return warning_lines(
+            {
+                name: text.split(BETWEEN_WARNINGS)
+                for name, text in zip(told["subject"], told[WARNINGS], strict=True)
+            }
+        )
 
     @property
     def simulated(self) -> bool:

@@ -42,7 +42,7 @@ def nifti_defect(path: Path) -> str | None:
 
     Reads the file once, a part at a time, which for `.gz` also checks gzip's checksum.
     """
-    header_file, data_file = _files(path)
+    header_file, data_file = nifti_files(path)
     try:
         header = _read_header(header_file)
         if header is None:
@@ -98,7 +98,7 @@ def _pass_over(stream: BinaryIO, most: int) -> int:
     return passed
 
 
-def _files(path: Path) -> tuple[Path, Path]:
+def nifti_files(path: Path) -> tuple[Path, Path]:
     gz = ".gz" if path.name.lower().endswith(".gz") else ""
     stem = path.with_name(path.name[: len(path.name) - len(gz)])
     if stem.suffix.lower() == ".nii":

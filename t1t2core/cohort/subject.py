@@ -1,11 +1,15 @@
 """Who was scanned: a subject's files, and the cohort they make."""
 
 import hashlib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from t1t2core.errors import InputError
+from t1t2core.cohort.identity import Identity, read_identity
+
+KINDS = ("t1w", "t2w", "ct", "labels_t1w", "labels_t2w")
+"""What a subject's scans are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +23,7 @@ class Subject:
         ct: CT in Hounsfield units, or None where label maps stand in for it.
         labels_t1w: label map (0 air, 1 soft tissue, 2 bone) in the space of `t1w`, in place of `ct`.
         labels_t2w: the same in the space of `t2w`.
+        identities: of the scans that were read already, by what they are (see `check_cohort`).
     """
 
     name: str
@@ -27,25 +32,25 @@ class Subject:
     ct: Path | None = None
     labels_t1w: Path | None = None
     labels_t2w: Path | None = None
+    identities: Mapping[str, Identity] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def scans(self) -> dict[str, Path]:
         """The files that are there, by what they are."""
-        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "name"}
+        found = {kind: getattr(self, kind) for kind in KINDS}
         return {kind: path for kind, path in found.items() if path is not None}
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the content of the files and what each is; names and places do not count.
+        """SHA-256 over what is read from the files and what each is; names, places and formats do not count.
 
         Raises:
-            InputError: a file cannot be read.
+            InputError: a scan cannot be read.
         """
         digest = hashlib.sha256()
         for kind, path in sorted(self.scans.items()):
-            digest.update(kind.encode())
-            for file in _files(path):
-                digest.update(_digest(file))
+            known = self.identities.get(kind) or read_identity(path, kind)
+            digest.update(f"{kind}\0{known.scan}\n".encode())
         return digest.hexdigest()
 
 
@@ -70,23 +75,8 @@ class Cohort:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the subjects' names and files' content."""
+        """SHA-256 over the subjects' names and what is read from their scans."""
         digest = hashlib.sha256()
         for subject in self.subjects:
             digest.update(f"{subject.name}\0{subject.fingerprint}\n".encode())
         return digest.hexdigest()
-
-
-def _files(path: Path) -> list[Path]:
-    """The file, or those in the folder; pipes, folders and links to nothing in it hold no voxels."""
-    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-
-
-def _digest(file: Path) -> bytes:
-    if not file.is_file():
-        raise InputError(f"{file}: there is no such file")
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").digest()
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from None

@@ -1,18 +1,23 @@
-"""How well a CT lies on an MR scan, judged from the images alone."""
+"""How well a CT, or a label map, lies on an MR scan, judged from the images alone."""
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from t1t2core.preparation.grid import LPS_TO_RAS, covered, resample, to_array
+from t1t2core.preparation.anatomy import Anatomy
+from t1t2core.preparation.grid import LPS_TO_RAS, resample, to_array, within
 from t1t2core.preparation.head import HEAD_SPACING_MM
+from t1t2core.preparation.registration import judge_place, register
+
+Method = Literal["rigid", "none", "given"]
 
 NMI_BINS = 32
 SHARPNESS_SHIFT_MM = 6.0
-"""About a skull's thickness, further than a good registration errs; twice the voxel of coarser scans."""
+"""About a skull's thickness, further than a good registration errs; twice a coarser voxel."""
 DENSE_BONE_HU, SOFT_HU = 800.0, (-200.0, 200.0)
 BONE_SURROUND_MM = 10.0
 LIMITS = {
@@ -21,6 +26,8 @@ LIMITS = {
     "bone_contrast": (0.65, 1.0, "bone in CT is not dark in MR"),
     "sharpness": (1.6, float("inf"), "the CT fits hardly better than beside its place"),
     "restart_mm": (0.0, 2.0, "another restart of the registration ends elsewhere"),
+    "offset_mm": (0.0, 3.0, "the scans fit better at another place near by"),
+    "mirror_ratio": (0.95, float("inf"), "the mirror image fits better: left and right are exchanged"),
 }
 """Least and most of each measure (ours)."""
 
@@ -37,49 +44,78 @@ class Alignment:
         measures: the numbers judged, by name (see `measure`).
     """
 
-    method: str
+    method: Method
     ok: bool
     reason: str
     to_ct: list[list[float]]
     measures: dict[str, float]
 
 
-def measure(
-    mr: sitk.Image, ct: sitk.Image, head: sitk.Image, other_head: sitk.Image, to_ct: sitk.Transform
-) -> dict[str, float]:
+def align(
+    mr: Anatomy, ct: Anatomy, method: Method, hints: tuple[sitk.Transform, ...] = ()
+) -> tuple[sitk.Transform, Alignment]:
+    """Find out where a CT or label map lies in the world of an MR scan, and how well.
+
+    Args:
+        method: how its place is found (see `Alignment`).
+        hints: transforms from the MR's to the CT's world to start from too.
+
+    Returns:
+        The transform from the MR's to the CT's world, and what speaks for it.
+    """
+    if method == "rigid":
+        registration = register(mr.scan, ct.scan, mr.head, ct.head, hints)
+        place: sitk.Transform = registration.to_ct
+        found = {"restart_mm": registration.restart_mm, "mirror_ratio": registration.mirror_ratio}
+    else:
+        place = sitk.Euler3DTransform()
+        found = judge_place(mr.scan, ct.scan, mr.head, place)
+    return place, judge(found | measure(mr, ct, place), method, place)
+
+
+def measure(mr: Anatomy, ct: Anatomy, to_ct: sitk.Transform) -> dict[str, float]:
     """Numbers that tell good alignments from bad ones.
 
     Args:
-        mr: MR scan; sampled at the voxels of `head`.
-        ct: CT in HU without table.
-        head: mask of the head in the MR's world.
-        other_head: mask of the head in the CT's world.
+        mr: the MR scan; all is compared at the voxels of its head mask.
+        ct: the CT, or the label map in its place.
         to_ct: from the MR's world to the CT's.
     """
-    seen = covered(ct, head, to_ct)
+    head = mr.head
+    seen = within(ct.measured, head, to_ct)
     mine = to_array(head) > 0
-    theirs = to_array(sitk.Resample(other_head, head, to_ct, sitk.sitkNearestNeighbor, 0)) > 0
-    hu = to_array(resample(ct, head, to_ct))
-    values = to_array(resample(mr, head))
+    theirs = within(ct.head, head, to_ct)
+    hu = to_array(resample(ct.scan, head, to_ct))
+    values = to_array(resample(mr.scan, head))
     both = mine & theirs & seen
     return {
         "overlap": float((mine & seen).sum() / max(1, mine.sum())),
         "dice": float(2 * both.sum() / max(1, (mine & seen).sum() + (theirs & seen).sum())),
         "nmi": normalised_mutual_information(values, hu, both),
-        "sharpness": sharpness(values, hu, both, shift_mm=max(SHARPNESS_SHIFT_MM, 2 * max(mr.GetSpacing()))),
+        "sharpness": sharpness(values, hu, both, _clear_shifts(mr.scan, ct.scan)),
         "bone_contrast": bone_contrast(values, hu, both),
     }
 
 
-def sharpness(mr: np.ndarray, hu: np.ndarray, where: np.ndarray, shift_mm: float) -> float:
-    """Mutual information here over the largest of six places `shift_mm` away, two along each axis.
+def _clear_shifts(mr: sitk.Image, ct: sitk.Image) -> tuple[float, ...]:
+    """Along each axis, a distance that is more than the blur of either scan, mm."""
+    voxels = zip(mr.GetSpacing(), ct.GetSpacing(), strict=True)
+    return tuple(max(SHARPNESS_SHIFT_MM, 2 * max(pair)) for pair in voxels)
+
+
+def sharpness(mr: np.ndarray, hu: np.ndarray, where: np.ndarray, shifts_mm: tuple[float, ...]) -> float:
+    """Mutual information here over the largest of six places beside, two along each axis.
 
     About 1 or less where the CT does not belong here: then its surroundings fit as well.
+
+    Args:
+        shifts_mm: how far the places are along each axis: further than what the scans' voxels blur, or thick
+            slices would fit beside their place as well as on it.
     """
     here = normalised_mutual_information(mr, hu, where)
-    shift = round(shift_mm / HEAD_SPACING_MM)
     beside = []
-    for axis, step in product(range(3), (-shift, shift)):
+    for axis, sign in product(range(3), (-1, 1)):
+        step = sign * round(shifts_mm[axis] / HEAD_SPACING_MM)
         overlap = where & np.roll(where, step, axis)
         beside.append(normalised_mutual_information(mr, np.roll(hu, step, axis), overlap))
     return here / max(beside) if max(beside) > 0 else 0.0
@@ -112,7 +148,7 @@ def bone_contrast(mr: np.ndarray, hu: np.ndarray, where: np.ndarray) -> float:
     return float(1 - np.searchsorted(reference, mr[bone]).mean() / max(1, len(reference)))
 
 
-def judge(measures: dict[str, float], method: str, to_ct: sitk.Transform) -> Alignment:
+def judge(measures: dict[str, float], method: Method, to_ct: sitk.Transform) -> Alignment:
     """Compare the measures with `LIMITS`."""
     findings = []
     for name, (least, most, meaning) in LIMITS.items():
@@ -123,11 +159,6 @@ def judge(measures: dict[str, float], method: str, to_ct: sitk.Transform) -> Ali
     return Alignment(
         method=method, ok=not findings, reason="; ".join(findings), to_ct=_matrix(to_ct), measures=measures
     )
-
-
-def given() -> Alignment:
-    """Label maps came with the scan: nothing was aligned, so nothing is judged."""
-    return Alignment(method="given", ok=True, reason="", to_ct=np.eye(4).tolist(), measures={})
 
 
 def _matrix(transform: sitk.Transform) -> list[list[float]]:

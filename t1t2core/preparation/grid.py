@@ -181,5 +181,10 @@ def covered(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform | Non
     """Which voxels (X, Y, Z) of `grid` have their centre in the image's field of view, as bool."""
     ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
     ones.CopyInformation(image)
+    return within(ones, grid, transform)
+
+
+def within(mask: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None) -> np.ndarray:
+    """Which voxels (X, Y, Z) of `grid` have their centre in a uint8 mask, as bool."""
     moved = sitk.Transform() if transform is None else transform
-    return to_array(sitk.Resample(ones, grid, moved, sitk.sitkNearestNeighbor, 0)) > 0
+    return to_array(sitk.Resample(mask, grid, moved, sitk.sitkNearestNeighbor, 0)) > 0

@@ -4,7 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from t1t2core.preparation.grid import covered, resample, smooth, to_array, to_image
+from t1t2core.preparation.grid import covered, resample, smooth, to_array, to_image, within
 from t1t2core.preparation.head import fill_slices
 from t1t2core.settings import PreparationSettings
 
@@ -23,12 +23,17 @@ def threshold(hu: np.ndarray, settings: PreparationSettings) -> np.ndarray:
 
 
 def label_from_ct(
-    ct: sitk.Image, to_ct: sitk.Transform, grid: sitk.Image, settings: PreparationSettings
+    ct: sitk.Image,
+    measured: sitk.Image,
+    to_ct: sitk.Transform,
+    grid: sitk.Image,
+    settings: PreparationSettings,
 ) -> np.ndarray:
     """Classes (X, Y, Z) uint8 at the voxels of `grid`; what the CT never saw as `settings.outside_ct` says.
 
     Args:
-        ct: HU, without the table.
+        ct: HU, without table and padding.
+        measured: uint8 mask on the CT's grid, 0 where nothing was measured.
         to_ct: from points of the grid's world to points of the CT's.
     """
     if settings.label_resampling == "threshold":
@@ -36,7 +41,7 @@ def label_from_ct(
     else:
         classes = to_image(threshold(to_array(ct), settings), ct)
         labels = to_array(sitk.Resample(classes, grid, to_ct, sitk.sitkNearestNeighbor, AIR))
-    labels[~covered(ct, grid, to_ct)] = IGNORED if settings.outside_ct == "ignore" else AIR
+    labels[~within(measured, grid, to_ct)] = IGNORED if settings.outside_ct == "ignore" else AIR
     return labels
 
 

@@ -13,9 +13,11 @@ from safetensors.numpy import save_file
 from t1t2core.cohort.scan import read_labels, read_scan
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
-from t1t2core.preparation.alignment import Alignment, given, judge, measure
-from t1t2core.preparation.grid import affine, covered, place_grid, resample, smooth, to_array, to_ras
-from t1t2core.preparation.head import ct_head, mr_head, remove_table
+from t1t2core.preparation.alignment import Alignment, align
+from t1t2core.preparation.anatomy import Anatomy, ct_anatomy, label_anatomy, mr_anatomy
+from t1t2core.preparation.appearance import doubts
+from t1t2core.preparation.grid import affine, covered, place_grid, resample, smooth, to_array, to_ras, within
+from t1t2core.preparation.head import mr_head
 from t1t2core.preparation.labels import (
     AIR,
     BONE,
@@ -26,14 +28,14 @@ from t1t2core.preparation.labels import (
     label_from_map,
 )
 from t1t2core.preparation.normalisation import normalise
-from t1t2core.preparation.registration import register
+from t1t2core.preparation.outlines import OutlineDifference, compare_outlines
 from t1t2core.preparation.threads import one_thread
 from t1t2core.settings import PreparationSettings, Sequence
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Raised by hand when the same scans and settings give other volumes."""
 FORMAT = "t1t2core.prepared"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SCAN_ARRAYS = ("image", "labels", "hull", "affine")
 
 
@@ -95,7 +97,9 @@ class PreparedSubject:
         t1: T1w scan.
         t2: T2w scan, None where the subject has none.
         alignment: of the labels with each sequence, by "T1" and "T2".
-        volumes_ml: of bone, soft_tissue, internal_air and ignored, by sequence.
+        volumes_ml: of bone, soft_tissue, internal_air, ignored, and of what only one of MR and CT shows
+            (see `OutlineDifference`), by sequence.
+        warnings: what a person should look at, a sentence each.
     """
 
     name: str
@@ -103,6 +107,7 @@ class PreparedSubject:
     t2: PreparedScan | None
     alignment: dict[str, Alignment]
     volumes_ml: dict[str, dict[str, float]]
+    warnings: tuple[str, ...] = ()
 
     def scan(self, sequence: Sequence) -> PreparedScan:
         """The scan of a sequence; ValueError where the subject has none."""
@@ -143,14 +148,6 @@ def _prepare_upright(
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Anatomy:
-    """A scan with its axes near RAS, and its head."""
-
-    scan: sitk.Image
-    head: sitk.Image
-
-
 @one_thread()
 def prepare_subject(subject: Subject, settings: PreparationSettings) -> PreparedSubject:
     """Prepare a subject's scans: align, resample, normalise, label.
@@ -160,57 +157,85 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
     Raises:
         InputError: a file cannot be used, or a sequence has neither CT nor label map.
     """
-    ct = _read_ct(subject.ct) if subject.ct else None
+    ct = ct_anatomy(read_scan(subject.ct)) if subject.ct else None
     hints: tuple[sitk.Transform, ...] = ()
-    scans, alignment = {}, {}
-    for sequence, path, label_path in (
+    scans: dict[str, PreparedScan] = {}
+    alignment: dict[str, Alignment] = {}
+    volumes: dict[str, dict[str, float]] = {}
+    warnings: list[str] = []
+    sources: tuple[tuple[Sequence, Path | None, Path | None], ...] = (
         ("T1", subject.t1w, subject.labels_t1w),
         ("T2", subject.t2w, subject.labels_t2w),
-    ):
+    )
+    for sequence, path, label_path in sources:
         if path is None:
             continue
-        upright = to_ras(read_scan(path))
-        mr = _Anatomy(scan=upright, head=mr_head(upright))
+        mr = mr_anatomy(read_scan(path))
         prepared = _prepare_upright(mr.scan, mr.head, settings, whole=False)
         if label_path is not None:
-            labels = label_from_map(read_labels(label_path), prepared.grid, settings)
-            alignment[sequence] = given()
+            truth = _from_map(mr, read_labels(label_path), prepared.grid, settings)
         elif ct is not None:
-            to_ct, alignment[sequence] = _align(mr, ct, settings, hints)
-            hints = (to_ct,)
-            labels = label_from_ct(ct.scan, to_ct, prepared.grid, settings)
+            truth = _from_ct(mr, ct, prepared.grid, settings, hints)
+            hints = (truth.to_ct,)
         else:
             raise InputError(f"subject {subject.name}: {sequence} has neither a CT nor a label map")
-        labels[~covered(mr.scan, prepared.grid)] = IGNORED
-        hull = head_hull(labels, settings.voxel_mm)
-        scans[sequence] = PreparedScan(image=prepared.image, labels=labels, hull=hull, affine=prepared.affine)
+        truth.labels[~covered(mr.scan, prepared.grid)] = IGNORED
+        truth.labels[within(truth.difference.mask, prepared.grid)] = IGNORED
+        scans[sequence] = PreparedScan(
+            image=prepared.image,
+            labels=truth.labels,
+            hull=head_hull(truth.labels, settings.voxel_mm),
+            affine=prepared.affine,
+        )
+        alignment[sequence] = truth.alignment
+        volumes[sequence] = volumes_ml(scans[sequence]) | truth.difference.volumes_ml
+        doubtful = [*doubts(mr.scan, sequence), *truth.difference.doubts()]
+        warnings += [f"{sequence}w: {doubt}" for doubt in doubtful]
     return PreparedSubject(
         name=subject.name,
         t1=scans["T1"],
         t2=scans.get("T2"),
         alignment=alignment,
-        volumes_ml={sequence: volumes_ml(scan) for sequence, scan in scans.items()},
+        volumes_ml=volumes,
+        warnings=tuple(warnings),
     )
 
 
-def _read_ct(path: Path) -> _Anatomy:
-    """A CT and the head in it, everything else set to air."""
-    ct = to_ras(read_scan(path))
-    head = ct_head(ct)
-    return _Anatomy(scan=remove_table(ct, head), head=head)
+@dataclass(frozen=True, kw_only=True)
+class _Truth:
+    """The classes of an MR scan's voxels, and how well they lie on it."""
+
+    labels: np.ndarray
+    to_ct: sitk.Transform
+    alignment: Alignment
+    difference: OutlineDifference
 
 
-def _align(
-    mr: _Anatomy, ct: _Anatomy, settings: PreparationSettings, hints: tuple[sitk.Transform, ...]
-) -> tuple[sitk.Transform, Alignment]:
-    """Where the CT lies, and how well."""
-    to_ct: sitk.Transform = sitk.Euler3DTransform()
-    found: dict[str, float] = {}
-    if settings.registration == "rigid":
-        registration = register(mr.scan, ct.scan, mr.head, ct.head, hints)
-        to_ct, found = registration.to_ct, {"restart_mm": registration.restart_mm}
-    measures = found | measure(mr.scan, ct.scan, mr.head, ct.head, to_ct)
-    return to_ct, judge(measures, settings.registration, to_ct)
+def _from_ct(
+    mr: Anatomy,
+    ct: Anatomy,
+    grid: sitk.Image,
+    settings: PreparationSettings,
+    hints: tuple[sitk.Transform, ...],
+) -> _Truth:
+    to_ct, alignment = align(mr, ct, settings.registration, hints)
+    return _Truth(
+        labels=label_from_ct(ct.scan, ct.measured, to_ct, grid, settings),
+        to_ct=to_ct,
+        alignment=alignment,
+        difference=compare_outlines(mr, ct, to_ct),
+    )
+
+
+def _from_map(mr: Anatomy, label_map: sitk.Image, grid: sitk.Image, settings: PreparationSettings) -> _Truth:
+    like_ct = label_anatomy(label_map)
+    to_ct, alignment = align(mr, like_ct, "given")
+    return _Truth(
+        labels=label_from_map(label_map, grid, settings),
+        to_ct=to_ct,
+        alignment=alignment,
+        difference=compare_outlines(mr, like_ct, to_ct),
+    )
 
 
 def volumes_ml(scan: PreparedScan) -> dict[str, float]:
@@ -239,6 +264,7 @@ def save_prepared(prepared: PreparedSubject, path: Path) -> None:
         "name": prepared.name,
         "alignment": {sequence: asdict(alignment) for sequence, alignment in prepared.alignment.items()},
         "volumes_ml": prepared.volumes_ml,
+        "warnings": prepared.warnings,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -275,4 +301,5 @@ def load_prepared(path: Path) -> PreparedSubject:
         t2=scans.get("t2"),
         alignment={sequence: Alignment(**values) for sequence, values in about["alignment"].items()},
         volumes_ml=about["volumes_ml"],
+        warnings=tuple(about["warnings"]),
     )

@@ -1,6 +1,6 @@
 """CT onto MR: a rigid transform by mutual information."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -32,14 +32,15 @@ class Registration:
 
     Args:
         to_ct: rigid transform from points of the MR's world to points of the CT's (LPS, mm).
-        mutual_information: of the result, in nats.
         restart_mm: mean distance, over the head, to the result of a second optimisation from another
             start with other samples.
+        mirror_ratio: mutual information of the result over that of the CT's mirror image, put where it fits
+            best near the result; below 1 where left and right are exchanged.
     """
 
     to_ct: sitk.Euler3DTransform
-    mutual_information: float
     restart_mm: float
+    mirror_ratio: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +76,73 @@ def register(
     roughly = [_optimise(coarse, start, step_mm=2.0, smallest_mm=0.02, seed=1) for start in best]
     chosen = min(range(len(best)), key=lambda i: roughly[i][1])
     result, value = _optimise(fine, roughly[chosen][0], step_mm=0.5, smallest_mm=0.003, seed=1)
-    again = _shifted(best[chosen])
-    again, _ = _optimise(coarse, again, step_mm=2.0, smallest_mm=0.02, seed=2)
-    again, _ = _optimise(fine, again, step_mm=0.5, smallest_mm=0.003, seed=2)
-    distance = mean_distance_mm(result, again, mr_head)
-    return Registration(to_ct=result, mutual_information=-value, restart_mm=distance)
+    again, _ = _descend((coarse, fine), _shifted(best[chosen]), seed=2)
+    return Registration(
+        to_ct=result,
+        restart_mm=mean_distance_mm(result, again, mr_head),
+        mirror_ratio=_mirror_ratio((coarse, fine), result, value, mr_head),
+    )
+
+
+@one_thread()
+def judge_place(
+    mr: sitk.Image, ct: sitk.Image, mr_head: sitk.Image, place: sitk.Transform
+) -> dict[str, float]:
+    """Measure a place that was given: how far from it the scans fit best, and whether they fit mirrored.
+
+    Args:
+        mr: MR scan.
+        ct: CT in HU without table.
+        mr_head: mask of the head in the MR's world.
+        place: from the MR's to the CT's world.
+
+    Returns:
+        `offset_mm`, the mean distance over the head to the best place near the given one, and `mirror_ratio`
+        (see `Registration`).
+    """
+    levels = _levels(mr, ct, mr_head)
+    best, value = _descend(levels, _as_euler(place, _centre(mr_head)), seed=1)
+    return {
+        "offset_mm": mean_distance_mm(place, best, mr_head),
+        "mirror_ratio": _mirror_ratio(levels, best, value, mr_head),
+    }
+
+
+def _descend(
+    levels: tuple["_Level", "_Level"], start: sitk.Euler3DTransform, seed: int
+) -> tuple[sitk.Euler3DTransform, float]:
+    """The best place near a start, from the coarse to the fine resolution, and the metric there."""
+    coarse, fine = levels
+    roughly, _ = _optimise(coarse, start, step_mm=2.0, smallest_mm=0.02, seed=seed)
+    return _optimise(fine, roughly, step_mm=0.5, smallest_mm=0.003, seed=seed)
+
+
+def _mirror_ratio(
+    levels: tuple["_Level", "_Level"], place: sitk.Euler3DTransform, value: float, mr_head: sitk.Image
+) -> float:
+    """See `Registration`; `value` is the metric at `place`."""
+    across = np.array(mr_head.GetDirection()).reshape(3, 3)[:, 0]
+    in_mr = _reflection(_centre(mr_head), across)
+    ct = levels[0].ct
+    middle = ct.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in ct.GetSize()])
+    in_ct = _reflection(np.array(middle), np.array(ct.GetDirection()).reshape(3, 3)[:, 0])
+    # Two reflections make a rigid transform again: the mirrored CT put where the head's other half was.
+    mirrored_place = sitk.CompositeTransform([in_ct, place, in_mr])
+    mirrored = tuple(replace(level, ct=_flip(level.ct)) for level in levels)
+    start = _as_euler(mirrored_place, _centre(mr_head))
+    _, beside = _descend((mirrored[0], mirrored[1]), start, seed=1)
+    return value / beside if beside < 0 else float("inf")
+
+
+def _reflection(point: np.ndarray, normal: np.ndarray) -> sitk.AffineTransform:
+    """About the plane through a point, across a unit normal."""
+    matrix = np.eye(3) - 2 * np.outer(normal, normal)
+    return sitk.AffineTransform(matrix.ravel().tolist(), (point - matrix @ point).tolist())
+
+
+def _flip(image: sitk.Image) -> sitk.Image:
+    """The voxels in reverse order along the first axis, the header as it was."""
+    return to_image(to_array(image)[::-1], image)
 
 
 def mean_distance_mm(first: sitk.Transform, second: sitk.Transform, head: sitk.Image) -> float:

@@ -19,7 +19,8 @@ from ablation.configuration import resolve_settings
 from ablation.fingerprint import digest_of
 from ablation.names import trial_names
 from ablation.space import Point, expand, read_space
-from t1t2core.cohort.read import check_cohort, read_cohort
+from t1t2core.cohort.check import check_cohort
+from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.split import check_request, draw_splits
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
