@@ -159,6 +159,13 @@ def thin_and_thick() -> Dataset:
     return file
 
 
+def wider_and_wider() -> Dataset:
+    file = enhanced(volume(turned=False, distance_mm=6.0))
+    for frame in range(SLICES):
+        place(file, frame).ImagePositionPatient[2] += 0.06 * frame**2
+    return file
+
+
 def doubled() -> Dataset:
     return upright([0, 1, 2, 3, 4, 4, 5, 6, 7, 8])
 
@@ -268,6 +275,7 @@ def of_a_kind_that_is_not_known() -> Dataset:
             "missing or doubled: 9.00 mm from slice 4 (frame 4 of scan.dcm) to the next, 3.00 mm elsewhere",
         ),
         (thin_and_thick, "3.00 mm from slice 1 (frame 1 of scan.dcm) on, then 6.00 mm from slice 5"),
+        (wider_and_wider, "at distances of 6.06 to 7.02 mm"),
         (doubled, "2 lie at the place of slice 5 (frame 5 of scan.dcm, frame 6 of scan.dcm)"),
         (tilted, "sheared by 9.0 mm (tilted gantry)"),
         (shifted, "frame 7 of scan.dcm is shifted by 4.0 mm within its plane"),
@@ -350,12 +358,11 @@ def test_a_localizer_among_the_slices_is_named(tmp_path: Path) -> None:
     save(scout, tmp_path / "scan" / "scout.dcm")
     found = defect(tmp_path / "scan")
     assert "differ in orientation: 10 of " in found
-    assert "1 of 0\\1\\0\\0\\0\\-1 (scout.dcm); leave out those" in found
+    assert "1 of 0\\1\\0\\0\\0\\-1 (scout.dcm); leave out what" in found
     scout.SeriesInstanceUID, scout.SeriesDescription = "1.2.4", "Localizer"
     save(scout, tmp_path / "scan" / "scout.dcm")
     assert (
-        "2 DICOM series, where one is expected: 1.2.3 (10 slices, the first in 000.dcm), "
-        "Localizer (1 slice, the first in scout.dcm)"
+        "2 DICOM series, where one is expected: 1.2.3 (000.dcm and 9 more), Localizer (scout.dcm); give each"
     ) in defect(tmp_path / "scan")
 
 
@@ -389,7 +396,7 @@ def test_a_slice_that_is_there_twice_and_a_series_that_is_are_told_apart(tmp_pat
         file.EchoTime = 80
         save(file, tmp_path / "scan" / f"copy-{number}.dcm")
     (tmp_path / "scan" / "copy.dcm").unlink()
-    assert "2 volumes at the same places, which differ in echo time (80, none)" in defect(tmp_path / "scan")
+    assert "2 volumes at the same places, which differ in echo time (80.0, none)" in defect(tmp_path / "scan")
 
 
 def test_one_slice_of_a_series_is_no_scan(tmp_path: Path) -> None:

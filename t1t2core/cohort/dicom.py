@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from t1t2core.cohort.dicom_frame import Frame, is_dicom, read_frames, stored_values
+from t1t2core.cohort.dicom_frame import Frame, has_mark, may_be_slice, read_frames, stored_values
 from t1t2core.cohort.dicom_stack import in_order
 from t1t2core.cohort.nifti import MOST_VOXELS
 from t1t2core.cohort.text import is_there
@@ -29,7 +29,7 @@ def read_series(folder: Path) -> sitk.Image:
     odd = [entry.name for entry in sorted(folder.iterdir()) if not is_there(entry)]
     if odd:
         raise InputError(f"a folder in which {odd[0]} is neither file nor folder")
-    files = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and is_dicom(entry)]
+    files = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and may_be_slice(entry)]
     frames, damaged = [], []
     for file in files:
         try:
@@ -66,7 +66,7 @@ def _check_one_series(frames: Sequence[Frame]) -> None:
         series[frame.series].append(frame)
     if len(series) > 1:
         listed = ", ".join(
-            f"{own[0].description or uid} ({len(own)} slice{'s'[: len(own) > 1]}, the first in {own[0].file.name})"
+            f"{own[0].description or uid} ({own[0].file.name}{f' and {len(own) - 1} more' * (len(own) > 1)})"
             for uid, own in series.items()
         )
         raise InputError(
@@ -109,5 +109,5 @@ def _without_series(folder: Path) -> str:
 def _dicom_below(folder: Path) -> Iterator[Path]:
     files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
     for file in islice(files, MOST_FILES_BELOW):
-        if file.parent != folder and file.is_file() and is_dicom(file):
+        if file.parent != folder and file.is_file() and has_mark(file):
             yield file

@@ -105,11 +105,20 @@ class Frame:
     traits: Mapping[str, str]
 
 
-def is_dicom(file: Path) -> bool:
-    """Is it a DICOM file by its first bytes? Old ones have no mark, and start with their first element."""
-    with file.open("rb") as stream:
-        start = stream.read(_MARK_AT + len(_MARK))
+def has_mark(file: Path) -> bool:
+    """Does it have the mark of a DICOM file?"""
+    return _start(file)[_MARK_AT:] == _MARK
+
+
+def may_be_slice(file: Path) -> bool:
+    """Is it a DICOM file, by its mark or, as old ones have none, by its first element?"""
+    start = _start(file)
     return start[_MARK_AT:] == _MARK or (start[:2] in _FIRST_GROUPS and start[3:4] == b"\0")
+
+
+def _start(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(_MARK_AT + len(_MARK))
 
 
 def read_frames(file: Path) -> list[Frame]:

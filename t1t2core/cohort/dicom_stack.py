@@ -13,8 +13,9 @@ from t1t2core.errors import InputError
 MOST_UNEVENNESS = 0.1
 """Largest deviation of one slice distance from the median, as a share of it: beyond, slices are missing."""
 
-MOST_SHEAR_MM = 1.0
-"""Largest shift of a slice against the others in the slice plane, mm: beyond, the gantry was tilted."""
+MOST_SHIFT_MM = 1.0
+"""Largest distance of a slice from its place in an upright, even stack, mm: beyond, the gantry was tilted, or
+distances change little by little."""
 
 MOST_SKEW = 0.01
 """Largest deviation of the products of two axes from 0 and 1, and of the axes of two slices."""
@@ -47,17 +48,19 @@ def in_order(frames: Sequence[Frame]) -> tuple[list[Frame], np.ndarray, float]:
     _check_alike(frames)
     axes = _upright(frames[0])
     ordered = sorted(frames, key=lambda frame: float(np.dot(frame.position, axes[:, 2])))
-    _check_once(ordered)
     along = np.array([frame.position for frame in ordered]) @ axes
+    if along[-1, 2] - along[0, 2] <= SAME_PLACE_MM:
+        raise InputError(f"its {len(ordered)} slices lie at one place")
+    _check_once(ordered)
     _check_shear(ordered, along)
     _check_distances(ordered, along[:, 2])
     return ordered, axes, float(along[-1, 2] - along[0, 2]) / (len(ordered) - 1)
 
 
 def _check_alike(frames: Sequence[Frame]) -> None:
-    stacks = Counter(frame.stack for frame in frames)
+    stacks = Counter(frame.stack for frame in frames if frame.stack)
     if len(stacks) > 1:
-        listed = ", ".join(f"{name or 'none'} ({count} frames)" for name, count in stacks.items())
+        listed = ", ".join(f"{name} ({count} frames)" for name, count in stacks.items())
         raise InputError(f"{len(stacks)} stacks of frames, where one is expected: {listed}; {TAKE_APART}")
     sizes = _alike(frames, lambda frame: frame.size, 0)
     _check_one(sizes, "size", [" x ".join(map(str, group[0].size)) for group in sizes])
@@ -89,10 +92,9 @@ def _check_one(groups: list[list[Frame]], trait: str, values: list[str]) -> None
         f"{len(group)} of {value} ({group[0].name}{', ...' if len(group) > 1 else ''})"
         for group, value in list(zip(groups, values, strict=True))[:3]
     )
-    raise InputError(
-        f"its slices differ in {trait}: {listed}{', ...' if len(groups) > 3 else ''}; leave out those that "
-        "do not belong to the volume, such as a localizer"
-    )
+    in_one_file = groups[0][0].file == groups[-1][0].file
+    advice = TAKE_APART if in_one_file else "leave out what is not of the volume, such as a localizer"
+    raise InputError(f"its slices differ in {trait}: {listed}{', ...' if len(groups) > 3 else ''}; {advice}")
 
 
 def _upright(frame: Frame) -> np.ndarray:
@@ -116,8 +118,6 @@ def _check_once(ordered: Sequence[Frame]) -> None:
     counts = [len(place) for place in places]
     if max(counts) == 1:
         return
-    if len(places) == 1:
-        raise InputError(f"its {len(ordered)} slices lie at one place")
     at = int(np.argmax(counts))
     if np.median(counts) > 1:
         raise InputError(f"{max(counts)} volumes at the same places{_difference(places[at])}: {TAKE_APART}")
@@ -129,9 +129,11 @@ def _check_once(ordered: Sequence[Frame]) -> None:
 
 def _difference(frames: Sequence[Frame]) -> str:
     """What tells frames at one place apart, in words."""
-    names = dict.fromkeys(name for frame in frames for name in frame.traits)
-    values = {name: sorted({frame.traits.get(name, "none") for frame in frames}) for name in names}
-    found = [f"{name} ({', '.join(several)})" for name, several in values.items() if len(several) > 1]
+    found = []
+    for trait in dict.fromkeys(name for frame in frames for name in frame.traits):
+        values = sorted({frame.traits.get(trait, "none") for frame in frames})
+        if len(values) > 1:
+            found.append(f"{trait} ({', '.join(values[:5])}{', ...' if len(values) > 5 else ''})")
     return f", which differ in {' and '.join(found)}" if found else ""
 
 
@@ -141,16 +143,16 @@ def _check_shear(ordered: Sequence[Frame], along: np.ndarray) -> None:
     shift = within[-1] - within[0]
     from_line = np.linalg.norm(within - within[0] - np.outer(height, shift), axis=1)
     shear = float(np.linalg.norm(shift))
-    if shear > MOST_SHEAR_MM and from_line.max() <= MOST_SHEAR_MM:
+    if shear > MOST_SHIFT_MM and from_line.max() <= MOST_SHIFT_MM:
         raise InputError(
             f"its slices are sheared by {shear:.1f} mm (tilted gantry): resample it to upright slices first"
         )
     from_most = np.linalg.norm(within - np.median(within, axis=0), axis=1)
-    if from_most.max() > MOST_SHEAR_MM:
+    if from_most.max() > MOST_SHIFT_MM:
         odd = ordered[int(np.argmax(from_most))].name
         raise InputError(
             f"its slices do not lie above each other: {odd} is shifted by {from_most.max():.1f} mm within "
-            "its plane; leave out those that do not belong to the volume"
+            "its plane; leave out what is not of the volume"
         )
 
 
@@ -158,8 +160,14 @@ def _check_distances(ordered: Sequence[Frame], heights: np.ndarray) -> None:
     distances = np.diff(heights)
     usual = float(np.median(distances))
     worst = int(np.argmax(np.abs(distances - usual)))
+    even = np.linspace(heights[0], heights[-1], len(heights))
     if _same(distances[worst], usual):
-        return
+        if np.abs(heights - even).max() <= MOST_SHIFT_MM:
+            return
+        raise InputError(
+            f"its slices lie at distances of {distances.min():.2f} to {distances.max():.2f} mm: resample it "
+            "to even distances first"
+        )
     if len(parts := _parts(distances)) > 1:
         listed = ", then ".join(
             f"{distances[first]:.2f} mm from slice {first + 1} ({ordered[first].name}) on" for first in parts
