@@ -137,7 +137,8 @@ def read_frames(file: Path) -> list[Frame]:
     except InputError:
         raise
     except Exception as error:  # pydicom raises whatever it comes upon in a damaged file.
-        raise InputError(f"its header is damaged ({error})") from None
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"its header is damaged ({reason})") from None
 
 
 def stored_values(file: Path) -> np.ndarray:
