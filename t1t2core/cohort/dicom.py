@@ -1,106 +1,113 @@
-"""A folder with one DICOM series, read as one volume."""
+"""DICOM: a folder with one series, or one multi-frame file, read as one volume."""
 
-import math
-from collections.abc import Sequence
-from itertools import pairwise
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from t1t2core.cohort.dicom_frame import Frame, has_mark, may_be_slice, read_frames, stored_values
+from t1t2core.cohort.dicom_stack import in_order
+from t1t2core.cohort.nifti import MOST_VOXELS
 from t1t2core.cohort.text import is_there
 from t1t2core.errors import InputError
 
-_MARK, _MARK_AT = b"DICM", 128
-_POSITION, _ORIENTATION = "0020|0032", "0020|0037"
-
-MOST_UNEVENNESS = 0.1
-"""Largest deviation of one slice distance from the median, as a share of it: beyond, slices are missing."""
-
-MOST_SHEAR_MM = 1.0
-"""Largest shift of the last slice against the first in the slice plane, mm: beyond, the gantry was tilted."""
-
-MOST_SKEW = 0.01
-"""Largest deviation from 1 of the length of the slices' normal."""
+MOST_FILES_BELOW = 10_000
+"""In which DICOM is looked for beneath a folder without any: enough for a patient, and soon done."""
 
 
 def read_series(folder: Path) -> sitk.Image:
-    """Read the DICOM series in `folder`: 3D, float32, rescaled to the units its header names.
+    """Read the DICOM series in `folder`, classic or enhanced: 3D, float32, each slice rescaled by its header.
 
     Raises:
-        InputError: no series or several, slices missing, damaged, at no place, or sheared by a tilted
-            gantry.
-        RuntimeError: a slice cannot be read (from SimpleITK).
+        InputError: no series or several, slices missing, damaged, at no place, not alike, or sheared by a
+            tilted gantry.
     """
     odd = [entry.name for entry in sorted(folder.iterdir()) if not is_there(entry)]
     if odd:
         raise InputError(f"a folder in which {odd[0]} is neither file nor folder")
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise InputError("a folder without a DICOM series")
-    files = {uid: sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid) for uid in series}
+    files = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and may_be_slice(entry)]
+    frames, damaged = [], []
+    for file in files:
+        try:
+            frames += read_frames(file)
+        except InputError as error:
+            damaged.append(f"{file.name} ({error})")
+    if damaged:
+        raise InputError(
+            f"{len(damaged)} DICOM files in the folder are damaged or no slices of a volume: "
+            f"{', '.join(damaged[:3])}{', ...' if len(damaged) > 3 else ''}"
+        )
+    if not frames:
+        raise InputError(_without_series(folder))
+    _check_one_series(frames)
+    return _volume(frames)
+
+
+def read_file(file: Path) -> sitk.Image:
+    """Read one enhanced (multi-frame) DICOM file, as `read_series` does a folder.
+
+    Raises:
+        InputError: as `read_series`, or it has one slice or none.
+    """
+    frames = read_frames(file)
+    if len(frames) < 2:
+        found = "one slice" if frames else "no image (a table of contents, a report or a drawing)"
+        raise InputError(f"a DICOM file with {found}: give the folder that has the slices of the series")
+    return _volume(frames)
+
+
+def _check_one_series(frames: Sequence[Frame]) -> None:
+    series = defaultdict(list)
+    for frame in frames:
+        series[frame.series].append(frame)
     if len(series) > 1:
-        listed = ", ".join(f"{uid} ({len(names)} files)" for uid, names in files.items())
-        raise InputError(f"a folder with {len(series)} DICOM series, where one is expected: {listed}")
-    _check_whole(folder, files[series[0]])
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(files[series[0]])
-    reader.SetOutputPixelType(sitk.sitkFloat32)
-    reader.MetaDataDictionaryArrayUpdateOn()
-    image = reader.Execute()
-    _check_places(reader, len(files[series[0]]))
+        listed = ", ".join(
+            f"{own[0].description or uid} ({own[0].file.name}{f' and {len(own) - 1} more' * (len(own) > 1)})"
+            for uid, own in series.items()
+        )
+        raise InputError(
+            f"a folder with {len(series)} DICOM series, where one is expected: {listed}; give each a folder "
+            "of its own"
+        )
+
+
+def _volume(frames: Sequence[Frame]) -> sitk.Image:
+    ordered, axes, distance = in_order(frames)
+    columns, rows = ordered[0].size
+    if columns * rows * len(ordered) > MOST_VOXELS:
+        raise InputError(f"{columns} x {rows} x {len(ordered)} voxels; at most {MOST_VOXELS:,}")
+    places = defaultdict(list)
+    for place, frame in enumerate(ordered):
+        places[frame.file].append(place)
+    voxels = np.empty((len(ordered), rows, columns), np.float32)
+    for file, own in places.items():
+        stored = stored_values(file)
+        for place in own:
+            frame = ordered[place]
+            voxels[place] = stored[frame.number] * frame.slope + frame.intercept
+    image = sitk.GetImageFromArray(voxels)
+    image.SetOrigin(ordered[0].position)
+    image.SetSpacing((*ordered[0].spacing, distance))
+    image.SetDirection(axes.ravel().tolist())
     return image
 
 
-def _check_whole(folder: Path, slices: Sequence[str]) -> None:
-    """GDCM passes over files that are cut short: a volume without its first slices would go unnoticed."""
-    known = {Path(name).name for name in slices} | {"DICOMDIR"}
-    others = [entry for entry in sorted(folder.iterdir()) if entry.is_file() and entry.name not in known]
-    if damaged := [file.name for file in others if _is_dicom(file)]:
-        raise InputError(
-            f"{len(damaged)} DICOM files in the folder are damaged, cut short or no slices of the series: "
-            f"{', '.join(damaged[:3])}{', ...' if len(damaged) > 3 else ''}"
-        )
+def _without_series(folder: Path) -> str:
+    below = sorted({str(file.parent.relative_to(folder)) for file in _dicom_below(folder)})
+    if not below:
+        return "a folder without a DICOM series"
+    if len(below) == 1:
+        return f"a folder without a DICOM series of its own: give the one beneath it, {below[0]}"
+    listed = f"{', '.join(below[:5])}{', ...' if len(below) > 5 else ''}"
+    return f"a folder without a DICOM series of its own: give one of the {len(below)} beneath it ({listed})"
 
 
-def _is_dicom(file: Path) -> bool:
-    with file.open("rb") as stream:
-        return stream.read(_MARK_AT + len(_MARK))[_MARK_AT:] == _MARK
-
-
-def _check_places(reader: sitk.ImageSeriesReader, slices: int) -> None:
-    if slices < 2:
-        return
-    places = np.array([_numbers(reader, i, _POSITION, 3) for i in range(slices)])
-    rows, columns = np.reshape(_numbers(reader, 0, _ORIENTATION, 6), (2, 3))
-    normal = np.cross(rows, columns)
-    if abs(np.linalg.norm(normal) - 1) > MOST_SKEW:
-        raise InputError("the axes of its slices are not at right angles")
-    along = places @ normal
-    shear = float(np.linalg.norm(places[-1] - places[0] - (along[-1] - along[0]) * normal))
-    if shear > MOST_SHEAR_MM:
-        raise InputError(
-            f"its slices are sheared by {shear:.1f} mm (tilted gantry): resample it to upright slices first"
-        )
-    distances = np.array([abs(after - before) for before, after in pairwise(along)])
-    usual = float(np.median(distances))
-    if usual == 0:
-        raise InputError("its slices lie at one place")
-    worst = int(np.argmax(np.abs(distances - usual)))
-    if abs(distances[worst] - usual) > MOST_UNEVENNESS * usual:
-        raise InputError(
-            f"slices are missing or doubled: {distances[worst]:.2f} mm from slice {worst + 1} to the next, "
-            f"{usual:.2f} mm elsewhere"
-        )
-
-
-def _numbers(reader: sitk.ImageSeriesReader, piece: int, tag: str, count: int) -> list[float]:
-    """The numbers of a tag in one slice."""
-    text = reader.GetMetaData(piece, tag) if reader.HasMetaDataKey(piece, tag) else ""
-    try:
-        numbers = [float(number) for number in text.split("\\")]
-    except ValueError:
-        numbers = []
-    if len(numbers) != count or not all(map(math.isfinite, numbers)):
-        raise InputError(f"slice {piece + 1} has {text!r} under ({tag.replace('|', ',')}): no place in space")
-    return numbers
+def _dicom_below(folder: Path) -> Iterator[Path]:
+    files = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
+    for file in islice(files, MOST_FILES_BELOW):
+        if file.parent != folder and file.is_file() and has_mark(file):
+            yield file

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from t1t2core.cohort.dicom import read_series
+from t1t2core.cohort.dicom import read_file, read_series
+from t1t2core.cohort.dicom_frame import has_mark
 from t1t2core.cohort.nifti import MOST_VOXELS, is_nifti, nifti_defect
 from t1t2core.cohort.text import is_there
 from t1t2core.cohort.text_header import text_header_defect
@@ -118,6 +119,8 @@ def _load(path: Path) -> sitk.Image:
         str(path).encode()  # SimpleITK takes no other names.
         if path.is_dir():
             return read_series(path)
+        if has_mark(path):
+            return read_file(path)
         if is_nifti(path) and (defect := nifti_defect(path)):
             raise InputError(defect)
         if defect := text_header_defect(path):

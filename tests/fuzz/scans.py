@@ -13,6 +13,10 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 from hypothesis import strategies as st
+from pydicom import Dataset
+
+from tests.dicoms import enhanced
+from tests.dicoms import save as save_dicom
 
 SHAPE, SPACING_MM = (40, 44, 32), (5.0, 5.0, 6.0)
 KINDS = ("t1w", "t2w", "ct")
@@ -329,6 +333,45 @@ def dicom(path: Path, rng: np.random.Generator) -> Path:
     return folder
 
 
+def enhanced_dicom(path: Path, rng: np.random.Generator) -> Path:
+    """A multi-frame DICOM file in which something is wrong, or nothing."""
+    kind = path.name.partition(".")[0]
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels(kind).T))
+    image.SetSpacing(SPACING_MM)
+    order = list(range(SHAPE[2]))
+    orders = [
+        order,
+        order[::-1],
+        rng.permutation(order).tolist(),
+        order[:9] + order[10:],
+        [9, *order],
+        order * 2,
+    ]
+    file = enhanced(image, orders[int(rng.integers(len(orders)))])
+    _spoil_frames(file, rng)
+    path = save_dicom(file, path.with_name(f"{kind}.dcm"))
+    spoil = [any_bytes, cut, None, None][int(rng.integers(4))]
+    if spoil is not None:
+        spoil(path, rng)
+    return path
+
+
+def _spoil_frames(file: Dataset, rng: np.random.Generator) -> None:
+    frames = file.PerFrameFunctionalGroupsSequence
+    one = frames[int(rng.integers(len(frames)))]
+    way = int(rng.integers(8))
+    if way == 0:
+        one.PlanePositionSequence[0].ImagePositionPatient[1] = float(rng.choice([2, 1e30]))
+    elif way == 1:
+        for number, frame in enumerate(frames):
+            frame.PlanePositionSequence[0].ImagePositionPatient[1] = 2.0 * number
+    elif way in (2, 3):
+        groups = one if way == 2 else file.SharedFunctionalGroupsSequence[0]
+        del groups[list(groups.keys())[int(rng.integers(len(groups)))]]
+    elif way == 4:
+        file.NumberOfFrames = int(rng.choice([0, 1, 10, 10**9]))
+
+
 def write_series(folder: Path, values: np.ndarray, uid: str = "1") -> None:
     """A series of axial slices."""
     folder.mkdir(exist_ok=True)
@@ -406,7 +449,7 @@ WAYS: dict[str, Way] = {
     way.__name__: way
     for way in (
         *(header_field, header_bytes, any_bytes, cut, cut_inside, text, odd_voxels, other_type, constant),
-        *(swapped, spacing, far_away, promises, no_file, dicom),
+        *(swapped, spacing, far_away, promises, no_file, dicom, enhanced_dicom),
     )
 }
 """The ways to spoil a file, by name."""
