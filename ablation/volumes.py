@@ -35,7 +35,7 @@ def prepare_cohort(
     """The volumes of every subject by name; those that are not in storage are made and put there.
 
     Raises:
-        InputError: names every subject whose CT or label map does not lie on its MR, or who is a copy of another.
+        InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
     """
     missing = _missing(cohort, settings, storage)
     if missing:
@@ -96,8 +96,8 @@ def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> Non
     found = find_copies(prepared)
     if found:
         raise InputError.collect(
-            f"subjects of {cohort.name} are there under two names, which would put a patient on both sides of a "
-            f"split (to leave them out: `{exclude_line(copy for copy, _, _ in found)}`):",
+            f"subjects of {cohort.name} are there under two names, which would put a patient on both sides "
+            f"of a split (to leave them out: `{exclude_line(copy for copy, _, _ in found)}`):",
             [
                 f"{copy}: its {sequence}w scan is that of {first}, saved anew"
                 for copy, first, sequence in found
@@ -116,7 +116,7 @@ def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> N
         names += [subject.name] if failed else []
     if findings:
         raise InputError.collect(
-            f"the CT or label map of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} does not "
-            f"lie on their MR (to leave them out: `{exclude_line(names)}`):",
+            f"the CT or label map of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} does "
+            f"not lie on their MR (to leave them out: `{exclude_line(names)}`):",
             findings,
         )

@@ -27,6 +27,11 @@ def empty(shape: tuple[int, int, int], voxel_mm: float = 1.0, origin: float = 0.
     return image
 
 
+def everywhere(ct: sitk.Image) -> sitk.Image:
+    """All of a CT was measured."""
+    return to_image(np.ones(ct.GetSize(), bool), ct)
+
+
 def test_600_and_minus_500_are_soft_tissue():
     hu = np.array([-1000, -500.1, -500, 0, 600, 600.1, 3000])
     found = threshold(hu, PreparationSettings()).tolist()
@@ -42,7 +47,8 @@ def test_other_thresholds_are_a_setting():
 @pytest.mark.parametrize("resampling", ["threshold", "nearest"])
 def test_what_the_ct_never_saw(outside_ct: str, label: int, resampling: str):
     settings = PreparationSettings(outside_ct=outside_ct, label_resampling=resampling)
-    labels = label_from_ct(empty((6, 6, 6)), STILL, empty((6, 6, 10)), settings)
+    ct = empty((6, 6, 6))
+    labels = label_from_ct(ct, everywhere(ct), STILL, empty((6, 6, 10)), settings)
     assert (labels[:, :, :6] == SOFT_TISSUE).all()
     assert (labels[:, :, 6:] == label).all()
 
@@ -51,9 +57,8 @@ def test_the_transform_leads_from_the_grid_to_the_ct():
     hu = np.zeros((10, 10, 10), np.float32)
     hu[7, 5, 5] = 2000
     shift = sitk.TranslationTransform(3, (3.0, 0.0, 0.0))
-    labels = label_from_ct(
-        to_image(hu, empty((10, 10, 10))), shift, empty((10, 10, 10)), PreparationSettings()
-    )
+    ct = to_image(hu, empty((10, 10, 10)))
+    labels = label_from_ct(ct, everywhere(ct), shift, empty((10, 10, 10)), PreparationSettings())
     assert np.argwhere(labels == BONE).tolist() == [[4, 5, 5]]
 
 
@@ -65,7 +70,9 @@ def test_thin_skull_keeps_its_volume_on_a_coarse_grid(resampling: str):
     skull = (radius > 45) & (radius <= 47)
     image = to_image(np.where(skull, 1500, np.where(radius < 50, 40, -1000)).astype(np.float32), ct)
     coarse = empty((40, 40, 40), 3.0, origin=1.0)
-    labels = label_from_ct(image, STILL, coarse, PreparationSettings(label_resampling=resampling))
+    labels = label_from_ct(
+        image, everywhere(image), STILL, coarse, PreparationSettings(label_resampling=resampling)
+    )
     assert 27 * (labels == BONE).sum() == pytest.approx(skull.sum(), rel=0.15)
 
 
