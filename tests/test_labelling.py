@@ -152,9 +152,9 @@ def test_a_file_of_labels_lies_on_its_scan_and_replaces_the_old_one(scan: sitk.I
     sitk.WriteImage(turned, tmp_path / "scan.nii.gz")
     target = tmp_path / "out" / "scan_dseg.nii.gz"
     labels = label(turned)
-    write_labels(labels, target)
+    write_labels(labels, target, like=tmp_path / "scan.nii.gz")
     first = target.read_bytes()
-    write_labels(labels, target)
+    write_labels(labels, target, like=tmp_path / "scan.nii.gz")
     assert target.read_bytes() == first
     mr, written = nib.load(tmp_path / "scan.nii.gz"), nib.load(target)
     assert written.shape == mr.shape
