@@ -187,8 +187,7 @@ def _contradictions(header: Nifti1Header, forms: dict[str, np.ndarray], size: np
     own_mm = np.linalg.norm(sform[:3, :3], axis=0)
     pixdim_mm = np.diag(_in_mm(header, np.diag([*header["pixdim"][1:4], 1.0])))[:3]
     sizes = f"its sform gives voxels of {_listed(own_mm)} mm, its pixdim {_listed(pixdim_mm)} mm"
-    ratios = pixdim_mm / np.maximum(own_mm, np.finfo(float).tiny)
-    if not np.all((ratios < MOST_SCALE) & (ratios > 1 / MOST_SCALE)):
+    if not np.all((pixdim_mm < MOST_SCALE * own_mm) & (own_mm < MOST_SCALE * pixdim_mm)):
         raise InputError(f"{sizes}: damaged, or with wrong units")
     if "qform" in forms:
         shift_mm = furthest_mm(sform, forms["qform"], size)

@@ -30,7 +30,7 @@ from t1t2core.preparation.registration import register
 from t1t2core.preparation.threads import one_thread
 from t1t2core.settings import PreparationSettings, Sequence
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Raised by hand when the same scans and settings give other volumes."""
 FORMAT = "t1t2core.prepared"
 FORMAT_VERSION = 1
