@@ -15,7 +15,7 @@ from ablation.models import FORMS, find_model
 from ablation.recorded_network import RecordedNetwork, load_network
 from ablation.storage import Storage
 from ablation.terminal import command, say, start
-from t1t2core.cohort.scan import examine_scan, read_scan
+from t1t2core.cohort.scan import examine_scan, read_scan, scan_notes
 from t1t2core.errors import InputError
 from t1t2core.labelling import label_scan, write_labels
 from t1t2core.preparation.appearance import doubts
@@ -133,10 +133,10 @@ def check_agreement(networks: Iterable[RecordedNetwork], model: str) -> None:
 
 
 def label(scan: Path, target: Path, networks: list[RecordedNetwork], sequence: Sequence) -> None:
-    """Labels one scan, writes the labels, and says what is doubtful about them."""
+    """Labels one scan, writes the labels, and says what is doubtful about it."""
     image = read_scan(scan)
-    for doubt in doubts(image, sequence):
-        say(f"warning: {scan}: {doubt}")
+    for warning in (*scan_notes(scan), *doubts(image, sequence)):
+        say(f"warning: {scan}: {warning}")
     first = networks[0]
     device = device_here()
     precision = resolve_precision(first.training.precision, device, [first.training.patch])
@@ -149,7 +149,7 @@ def label(scan: Path, target: Path, networks: list[RecordedNetwork], sequence: S
     )
     if not (sitk.GetArrayViewFromImage(labels) == BONE).any():
         say(f"warning: {scan}: no voxel was labelled bone")
-    write_labels(labels, target)
+    write_labels(labels, target, like=scan)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 import torch
+from nibabel.nifti2 import Nifti2Header
 from scipy import ndimage
 from torch import Tensor
 
+from t1t2core.cohort.nifti import nifti_header
 from t1t2core.files import write_atomically
 from t1t2core.network.base import Network
 from t1t2core.preparation.grid import affine, resample, to_array, to_image
@@ -22,6 +24,12 @@ from t1t2core.training.compute import Compute
 
 AIR_BEYOND_MM = 10.0
 """Thicker than what the outline of the head misses, ears for instance."""
+
+FORM_FIELDS = (
+    *("xyzt_units", "sform_code", "srow_x", "srow_y", "srow_z"),
+    *("qform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+)
+"""Of a NIfTI header: where the scan lies. The qform is of pixdim too."""
 
 
 def label_scan(
@@ -118,14 +126,28 @@ def most_probable(probabilities: np.ndarray, grid: sitk.Image, scan: sitk.Image)
     return to_image(labels, scan)
 
 
-def write_labels(labels: sitk.Image, path: Path) -> None:
-    """Writes labels as NIfTI (`.nii.gz`), whole or not at all, over what was there.
+def write_labels(labels: sitk.Image, path: Path, *, like: Path) -> None:
+    """Writes the labels of a scan as NIfTI (`.nii.gz`), whole or not at all, over what was there.
 
-    The axes and the order of the voxels stay those of the image; equal labels give equal bytes.
+    The axes and the order of the voxels are the scan's. Where the scan is NIfTI, so are both its forms with
+    their codes: whichever of them a viewer goes by, labels lie on the scan. Equal labels give equal bytes.
+
+    Args:
+        labels: on the grid of the scan.
+        like: the scan's file or folder.
     """
-    matrix = affine(labels)
-    file = nib.Nifti1Image(to_array(labels), matrix)
-    file.set_qform(matrix, code="scanner")
-    file.set_sform(matrix, code="scanner")
-    file.header.set_xyzt_units("mm")
+    source = nifti_header(like)
+    kind = nib.Nifti2Image if isinstance(source, Nifti2Header) else nib.Nifti1Image
+    header = kind.header_class()
+    header.set_data_dtype(np.uint8)
+    if source is None:
+        header.set_sform(affine(labels), code="scanner")
+        header.set_qform(affine(labels), code="scanner")
+        header.set_xyzt_units("mm")
+    else:
+        for field in FORM_FIELDS:
+            header[field] = source[field]
+        header["pixdim"][:4] = source["pixdim"][:4]
+    # With an affine nibabel would write its own forms.
+    file = kind(to_array(labels), None, header)
     write_atomically(path, gzip.compress(file.to_bytes(), mtime=0))

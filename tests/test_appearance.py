@@ -51,6 +51,16 @@ def test_gain_orientation_and_noise_change_nothing(scan: sitk.Image, sequence: S
     assert doubts(turned, sequence) == []
 
 
+@pytest.mark.parametrize("change", ["z-scored", "shifted"])
+def test_where_0_is_changes_nothing(scan: sitk.Image, sequence: Sequence, change: str) -> None:
+    values = sitk.GetArrayViewFromImage(scan)
+    moved = scan - float(values.mean()) if change == "z-scored" else scan + 2 * float(values.max())
+    moved = moved / float(values.std()) if change == "z-scored" else moved
+    assert doubts(moved, sequence) == []
+    other: Sequence = "T2" if sequence == "T1" else "T1"
+    assert doubts(moved, other) == doubts(scan, other)
+
+
 def test_a_bare_brain_is_noticed(scan: sitk.Image, sequence: Sequence) -> None:
     """Everything but a ball in the brain is black, as after skull stripping."""
     values = sitk.GetArrayFromImage(scan)

@@ -60,6 +60,17 @@ def test_the_head_of_an_mr_scan_includes_dark_scalp_skull_and_air(scalp: float, 
     assert dice(head, HEAD) > 0.98
 
 
+def test_the_head_of_a_scan_that_was_shifted_is_the_same():
+    noise = np.random.default_rng(5).normal(0, 15, (2, *SHAPE))
+    signal = np.where(HEAD, 500.0, 0.0)
+    scan = to_image(np.hypot(signal + noise[0], noise[1]).astype(np.float32), grid())
+    plain = to_array(mr_head(scan))
+    values = to_array(scan)
+    assert dice(plain > 0, HEAD) > 0.98
+    for moved in ((scan - float(values.mean())) / float(values.std()), scan + 3000.0, scan - 250.0):
+        assert dice(to_array(mr_head(moved)) > 0, plain > 0) > 0.9999
+
+
 def test_a_scan_without_a_head_is_no_reason_to_fall_over():
     assert to_array(mr_head(grid())).shape == SHAPE
     assert not to_array(ct_head(grid() - 1000.0)).any()

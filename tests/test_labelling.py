@@ -152,9 +152,9 @@ def test_a_file_of_labels_lies_on_its_scan_and_replaces_the_old_one(scan: sitk.I
     sitk.WriteImage(turned, tmp_path / "scan.nii.gz")
     target = tmp_path / "out" / "scan_dseg.nii.gz"
     labels = label(turned)
-    write_labels(labels, target)
+    write_labels(labels, target, like=tmp_path / "scan.nii.gz")
     first = target.read_bytes()
-    write_labels(labels, target)
+    write_labels(labels, target, like=tmp_path / "scan.nii.gz")
     assert target.read_bytes() == first
     mr, written = nib.load(tmp_path / "scan.nii.gz"), nib.load(target)
     assert written.shape == mr.shape
@@ -164,3 +164,39 @@ def test_a_file_of_labels_lies_on_its_scan_and_replaces_the_old_one(scan: sitk.I
     assert np.array_equal(np.asarray(written.dataobj), to_array(labels))
     assert np.array_equal(sitk.GetArrayFromImage(sitk.ReadImage(target)), sitk.GetArrayFromImage(labels))
     assert [path.name for path in target.parent.iterdir()] == [target.name]
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("codes", [(2, 1), (4, 0), (0, 3), (0, 0)])
+def test_labels_carry_both_forms_of_their_scan_as_they_were(
+    tmp_path: Path, kind: type[nib.Nifti1Image], codes: tuple[int, int]
+) -> None:
+    """In a viewer that goes by either form labels lie on the scan."""
+    qform = np.diag([-4.0, 4, 5, 1])
+    qform[:3, 3] = (60, -60, -50)
+    sform = np.array([[0, 4.0, 0, -50], [0, 0, 5, -60], [-4, 0, 0, 70], [0, 0, 0, 1]])
+    scan = kind(np.random.default_rng(0).integers(0, 800, (30, 32, 20)).astype(np.int16), None)
+    scan.header.set_sform(sform, codes[0])
+    scan.header.set_qform(qform, codes[1])
+    scan.header["pixdim"][1:4] = (4, 4, 5)
+    scan.header["srow_x"][3] += 0.1
+    nib.save(scan, tmp_path / "scan.nii.gz")
+    image = read_scan(tmp_path / "scan.nii.gz")
+    write_labels(
+        sitk.Cast(image > 400, sitk.sitkUInt8), tmp_path / "labels.nii.gz", like=tmp_path / "scan.nii.gz"
+    )
+    stored, written = nib.load(tmp_path / "scan.nii.gz"), nib.load(tmp_path / "labels.nii.gz")
+    for field in ("sform_code", "qform_code"):
+        assert written.header[field] == stored.header[field]
+    assert np.array_equal(written.header.get_sform(), stored.header.get_sform())
+    assert np.array_equal(written.header.get_qform(), stored.header.get_qform())
+    assert np.array_equal(written.affine, stored.affine)
+    assert np.array_equal(np.asarray(written.dataobj), np.asarray(stored.dataobj) > 400)
+
+
+def test_labels_of_a_scan_in_another_format_lie_on_it_by_both_forms(scan: sitk.Image, tmp_path: Path) -> None:
+    sitk.WriteImage(scan, tmp_path / "scan.nrrd")
+    write_labels(label(scan), tmp_path / "labels.nii.gz", like=tmp_path / "scan.nrrd")
+    written = nib.load(tmp_path / "labels.nii.gz")
+    np.testing.assert_allclose(written.get_sform(coded=True)[0], affine(scan), atol=1e-4)
+    np.testing.assert_allclose(written.get_qform(coded=True)[0], affine(scan), atol=1e-3)

@@ -16,8 +16,8 @@ from t1t2core.errors import InputError
 
 REAL = Path(__file__).parents[1].parent / "shared/data/real"
 SHAPE = (30, 32, 20)
-SPACING_AT, SLOPE_AT, SIZE_AT = 80, 112, 42
-"""Places of pixdim[1], scl_slope and dim[1] in a NIfTI-1 header, bytes."""
+SPACING_AT, SLOPE_AT, SIZE_AT, FORM_CODES_AT = 80, 112, 42, 252
+"""Places of pixdim[1], scl_slope, dim[1], and qform_code with sform_code in a NIfTI-1 header, bytes."""
 
 
 def mr_voxels() -> np.ndarray:
@@ -302,7 +302,8 @@ def test_a_type_of_voxels_that_nobody_knows_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at", [256, 268, 280, 292])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_place_that_is_no_number_is_refused(tmp_path: Path, at: int, value: float) -> None:
-    path = patch(save(tmp_path / "t1.nii", mr_voxels()), at, np.array([value], np.float32))
+    path = patch(save(tmp_path / "t1.nii", mr_voxels()), FORM_CODES_AT, np.array([1, 1], np.int16))
+    patch(path, at, np.array([value], np.float32))
     assert "at no place" in scan_defects(path, "t1w")[0]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -121,6 +122,17 @@ def test_doubtful_scans_are_labelled_with_a_warning(bench: Bench, t2w: Path) -> 
     given = bench.segment(f"runs:/{bench.runs[0]}", t1w, "--sequence", "T1")
     assert "looks like" not in given.stderr
     assert "conservative learns T2w; it was never scored on T1w scans" in given.stderr
+
+
+def test_what_was_assumed_of_a_scan_is_told(bench: Bench, t2w: Path, tmp_path: Path) -> None:
+    scan = nib.load(t2w)
+    scan.header["sform_code"] = scan.header["qform_code"] = 0
+    nib.save(nib.Nifti1Image(np.asarray(scan.dataobj), None, scan.header), tmp_path / "old_T2w.nii.gz")
+    given = bench.segment(f"runs:/{bench.runs[0]}", tmp_path / "old_T2w.nii.gz")
+    assert given.exit_code == 0, given.output
+    assert (
+        f"warning: {tmp_path / 'old_T2w.nii.gz'}: its header does not say which side is left" in given.stderr
+    )
 
 
 def test_networks_that_see_a_scan_differently_do_not_label_together(bench: Bench, t2w: Path) -> None:

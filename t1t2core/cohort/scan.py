@@ -1,17 +1,18 @@
 """A scan on disk: read it, and say what is wrong with it."""
 
-import math
 import re
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
 
+from t1t2core.cohort.content import content_of, missing
 from t1t2core.cohort.dicom import read_file, read_series
 from t1t2core.cohort.dicom_frame import has_mark
-from t1t2core.cohort.nifti import MOST_VOXELS, is_nifti, nifti_defect
-from t1t2core.cohort.text import is_there
-from t1t2core.cohort.text_header import text_header_defect
+from t1t2core.cohort.nifti import is_nifti, nifti_notes, read_nifti
+from t1t2core.cohort.orientation import straighten
+from t1t2core.cohort.shape import shape_defect
+from t1t2core.cohort.text_header import text_header_defect, text_header_notes
 from t1t2core.errors import InputError
 
 # ITK's warnings would otherwise go to standard error, between the lines of a run.
@@ -107,25 +108,36 @@ def scan_defects(path: Path, kind: str) -> list[str]:
     return examine_scan(path, kind)[1]
 
 
+def scan_notes(path: Path) -> list[str]:
+    """What was assumed in reading the scan at `path` because its file does not say it or contradicts itself.
+
+    Reads headers only. Each note is a sentence that stands alone; there are none for most scans.
+
+    Args:
+        path: of a scan that `read_scan` can read.
+    """
+    return [] if path.is_dir() else [*nifti_notes(path), *text_header_notes(path)]
+
+
 def check_scan(image: sitk.Image, kind: str) -> list[str]:
     """What is wrong with a 3D `image` as a `kind` (see `examine_scan`): its geometry, then its values."""
     return [*_geometry_defects(image), *_value_defects(_voxels(image), kind)]
 
 
 def _load(path: Path) -> sitk.Image:
-    if not is_there(path):
-        raise InputError("there is no such file or folder")
     try:
+        if defect := missing(path):
+            raise InputError(defect)
         str(path).encode()  # SimpleITK takes no other names.
         if path.is_dir():
-            return read_series(path)
+            return straighten(read_series(path))
         if has_mark(path):
-            return read_file(path)
-        if is_nifti(path) and (defect := nifti_defect(path)):
-            raise InputError(defect)
+            return straighten(read_file(path))
+        if is_nifti(path):
+            return read_nifti(path)
         if defect := text_header_defect(path):
             raise InputError(defect)
-        return _load_file(path)
+        return straighten(_load_file(path))
     except InputError:
         raise
     except (RuntimeError, OSError, ValueError, OverflowError, MemoryError) as error:
@@ -135,20 +147,19 @@ def _load(path: Path) -> sitk.Image:
 def _load_file(path: Path) -> sitk.Image:
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    reader.ReadImageInformation()
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError:
+        if (known := content_of(path)) is not None:
+            raise InputError(f"not an image that can be read under this name ({known})") from None
+        raise
     if reader.GetNumberOfComponents() > 1:
         raise InputError(
             f"{reader.GetNumberOfComponents()} values a voxel (colour or vectors), where one is expected"
         )
     size = reader.GetSize()
-    if len(size) < 3 or any(length > 1 for length in size[3:]):
-        raise InputError(
-            f"{len(size)}D ({' x '.join(map(str, size))} voxels), where one 3D volume is expected"
-        )
-    if math.prod(size) > MOST_VOXELS:
-        raise InputError(
-            f"its header gives a size of {' x '.join(map(str, size))} voxels; at most {MOST_VOXELS:,}"
-        )
+    if defect := shape_defect(size):
+        raise InputError(defect)
     # ITK would mirror the volume where a voxel size is negative.
     if min(reader.GetSpacing()) <= 0:
         raise InputError(
@@ -162,8 +173,6 @@ def _load_file(path: Path) -> sitk.Image:
 def _cause(error: Exception) -> str:
     """The reason, SimpleITK's without its source lines and addresses."""
     text = str(error)
-    if "orthonormal" in text:
-        return "its header has no axes at right angles (qform and sform are missing or sheared)"
     reasons = re.findall(r"ERROR: (?:\w+\(0x[0-9a-f]+\): )?(.+)", text)
     reason = (
         reasons[-1] if reasons else re.sub(r"\AException thrown.*\n", "", text.strip()).partition("\n")[0]
@@ -250,8 +259,4 @@ def _ct_defects(voxels: np.ndarray, value_range: str) -> list[str]:
             f"no CT in Hounsfield units: {bone / body:.0%} of the head is above {BONE_HU:g} "
             f"(an offset left in?); found values {value_range}"
         ]
-    return []
-
-
-def scan_notes(path: Path) -> list[str]:
     return []

@@ -5,7 +5,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from t1t2core.preparation.grid import resample_isotropic, to_array, to_ras
-from t1t2core.preparation.head import HEAD_SPACING_MM, mr_head
+from t1t2core.preparation.head import HEAD_SPACING_MM, background, mr_head
 from t1t2core.preparation.threads import one_thread
 from t1t2core.settings import Sequence
 
@@ -30,7 +30,8 @@ def doubts(scan: sitk.Image, sequence: Sequence) -> list[str]:
     Two numbers are judged, both of the upper head:
 
     - Brightness of the skull: the darkest of the median intensities at 4 to 20 mm under the surface, over
-      the median of the brain. Bone is dark in either sequence; under the surface of a bare brain lies cortex.
+      the median of the brain, both above the background. Bone is dark in either sequence; under the surface
+      of a bare brain lies cortex.
     - Skewness: how far the 98th percentile of the brain is from its median, over the same for the 2nd.
       Fluid is the brightest there is in the brain on T2w and the darkest on T1w.
 
@@ -39,7 +40,7 @@ def doubts(scan: sitk.Image, sequence: Sequence) -> list[str]:
     on T1w, at least 3.6 on T2w. The limits lie in the middle, and no scan was misjudged.
     """
     head = mr_head(to_ras(scan))
-    values = to_array(resample_isotropic(to_ras(scan), HEAD_SPACING_MM))
+    values = to_array(resample_isotropic(to_ras(scan), HEAD_SPACING_MM)) - background(scan)
     depth = _depth(to_array(head) > 0)
     brain = values[depth > DEEP_MM]
     if len(brain) < LEAST_DEEP_VOXELS:
@@ -61,7 +62,7 @@ def skull_brightness(values: np.ndarray, depth: np.ndarray) -> float:
     """Intensity of the darkest shell where the skull should be, over the brain's.
 
     Args:
-        values: intensities (X, Y, Z).
+        values: intensities above those of the background (X, Y, Z).
         depth: of each voxel under the surface of the head (X, Y, Z), mm.
     """
     starts = np.arange(*SKULL_MM, SHELL_MM)

@@ -11,8 +11,10 @@ HEAD_SPACING_MM = 2.0
 NOISE_SMOOTHING_MM = 1.5
 SCALP_MM = (2.5, 5.0)
 """Depth below the surface found first in which the scalp is, at any age."""
+BACKGROUND_PERCENTILE = 1.0
+"""Of an MR scan's intensities: its background, which is not at 0 any more in a scan that was z-scored."""
 BLACK_SHARE = 0.01
-"""Share of the 99th percentile below which all MR intensities are the same black."""
+"""Share of the 99th percentile above the background below which all MR intensities are the same black."""
 SKIN_HU = -300.0
 """Halfway between air and fat or so: the surface of the head in CT."""
 AIR_HU = -1000.0
@@ -27,7 +29,7 @@ def mr_head(mr: sitk.Image) -> sitk.Image:
     too far out; it lies where intensities are halfway between scalp and air.
     """
     coarse = resample_isotropic(mr, HEAD_SPACING_MM)
-    smoothed = to_array(sitk.SmoothingRecursiveGaussian(coarse, NOISE_SMOOTHING_MM))
+    smoothed = to_array(sitk.SmoothingRecursiveGaussian(coarse - background(mr), NOISE_SMOOTHING_MM))
     bright = max(float(np.percentile(smoothed, 99)), float(np.finfo(np.float32).tiny))
     limit = bright * np.exp(_noise_limit(np.log(np.clip(smoothed / bright, BLACK_SHARE, 1))))
     roughly = _solid(fill_slices(smoothed > limit))
@@ -38,6 +40,11 @@ def mr_head(mr: sitk.Image) -> sitk.Image:
     values = to_array(coarse)
     halfway = (np.median(values[scalp]) + np.median(values[around])) / 2
     return to_image(fill_slices(roughly & ((values > halfway) | (depth > SCALP_MM[1]))), coarse)
+
+
+def background(mr: sitk.Image) -> float:
+    """The intensity of the background of an MR scan, 0 or nearly so in magnitude images."""
+    return float(np.percentile(sitk.GetArrayViewFromImage(mr), BACKGROUND_PERCENTILE))
 
 
 def _noise_limit(logarithm: np.ndarray) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from t1t2core.preparation.grid import resample_isotropic, to_array, to_image
+from t1t2core.preparation.head import background
 from t1t2core.preparation.threads import one_thread
 
 FINE_MM, COARSE_MM = 2.0, 4.0
@@ -156,7 +157,7 @@ def mean_distance_mm(first: sitk.Transform, second: sitk.Transform, head: sitk.I
 def _levels(mr: sitk.Image, ct: sitk.Image, mr_head: sitk.Image) -> tuple[_Level, _Level]:
     """The pair at the coarse and at the fine resolution."""
     near = sitk.BinaryDilate(mr_head, [SURROUND_VOXELS] * 3, sitk.sitkBall)
-    fine_mr = _flatten(resample_isotropic(mr, FINE_MM))
+    fine_mr = _flatten(resample_isotropic(mr - background(mr), FINE_MM))
     fine_ct = resample_isotropic(sitk.Clamp(ct, sitk.sitkFloat32, *HU_RANGE), FINE_MM)
     coarse_mr, coarse_ct = (resample_isotropic(image, COARSE_MM) for image in (fine_mr, fine_ct))
 
@@ -168,7 +169,7 @@ def _levels(mr: sitk.Image, ct: sitk.Image, mr_head: sitk.Image) -> tuple[_Level
 
 
 def _flatten(mr: sitk.Image) -> sitk.Image:
-    """Square root of the intensities in 0..1: dark tissues, the scalp in T2w, get bins of their own."""
+    """Square root of intensities above 0, in 0..1: dark tissues, the scalp in T2w, get bins of their own."""
     values = to_array(mr)
     top = max(float(np.percentile(values, 99.5)), float(np.finfo(np.float32).tiny))
     return to_image(np.sqrt(np.clip(values, 0, top) / top), mr)

@@ -227,8 +227,45 @@ def text(path: Path, rng: np.random.Generator) -> None:
         "n+1\0" * 200,
         "NRRD0004\n",
         "NDims = 3\n",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+        "/annex/objects/MD5E-s4095--0123.nii.gz\n",
+        "NDims = 3\nDimSize = 40 44 32\nElementType = MET_SHORT\nElementDataFile = absent%03d.raw 0 31 1\n",
     ]
     path.write_text(others[int(rng.integers(len(others)))], encoding="utf-8")
+
+
+def forms(path: Path, rng: np.random.Generator) -> None:
+    """Two forms that differ, a sheared one, or any numbers in one that is switched off."""
+    if not _is_nifti(path):
+        return
+    kind = (nib.Nifti1Image, nib.Nifti2Image)[int(rng.integers(2))]
+    image = kind(voxels(path.name.partition(".")[0]), np.diag([*SPACING_MM, 1.0]))
+    codes = rng.choice([0, 1, 2, 5], 2)
+    size = float(rng.choice([0, 1e-6, 1e-4, 1e-2, 1, np.nan]))
+    sform = np.diag([*SPACING_MM, 1.0])
+    sform[:3] += rng.normal(0, 1, (3, 4)) * size
+    image.header.set_qform(np.diag([*SPACING_MM, 1.0]), int(codes[0]))
+    image.header.set_sform(sform, int(codes[1]))
+    if rng.random() < 0.3:
+        image.header["quatern_b"] = float(rng.choice(ODD_FLOATS))
+    path.write_bytes(gzip.compress(image.to_bytes()) if path.name.endswith(".gz") else image.to_bytes())
+
+
+def ending(path: Path, rng: np.random.Generator) -> Path | None:
+    """Gzipped twice or not at all, bytes behind it, or another format's name."""
+    content = path.read_bytes()
+    way = int(rng.integers(4))
+    if way == 0:
+        path.write_bytes(_content(path))
+    elif way == 1:
+        path.write_bytes(gzip.compress(content))
+    elif way == 2:
+        path.write_bytes(content + rng.bytes(int(rng.integers(1, 40))))
+    else:
+        others = [".nii", ".nii.gz", ".mha", ".nrrd", ".hdr", ".img", ".img.gz", ".mhd", ".nhdr", ".dcm", ""]
+        kind = path.name.partition(".")[0]
+        return path.rename(path.with_name(f"{kind}{others[int(rng.integers(len(others)))]}"))
+    return None
 
 
 def odd_voxels(path: Path, rng: np.random.Generator) -> None:
@@ -449,7 +486,7 @@ WAYS: dict[str, Way] = {
     way.__name__: way
     for way in (
         *(header_field, header_bytes, any_bytes, cut, cut_inside, text, odd_voxels, other_type, constant),
-        *(swapped, spacing, far_away, promises, no_file, dicom, enhanced_dicom),
+        *(forms, ending, swapped, spacing, far_away, promises, no_file, dicom, enhanced_dicom),
     )
 }
 """The ways to spoil a file, by name."""
