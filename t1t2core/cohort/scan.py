@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from t1t2core.cohort.dicom import read_series
 from t1t2core.cohort.nifti import MOST_VOXELS, is_nifti, nifti_defect
-from t1t2core.cohort.text import is_there
+from t1t2core.cohort.text import is_there, unfetched
 from t1t2core.cohort.text_header import text_header_defect
 from t1t2core.errors import InputError
 
@@ -112,6 +112,8 @@ def check_scan(image: sitk.Image, kind: str) -> list[str]:
 
 
 def _load(path: Path) -> sitk.Image:
+    if reason := unfetched(path):
+        raise InputError(reason)
     if not is_there(path):
         raise InputError("there is no such file or folder")
     try:

@@ -1,7 +1,8 @@
 """Who was scanned: a subject's files, and the cohort they make."""
 
 import hashlib
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -57,11 +58,13 @@ class Cohort:
         name: what reports call it.
         subjects: in the order of their names.
         simulated: no real scans, so that comparing scores with published ones means nothing.
+        left_out: who is not among them, or whose T2w scan is not, though nobody excluded them; with why.
     """
 
     name: str
     subjects: tuple[Subject, ...]
     simulated: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def with_t2w(self) -> tuple[Subject, ...]:
