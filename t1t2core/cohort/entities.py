@@ -89,7 +89,7 @@ def find_files(subject: Path) -> list[BidsFile]:
 
 
 def folders_of(subject: Path) -> list[tuple[str | None, Path]]:
-    """Where a subject's scans lie or would: its sessions' folders and those in them, each with its session."""
+    """Folders where a subject's scans lie, or would lie if they were there, each with its session."""
     return [
         (level.name.removeprefix("ses-") if level != subject else None, folder)
         for level in _levels(subject)

@@ -13,7 +13,7 @@ from t1t2core.errors import InputError
 _SCANS = ("t1w", "t2w", "ct", "labels_t1w", "labels_t2w")
 _LABELS = ("labels_t1w", "labels_t2w")
 _NO_SCAN = frozenset({"-", "n/a", "na", "#n/a", "<na>", "nan", "none", "null"})
-"""What tables have where a scan is missing, in small letters (BIDS: `n/a`; the others spreadsheets and pandas)."""
+"""What tables have where a scan is missing, in small letters: `n/a` in BIDS, the others in spreadsheets."""
 
 
 def read_manifest(file: Path, *, exclude: Collection[str] = ()) -> Cohort:

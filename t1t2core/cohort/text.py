@@ -70,4 +70,6 @@ def read_text(path: Path, *, most_bytes: int) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise InputError(f"no text in {encoding.removesuffix('-sig').upper()} ({error})") from None
+        raise InputError(
+            f"no text in {encoding.removesuffix('-sig').upper()} ({error}); save it as UTF-8"
+        ) from None
