@@ -161,14 +161,19 @@ def test_who_lacks_the_entity_or_run_is_left_out_and_named(tmp_path: Path) -> No
         ("cohort.select={T1w: {acq: mprage, acquisition: space}}", "two of them are one entity"),
         ("cohort.select={FLAIR: {acq: a}}", "Input should be 'T1w', 'T2w' or 'ct'"),
         ("cohort.select=mprage", "valid dictionary"),
-        ("cohort.session=pre", "but the scans have no sessions"),
-        ("cohort.run=1", "but the scans have no runs"),
+        ("cohort.run=3", "cohort.run is '3', but the scans have 1, 2"),
     ],
 )
 def test_what_no_scan_has_is_refused(tmp_path: Path, override: str, told: str) -> None:
     root = add(tmp_path, *scans("sub-01", "T2w", "ct"))
     add(root, *(f"sub-01/anat/sub-01_acq-{acq}_T1w.nii" for acq in ("mprage", "space")))
+    add(root, *(f"sub-01/anat/sub-01_acq-mprage_run-{run}_T1w.nii" for run in ("1", "2")))
     assert told in refusal(root, override)
+
+
+def test_where_there_are_no_sessions_and_runs_there_is_nothing_to_choose(tmp_path: Path) -> None:
+    root = add(tmp_path, *scans("sub-01", "T1w", "T2w", "ct"))
+    assert read(root, "cohort.run=1", "cohort.session=pre") == read(root)
 
 
 def test_a_session_is_a_text_and_a_run_a_number(tmp_path: Path) -> None:

@@ -159,11 +159,10 @@ def _selected(select: Selection, files: Sequence[BidsFile]) -> dict[ScanKind, di
 
 
 def _check_asked(entity: str, label: str | None, there: set[str]) -> None:
-    """Refuse a session or run that no scan has."""
-    if label is not None and not any(is_same(entity, one, label) for one in there):
-        name = long_name(entity)
+    """Refuse a session or run that no scan has, where there are any to choose from."""
+    if label is not None and there and not any(is_same(entity, one, label) for one in there):
         raise InputError(
-            f"cohort.{name} is {label!r}, but the scans have {listed(there) or f'no {name}s'}"
+            f"cohort.{long_name(entity)} is {label!r}, but the scans have {listed(there)}"
             f"{did_you_mean(label, there)}"
         )
 

@@ -15,6 +15,9 @@ _MARKS = {
 }
 """Byte-order marks, as spreadsheets and editors put them in front, and the encodings that they stand for."""
 
+MOST_POINTER_BYTES = 32_768
+"""Of a file that only points to its content (git-annex; those of Git LFS are shorter)."""
+
 _ANNEX, _LFS = b"/annex/objects/", b"version https://git-lfs.github.com/spec/"
 """What a pointer of git-annex and one of Git LFS begins with."""
 
@@ -35,20 +38,27 @@ def unfetched(path: Path) -> str:
         What the path is and the command that fetches its content; empty for anything else.
     """
     try:
-        for link in (path, *path.parents):
-            if link.is_symlink() and not link.exists():
-                return f"a link to nothing: run `datalad get {shlex.quote(str(link))}` (or `git annex get`)"
-        start = _start(path) if path.is_file() else b""
+        if path.is_file():
+            return _pointed(path) if path.stat().st_size <= MOST_POINTER_BYTES else ""
+        if path.exists():
+            return ""
+        lost = [link for link in (path, *path.parents) if link.is_symlink() and not link.exists()]
     except (OSError, ValueError):
         return ""
+    return f"a link to nothing: {_get(lost[-1])}" if lost else ""
+
+
+def _pointed(file: Path) -> str:
+    """What to do where a small file is a pointer."""
+    with file.open("rb") as stream:
+        start = stream.read(len(_LFS))
     if start.startswith(_ANNEX):
-        return f"a pointer of git-annex: run `datalad get {shlex.quote(str(path))}` (or `git annex get`)"
+        return f"a pointer of git-annex: {_get(file)}"
     return "a pointer of Git LFS: run `git lfs pull`" if start == _LFS else ""
 
 
-def _start(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(len(_LFS))
+def _get(path: Path) -> str:
+    return f"run `datalad get {shlex.quote(str(path))}` (or `git annex get`)"
 
 
 def read_text(path: Path, *, most_bytes: int) -> str:
