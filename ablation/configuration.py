@@ -1,10 +1,11 @@
 """The settings of a run: a preset, the space's own over it, the command line's over both."""
 
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -17,7 +18,24 @@ from t1t2core.settings import Settings
 LONGEST_OVERRIDE = 500
 """Characters of an override that messages show."""
 
+_NULLS = ("", "~", "null", "Null", "NULL")
+
 Groups = Mapping[str, Mapping[str, Any]]
+
+
+def _types() -> dict[tuple[str, str], Any]:
+    """Type of each setting, without its limits, by group and name."""
+    groups = {group.name: type(getattr(PRESETS["demo"], group.name)) for group in fields(Settings)}
+    return {(group, name): kind for group in groups for name, kind in get_type_hints(groups[group]).items()}
+
+
+def _holds_text(kind: Any) -> bool:
+    return kind is str or any(_holds_text(part) for part in get_args(kind))
+
+
+_TYPES = _types()
+TEXT_SETTINGS = tuple(place for place, kind in _TYPES.items() if _holds_text(kind))
+"""Group and name of each setting that has texts of the user's own: labels, names, files."""
 
 
 def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: Iterable[str]) -> Settings:
@@ -58,7 +76,7 @@ def describe_settings() -> list[dict[str, str]]:
             rows.append(
                 {
                     "setting": f"{group.name}.{setting.name}",
-                    "type": _type_name(setting.type),
+                    "type": _type_name(_TYPES[group.name, setting.name]),
                     **values,
                     "meaning": described.description,
                 }
@@ -81,11 +99,20 @@ def _place(override: str) -> str:
 def _parse(override: str, findings: list[str]) -> tuple[str, str, str, Any]:
     key, _, text = override.partition("=")
     group, name = key.split(".")
+    return _place(override), group, name, _read(text, _TYPES.get((group, name)))
+
+
+def _read(text: str, kind: Any) -> Any:
+    """The value that was typed: as in YAML, but a text is all that was typed unless it is in quotes."""
+    is_text = _holds_text(kind)
     try:
-        value = PlainLoader(text).get_single_data()
+        value = PlainLoader(text, texts=[()] if is_text else []).get_single_data()
     except yaml.YAMLError:
-        value = text
-    return _place(override), group, name, value
+        return text
+    is_list = isinstance(value, list | dict) and kind != str | None
+    if not is_text or is_list or text.lstrip().startswith(("'", '"')):
+        return value
+    return None if text.strip() in _NULLS else text.strip()
 
 
 def _unknown(groups: Groups, group: str, name: str) -> str | None:
@@ -124,5 +151,7 @@ def _show(value: Any) -> str:
 
 
 def _type_name(annotation: Any) -> str:
-    text = str(annotation) if not isinstance(annotation, type) else annotation.__name__
-    return text.replace("typing.", "").replace("NoneType", "null")
+    if annotation in (int, float, str, bool):
+        return str(annotation.__name__)
+    text = re.sub(r"\b(typing|collections\.abc)\.", "", str(annotation))
+    return re.sub(r"Optional\[(\w+)\]", r"\1 | None", text).replace("None", "null")

@@ -14,6 +14,7 @@ from mlflow.entities import Run
 
 from ablation.ledger import HARDWARE
 from ablation.plan import Trial
+from ablation.recorded_settings import as_params
 from ablation.space import Point
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import patch_starts
@@ -162,11 +163,6 @@ def _point(params: Mapping[str, str]) -> Point:
         fold=1,
         seed=None,
     )
-
-
-def as_params(settings: Settings) -> dict[str, str]:
-    """Settings as the record keeps them: dotted names and text."""
-    return {f"{g}.{n}": str(v) for g, values in asdict(settings).items() for n, v in values.items()}
 
 
 def _cost_settings(params: Mapping[str, str]) -> dict[str, str]:

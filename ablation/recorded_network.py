@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ablation.encoder_store import EncoderStore
 from ablation.ledger import Ledger
-from ablation.recorded_settings import read_settings
+from ablation.recorded_settings import WHOLE_FILE, is_shortened, read_settings
 from ablation.registry import WEIGHTS
 from t1t2core.errors import InputError
 from t1t2core.network.base import Network
@@ -41,7 +41,9 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     """
     digest = run.data.tags.get("encoder_digest", "")
     name = f"run {run.info.run_id} ({run.info.run_name})"
-    settings, factors = read_settings(run.data.params, source=name), _factors(run.data.params)
+    params = run.data.params
+    whole = ledger.read_file(run.info.run_id, WHOLE_FILE) if is_shortened(params) else None
+    settings, factors = read_settings(params, source=name, whole=whole), _factors(params)
     network = build_network(
         factors.strategy,
         factors.tuned_layers,

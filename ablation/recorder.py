@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from ablation.outcome import FOLDER as OUTCOMES
 from ablation.outcome import fetch_outcome, remove_outcome
 from ablation.plan import Trial
 from ablation.presence import Presence
+from ablation.recorded_settings import WHOLE_FILE, shortened_params, whole_settings
 from ablation.storage import Storage, first_line
 from ablation.terminal import say
 from ablation.trial_result import TrialResult
@@ -275,12 +276,14 @@ class Recorder:
 
     def _start(self, trial: Trial) -> str:
         params = {name: value for name, value in trial.factors.items() if value is not None}
-        for group, values in asdict(self.settings).items():
-            params |= {f"{group}.{name}": value for name, value in values.items()}
+        params |= shortened_params(self.settings)
         tags = {**self.tags, "trial_key": _key(trial), "encoder_digest": trial.encoder or ""}
         name = self.names[_key(trial)]
         self._epochs.pop(_key(trial), None)
-        return self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
+        run_id = self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
+        if whole := whole_settings(self.settings):
+            self.ledger.keep_files(run_id, {WHOLE_FILE: whole})
+        return run_id
 
     def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
         if new := self._new(key, history):

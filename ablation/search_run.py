@@ -21,11 +21,13 @@ from ablation.workspace import Workspace
 def search_key(workspace: Workspace, encoders: Mapping[EncoderRecipe, str]) -> str:
     """Names a search by all that decides what it samples and computes; not by what may be spent."""
     space, study = workspace.space, workspace.study
+    settings = asdict(study.settings)
+    del settings["cohort"]["select"]  # newer than recorded searches; the cohort's fingerprint tells it
     return digest_of(
         {
             "arms": [asdict(arm) for arm in space.arms],
             "search": space.search.model_dump(mode="json", exclude={"trials"}),
-            "settings": asdict(study.settings),
+            "settings": settings,
             "precision": study.precision,
             "cohort": study.cohort_fingerprint,
             "encoders": sorted(set(encoders.values())),

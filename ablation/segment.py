@@ -15,6 +15,7 @@ from ablation.models import FORMS, find_model
 from ablation.recorded_network import RecordedNetwork, load_network
 from ablation.storage import Storage
 from ablation.terminal import command, say, start
+from t1t2core.cohort.names import given_name
 from t1t2core.cohort.scan import examine_scan, read_scan, scan_notes
 from t1t2core.errors import InputError
 from t1t2core.labelling import label_scan, write_labels
@@ -88,10 +89,10 @@ def name_targets(scans: Iterable[Path], out: Path) -> list[Path]:
 
 def scan_name(scan: Path) -> str:
     """The file's name without its ending, `.gz` included; a folder's whole name."""
-    path = scan.resolve()
-    if path.is_dir():
-        return path.name
-    return Path(path.name[:-3]).stem if path.suffix.lower() == ".gz" else path.stem
+    name = given_name(scan)
+    if scan.is_dir():
+        return name
+    return Path(name[:-3] if name.lower().endswith(".gz") else name).stem
 
 
 def check_scans(scans: Iterable[Path], sequence: Sequence) -> None:

@@ -22,6 +22,7 @@ from pydantic import (
     ValidationError,
 )
 
+from ablation.configuration import TEXT_SETTINGS
 from ablation.ranges import Range, Scale, read_range
 from ablation.search_settings import Budget, Pruning, Search, Start, Strict, search_findings
 from ablation.yaml_loader import PlainLoader
@@ -537,7 +538,7 @@ def _document(path: Path) -> tuple[dict[str, Any], list[str]]:
     except InputError as error:
         raise InputError(f"search space {path} cannot be read: {error}") from None
     try:
-        loader = PlainLoader(text)
+        loader = PlainLoader(text, texts=[("name",), *TEXT_SETTINGS])
         document = loader.get_single_data()
     except yaml.YAMLError as error:
         raise InputError(f"search space {path} is not YAML: {error}") from None

@@ -151,10 +151,13 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     storage = Storage(request.storage or str(request.output / "store"))
     storage.check()
     ledger = Ledger(record_address(request.output, request.tracking_uri), request.output / "artifacts")
-    cohort = _check_cohort(_read_cohort(request, settings.cohort, say), request.output, say)
+    cohort = _read_cohort(request, settings.cohort, say)
+    for name, reason in cohort.left_out.items():
+        say(f"left out: {name}: {reason}")
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
+    cohort = _check_cohort(cohort, request.output, say)
     study = Study(
         settings=settings,
         precision=_precision(settings, _first_device(request, space.resources)),

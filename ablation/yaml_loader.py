@@ -1,6 +1,7 @@
 """Reading YAML as plain values, without its surprises."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 import yaml
@@ -16,12 +17,18 @@ class PlainLoader(yaml.SafeLoader):
     """Plain values by the rules of YAML 1.2, under which 1e-4 is a number, and 01 and no are texts.
 
     PyYAML keeps those of 1.1, and of a key given twice silently the last: such keys are in `repeated`.
+
+    Args:
+        stream: the document.
+        texts: places of texts, each the keys that lead there from the top. What is written there stays as it
+            is written, though it looks like a number or a truth value; null is still nothing.
     """
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - a class variable of PyYAML
 
-    def __init__(self, stream: str) -> None:
+    def __init__(self, stream: str, texts: Collection[tuple[str, ...]] = ()) -> None:
         super().__init__(stream)
+        self._texts = texts
         self.repeated: list[str] = []
 
     def get_single_data(self) -> Any:
@@ -39,6 +46,8 @@ class PlainLoader(yaml.SafeLoader):
         node: yaml.Node | None = super().get_single_node()
         if node is not None and (size := _size(node, {})) > MOST_VALUES:
             raise yaml.YAMLError(f"{size:,} values with what its aliases repeat; at most {MOST_VALUES:,}")
+        for place in self._texts:
+            _keep_texts(_at(node, place))
         return node
 
     def compose_mapping_node(self, anchor: dict[str, Any]) -> yaml.MappingNode:
@@ -77,6 +86,28 @@ for _tag, _pattern, _first in (
     PlainLoader.add_implicit_resolver(
         f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first)
     )
+
+
+_TAKEN_FOR_OTHERS = {f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "float")}
+
+
+def _at(node: yaml.Node | None, place: tuple[str, ...]) -> yaml.Node | None:
+    """What is at a place, None where there is no such place."""
+    for name in place:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        node = next((value for key, value in pairs if key.value == name), None)
+    return node
+
+
+def _keep_texts(node: yaml.Node | None) -> None:
+    """Makes a text of each value under the node that is written like one of another type."""
+    if isinstance(node, yaml.ScalarNode):
+        if node.tag in _TAKEN_FOR_OTHERS:
+            node.tag = "tag:yaml.org,2002:str"
+    elif node is not None:
+        for part in node.value:
+            for one in part if isinstance(part, tuple) else (part,):
+                _keep_texts(one)
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:

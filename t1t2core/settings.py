@@ -4,9 +4,10 @@
 Where the study is silent the description says "ours".
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 Sequence = Literal["T1", "T2"]
@@ -18,16 +19,34 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Shape = tuple[Positive, Positive, Positive]
 
+ScanKind = Literal["T1w", "T2w", "ct"]
+Selection = Mapping[ScanKind, Mapping[str, str | None]]
+
 STRICT = ConfigDict(extra="forbid")
+
+
+def _as_names(given: object) -> object:
+    """One name stands for a list of it, and nothing for an empty one."""
+    if isinstance(given, str):
+        return (given,)
+    return () if given is None else given
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
 class CohortSettings:
     """Which patients take part, and in which role."""
 
-    exclude: tuple[str, ...] = Field(default=(), description="subjects to leave out, by name")
+    exclude: Names = Field(default=(), description="subjects to leave out, by name")
     session: str | None = Field(default=None, description="BIDS session to use where a subject has several")
     run: str | None = Field(default=None, description="BIDS run to use where a scan has several")
+    select: Selection = Field(
+        default_factory=dict,
+        description="BIDS entities of the scan to use where a subject has several of a kind, such as "
+        "{T1w: {acquisition: mprage}, ct: {session: ct}}; null: without that entity",
+    )
     split_file: str | None = Field(
         default=None, description="CSV with subject,fold,sequence,role in place of the drawn split"
     )

@@ -3,7 +3,6 @@
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from ablation.encoder_store import EncoderRecipe, EncoderStore, t1_network
 from ablation.ledger import Ledger
+from ablation.recorded_settings import WHOLE_FILE, shortened_params, whole_settings
 from ablation.report.plan_record import PLAN_FILE
 from t1t2core.network.base import Network
 from t1t2core.network.weights import pack_weights
@@ -101,11 +101,12 @@ def record_trial(
         "seed": 0,
     }
     params = {name: value for name, value in factors.items() if value is not None}
-    for group, values in asdict(settings).items():
-        params |= {f"{group}.{name}": value for name, value in values.items()}
+    params |= shortened_params(settings)
     key = "-".join(map(str, (space, plan, *factors.values())))
     tags = {"trial_key": key, "encoder_digest": encoder, "cohort_fingerprint": "heads"}
     run = ledger.start_trial(experiment, parent, f"{strategy} fold={fold}", params=params, tags=tags)
+    if whole := whole_settings(settings):
+        ledger.keep_files(run, {WHOLE_FILE: whole})
     with tempfile.TemporaryDirectory() as folder:
         trained = {} if network is None else network.trained_state()
         content = pack_weights(trained, {"encoder_digest": encoder})

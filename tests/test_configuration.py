@@ -1,14 +1,16 @@
 """Settings come from a preset, the search space and the command line, each over the one before."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ablation.configuration import describe_settings, resolve_settings
+from ablation.space import read_space
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
-from t1t2core.settings import Settings
+from t1t2core.settings import CohortSettings, Settings
 
 
 def resolve(space: dict[str, dict[str, Any]] | None = None, *overrides: str) -> Settings:
@@ -62,9 +64,66 @@ def test_values_on_the_command_line_are_written_as_in_yaml(override: str, value:
     assert getattr(getattr(resolve(None, override), group), name) == value
 
 
-@pytest.mark.parametrize("label", ["01", "pre", "no"])
-def test_a_label_stays_a_text_as_it_does_in_the_search_space(label: str) -> None:
-    assert resolve(None, f"cohort.session={label}").cohort.session == label
+LABELS = ["01", "1", "007", "20230401", "0o1", "0x1F", "1e5", "1.0", "2024.10", "+1", "-0", "1_000", "1:30"]
+LABELS += ["pre", "no", "yes", "true", "False", ".nan", "9" * 400]
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_is_what_was_typed_though_it_looks_like_a_number(label: str, tmp_path: Path) -> None:
+    select = f"{{ct: {{run: {label}}}}}"
+    expected = CohortSettings(
+        exclude=(label,), session=label, run=label, split_file=label, select={"ct": {"run": label}}
+    )
+    plain = {"session": label, "run": f" {label}", "split_file": f"'{label}'", "select": select}
+    for exclude in (label, f"[{label}]"):
+        typed = [f"cohort.{name}={value}" for name, value in (plain | {"exclude": exclude}).items()]
+        assert resolve(None, *typed).cohort == expected
+        file = tmp_path / "mine.yaml"
+        lines = [f"  {name}: {value}" for name, value in (plain | {"exclude": exclude}).items()]
+        file.write_text("\n".join(["arms: [{strategy: open}]", "cohort:", *lines]), encoding="utf-8")
+        assert resolve(read_space(file).settings).cohort == expected
+    assert resolve(None, f"cohort.select={select[1:-1]}").cohort.select == expected.select
+
+
+@pytest.mark.parametrize("nothing", ["", "null", "~", " Null "])
+def test_nothing_is_nothing(nothing: str, tmp_path: Path) -> None:
+    space: dict[str, dict[str, Any]] = {"cohort": {"session": "1", "exclude": ["a"], "split_file": "b"}}
+    cohort = resolve(space, *(f"cohort.{n}={nothing}" for n in ("session", "exclude", "split_file"))).cohort
+    assert (cohort.session, cohort.exclude, cohort.split_file) == (None, (), None)
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"arms: [{{strategy: open}}]\ncohort:\n  run: {nothing}\n  exclude: {nothing}\n")
+    assert resolve(read_space(file).settings).cohort == CohortSettings()
+
+
+@pytest.mark.parametrize(
+    ("typed", "value"),
+    [
+        ("a #1.csv", "a #1.csv"),
+        ("#1.csv", "#1.csv"),
+        ("a: b.csv", "a: b.csv"),
+        ("[a].csv", "[a].csv"),
+        ("'null'", "null"),
+        ('"a b.csv"', "a b.csv"),
+        ("it's.csv", "it's.csv"),
+        (" split.csv ", "split.csv"),
+    ],
+)
+def test_a_files_name_is_what_was_typed(typed: str, value: str) -> None:
+    assert resolve(None, f"cohort.split_file={typed}").cohort.split_file == value
+
+
+def test_one_name_stands_for_a_list() -> None:
+    assert resolve(None, "cohort.exclude=sub-01").cohort.exclude == ("sub-01",)
+    assert resolve({"cohort": {"exclude": "sub-01"}}).cohort.exclude == ("sub-01",)
+    assert resolve({"cohort": {"exclude": ["4", "04"]}}).cohort.exclude == ("4", "04")
+
+
+def test_a_number_is_still_a_number_where_one_is_expected() -> None:
+    (line,) = refusal(None, "cohort.split_seed=pre")
+    assert "valid integer" in line
+    assert resolve(None, "cohort.split_seed=7").cohort.split_seed == 7
+    (line,) = refusal(None, "cohort.select={ct: {run: [1]}}")
+    assert "valid string" in line
 
 
 @pytest.mark.parametrize(
@@ -128,6 +187,8 @@ def test_every_setting_is_described() -> None:
     )
     assert rows["training.patch"]["paper"] == "[128, 128, 48]"
     assert rows["training.max_steps"]["paper"] == "null"
+    types = [rows[f"{name}"]["type"] for name in ("training.patch", "training.max_steps", "cohort.run")]
+    assert types == ["tuple[int, int, int]", "int | null", "str | null"]
 
 
 @pytest.mark.parametrize("preset", ["demo", "paper"])

@@ -19,12 +19,12 @@ SCAN_NAMES = ("t1.nii", "t1.nii.gz", "t1.mha", "t1.nrrd", "t1.hdr", "t1.dcm", "t
 def test_pointers_say_how_to_get_the_scan(tmp_path: Path, name: str) -> None:
     (tmp_path / "t1.img").write_bytes(b"\0" * 100)
     (tmp_path / name).write_text(LFS, encoding="utf-8")
-    assert "get the scan with `git lfs pull`" in scan_defects(tmp_path / name, "t1w")[0]
+    assert "run `git lfs pull`" in scan_defects(tmp_path / name, "t1w")[0]
     (tmp_path / name).write_text(ANNEX, encoding="utf-8")
-    assert "get the scan with `datalad get` or `git annex get`" in scan_defects(tmp_path / name, "t1w")[0]
+    assert "(or `git annex get`)" in scan_defects(tmp_path / name, "t1w")[0]
     (tmp_path / name).unlink()
     (tmp_path / name).symlink_to("../.git/annex/objects/x1/y2/MD5E-s4095--01/MD5E-s4095--01")
-    assert "not on this machine: get the scan with `datalad get`" in scan_defects(tmp_path / name, "t1w")[0]
+    assert "a link to nothing: run `datalad get" in scan_defects(tmp_path / name, "t1w")[0]
 
 
 def test_another_format_under_a_scans_name_is_named_with_what_to_do(tmp_path: Path) -> None:

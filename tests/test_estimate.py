@@ -7,8 +7,9 @@ import pytest
 import torch
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo
 
-from ablation.estimate import MEASURED, Estimator, as_params
+from ablation.estimate import MEASURED, Estimator
 from ablation.plan import Trial
+from ablation.recorded_settings import as_params
 from ablation.space import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.network.block import Block

@@ -63,6 +63,45 @@ def test_other_columns_are_passed_over_and_misspelt_ones_refused(folder: Path) -
     assert "column 't2w' is missing" in refusal(write(folder, "subject,t1w,ct", "a,a1.nii,actt.nii"))
 
 
+@pytest.mark.parametrize("cell", ["n/a", "N/A", "NA", "NaN", "-", "#N/A", "None"])
+def test_what_tables_write_for_a_missing_scan_is_no_file(folder: Path, cell: str) -> None:
+    file = write(folder, "subject,t1w,t2w,ct", "a,a1.nii,a2.nii,actt.nii", f"b,b1.mha,{cell},bct")
+    assert [subject.t2w for subject in read_manifest(file).subjects] == [folder / "a2.nii", None]
+    labelled = write(
+        folder, "subject,t1w,t2w,ct,labels_t1w,labels_t2w", f"b,b1.mha,b2.mha,{cell},bl1.mha,bl2.mha"
+    )
+    assert read_manifest(labelled).subjects[0].ct is None
+    assert "line 2 (a): t1w is empty" in refusal(write(folder, "subject,t1w,t2w,ct", f"a,{cell},a2.nii,bct"))
+
+
+def test_a_folder_of_such_a_name_is_a_scan_all_the_same(folder: Path) -> None:
+    (folder / "NA").mkdir()
+    (subject,) = read_manifest(write(folder, "subject,t1w,t2w,ct", "NA,a1.nii,a2.nii,NA")).subjects
+    assert (subject.name, subject.ct) == ("NA", folder / "NA")
+
+
+def test_a_scan_that_was_not_fetched_is_named_with_the_command_that_does(folder: Path) -> None:
+    (folder / "lost.nii").symlink_to(".git/annex/objects/gone")
+    (folder / "away").symlink_to("nowhere")
+    (folder / "unlocked.nii").write_text("/annex/objects/SHA256E-s1--ab.nii\n")
+    (folder / "large.nii").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n")
+    text = refusal(
+        write(
+            folder,
+            "subject,t1w,t2w,ct",
+            "a,lost.nii,a2.nii,actt.nii",
+            "b,away/t1.nii,unlocked.nii,large.nii",
+        )
+    )
+    run = "(a link to nothing: run `datalad get"
+    assert f"line 2 (a): t1w is not there: lost.nii {run} {folder}/lost.nii`" in text
+    assert f"line 3 (b): t1w is not there: away/t1.nii {run} {folder}/away`" in text
+    assert f"t2w (unlocked.nii) is a pointer of git-annex: run `datalad get {folder}/unlocked.nii`" in text
+    assert "ct (large.nii) is a pointer of Git LFS: run `git lfs pull`" in text
+    file = write(folder, "subject,t1w,t2w,ct", "a,lost.nii,,actt.nii", "b,b1.mha,b2.mha,bct")
+    assert [subject.name for subject in read_manifest(file, exclude=["a"]).subjects] == ["b"]
+
+
 def test_all_bad_lines_are_named_at_once(folder: Path) -> None:
     text = refusal(
         write(
@@ -99,7 +138,7 @@ def test_an_excluded_subject_may_be_broken(folder: Path) -> None:
         (b"", "empty"),
         (b"subject,t1w,t2w,ct\n", "empty"),
         (b"\x89PNG\r\n\x1a\n\xff\xfe", "not a table"),
-        (b"subject;t1w;t2w;ct\na;b;c;d\n", "column 'subject' is missing"),
+        (b"subject;t1w;t2w\na;a1.nii;a2.nii\n", "column 'ct' is missing"),
         (b"subject,t1w,t2w,ct\na,a1.nii\n", "line 2: 2 cells"),
         (b"subject,t1w,t2w,ct,ct\na,a1.nii,,actt.nii,bct\n", "column 'ct' is there twice"),
         (b"\xef\xbb\xbfsubject,t1w,t2w,ct\r\na,a1.nii,,actt.nii\r\n", "none of 1 subjects has a T2w scan"),

@@ -17,11 +17,12 @@ from ablation.driver import DRIVER, HEARTBEAT
 from ablation.ledger import Ledger
 from ablation.outcome import has_outcome
 from ablation.plan import Trial
+from ablation.recorded_settings import WHOLE_FILE, read_settings
 from ablation.recorder import Claim, Recorder
 from ablation.space import Point
 from ablation.storage import Storage
 from t1t2core.cohort.roles import FoldSplit, Roles
-from t1t2core.settings import Settings
+from t1t2core.settings import CohortSettings, Settings
 from tests.conftest import Record
 
 LEASE = 60.0
@@ -125,6 +126,20 @@ def test_a_trial_is_claimed_logged_and_finished(recorder: Recorder, storage: Sto
     assert [(metric.step, metric.value) for metric in history] == [(1, 1.0), (2, 0.5)]
     assert not has_outcome(storage, KEY)
     assert storage.names("checkpoints") == []
+
+
+def test_settings_of_any_length_are_in_the_record_of_a_trial(record: Record, storage: Storage) -> None:
+    names = tuple(f"sub-{number:04}-of-a-long-study" for number in range(400))
+    settings = Settings(cohort=CohortSettings(exclude=names, select={"ct": {"session": "ct"}}))
+    recorder = recorder_of(record.open(), storage, settings=settings)
+    leave_outcome(storage)
+    assert recorder.claim(TRIAL) is Claim.OURS
+    assert recorder.finish(TRIAL)
+    ledger = record.open()
+    (run,) = ledger.runs_of(KEY)
+    whole = ledger.read_file(run.info.run_id, WHOLE_FILE)
+    assert read_settings(run.data.params, source="the run", whole=whole) == settings
+    assert [one.run_id for one in ledger.records([run])] == [run.info.run_id]
 
 
 def test_epochs_are_logged_several_at_once(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:

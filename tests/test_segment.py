@@ -19,6 +19,7 @@ from ablation.segment import app, scan_name
 from ablation.storage import Storage
 from t1t2core.cohort.scan import read_scan
 from t1t2core.labelling import label_scan
+from t1t2core.settings import CohortSettings
 from tests.conftest import Record
 from tests.heads import FLOAT32
 from tests.recorded import SMALL, publish_encoder, record_trial, tuned_network
@@ -112,6 +113,41 @@ def test_names_keep_all_but_the_ending(tmp_path: Path) -> None:
     assert [scan_name(tmp_path / name) for name in names] == ["sub-01_T2w", "p1.t2", "IM0001", "a"]
     (tmp_path / "1.2.840").mkdir()
     assert scan_name(tmp_path / "1.2.840") == "1.2.840"
+
+
+def test_labels_have_the_name_of_the_link_that_was_given(bench: Bench, t2w: Path, tmp_path: Path) -> None:
+    annex = tmp_path / "data" / ".git" / "annex" / "SHA256E-s1--ab.nii.gz"
+    annex.parent.mkdir(parents=True)
+    shutil.copy(t2w, annex)
+    links = [tmp_path / "data" / f"sub-{number}_T2w.nii.gz" for number in ("07", "08")]
+    for link in links:
+        link.symlink_to(annex)
+    given = bench.segment(f"runs:/{bench.runs[0]}", *links)
+    assert given.exit_code == 0, given.output
+    assert np.array_equal(bench.labels("sub-07_T2w"), bench.labels("sub-08_T2w"))
+    annex.unlink()
+    given = bench.segment(f"runs:/{bench.runs[0]}", *links)
+    assert given.exit_code == 2
+    for link in links:
+        assert f"{link}: a link to nothing: run `datalad get {link}`" in given.stderr
+
+
+def test_a_link_to_a_folder_names_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "1.2.840").mkdir()
+    (tmp_path / "sub-07.t2").symlink_to("1.2.840")
+    assert scan_name(tmp_path / "sub-07.t2") == "sub-07.t2"
+    monkeypatch.chdir(tmp_path / "1.2.840")
+    assert [scan_name(Path(name)) for name in (".", "../1.2.840", "..")] == [
+        *("1.2.840", "1.2.840", tmp_path.name)
+    ]
+
+
+def test_networks_of_a_cohort_with_a_long_list_label_as_any_other(bench: Bench, t2w: Path) -> None:
+    names = tuple(f"sub-{number:04}-of-a-long-study" for number in range(400))
+    settings = replace(SMALL, cohort=CohortSettings(exclude=names))
+    run = record_trial(bench.ledger, bench.networks[0], encoder=bench.digests[0], fold=8, settings=settings)
+    given = bench.segment(f"runs:/{run}", t2w)
+    assert given.exit_code == 0, given.output
 
 
 def test_doubtful_scans_are_labelled_with_a_warning(bench: Bench, t2w: Path) -> None:

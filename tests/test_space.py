@@ -362,7 +362,7 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
         (OPEN + "name: ..", ["name: found '..'"]),
         (OPEN + "name: ''", ["name: found ''"]),
         (OPEN + 'name: "x\\n"', [r"name: found 'x\n'"]),
-        (OPEN + "name: 2024", ["name: found 2024"]),
+        (OPEN + "name: [2024]", ["name: found ['2024']"]),
         (OPEN + "name: Store", ["name: found 'Store'; ", "none of store, artifacts, mlflow.db"]),
         (OPEN + "name: " + "x" * 101, ["name: found 'xxxx"]),
         # YAML
@@ -426,6 +426,11 @@ def test_a_search_method_that_does_not_exist_is_one_finding(tmp_path: Path) -> N
         "  - search.method: found 'hyperband'; allowed: grid, which tries every point, or optuna, which "
         "samples arms"
     ]
+
+
+@pytest.mark.parametrize("name", ["2024", "1e5", "true", "2024.10"])
+def test_a_name_may_look_like_a_number(tmp_path: Path, name: str) -> None:
+    assert read_space(write(tmp_path, OPEN + f"name: {name}")).name == name
 
 
 def test_a_file_name_that_cannot_name_a_folder_needs_a_name_in_the_file(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A cohort's patients get their roles: as in the study's Table 2, without a leak, the same every time."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import chain, pairwise, product
 from pathlib import Path
 
@@ -174,6 +175,19 @@ def test_a_table_takes_the_place_of_the_draw(tmp_path: Path) -> None:
     settings = write_split(tmp_path, splits)
     assert draw_splits(STUDY, settings) == splits
     assert draw_splits(STUDY, settings) != draw_splits(STUDY, CohortSettings())
+
+
+def test_a_table_may_list_who_is_left_out_and_be_a_spreadsheets(tmp_path: Path) -> None:
+    splits = draw_splits(STUDY, CohortSettings(split_seed=5))
+    settings = write_split(tmp_path, splits, "sub-99,1,T1,training", "sub-98,1,T1,training")
+    with pytest.raises(InputError, match="'sub-99' is no subject"):
+        draw_splits(STUDY, settings)
+    cohort = replace(STUDY, left_out={"sub-99": "no ct of session pre (has post)"})
+    settings = replace(settings, exclude=("sub-98",))
+    assert draw_splits(cohort, settings) == splits
+    table = tmp_path / "split.csv"
+    table.write_text(table.read_text().replace(",", ";").replace("\n", ";;\r\n"), encoding="utf-16")
+    assert draw_splits(cohort, settings) == splits
 
 
 def test_every_line_of_the_table_that_cannot_be_used_is_named(tmp_path: Path) -> None:

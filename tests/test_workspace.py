@@ -1,5 +1,6 @@
 """What a command was asked for becomes what it works with, all of it checked."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,26 @@ def test_it_has_the_trials_the_cohort_and_a_folder(open_it: Open, tmp_path: Path
     assert workspace.ledger.tracking_uri == f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
     assert workspace.study.precision in ("float32", "bfloat16")
     assert workspace.address == "local"
+
+
+def test_who_is_left_out_is_said(
+    tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Path
+) -> None:
+    add_record(tmp_path / "runs")
+    heads = shutil.copytree(tiny_heads, tmp_path / "heads")
+    for scan in heads.glob("sub-*/anat/*_T1w.nii.gz"):
+        has_t2w = scan.with_name(scan.name.replace("T1w", "T2w")).exists()
+        scan.rename(scan.with_name(scan.name.replace("_T1w", f"_run-{1 if has_t2w else 2}_T1w")))
+    asked = Request(
+        space=SMOKE, cohort=str(heads), preset="demo", output=tmp_path / "runs", overrides=("cohort.run=1",)
+    )
+    said: list[str] = []
+    workspace = open_workspace(asked, said.append)
+    assert len(workspace.cohort.subjects) == 4
+    assert len(workspace.cohort.left_out) == 2
+    assert [line for line in said if line.startswith("left out")] == [
+        f"left out: {name}: no T1w of run 1 (has 2)" for name in workspace.cohort.left_out
+    ]
 
 
 def test_a_cohort_of_ones_own_gets_the_settings_of_the_study(open_it: Open) -> None:

@@ -22,6 +22,14 @@ def test_an_anchor_may_be_used_again() -> None:
     assert load("a: &sizes [2, 4]\nb: *sizes\nc: {<<: {d: 1}}") == {"a": [2, 4], "b": [2, 4], "c": {"d": 1}}
 
 
+def test_what_is_at_the_place_of_a_text_stays_as_it_is_written() -> None:
+    text = "a: {b: [1, 01, 1e5, true, null, {2.0: -0}], c: 1e5}\nb: 1.0"
+    loaded = PlainLoader(text, texts=[("a", "b"), ("b",), ("nowhere", "b"), ("b", "c")]).get_single_data()
+    assert loaded == {"a": {"b": ["1", "01", "1e5", "true", None, {"2.0": "-0"}], "c": 1e5}, "b": "1.0"}
+    assert PlainLoader("7", texts=[()]).get_single_data() == "7"
+    assert PlainLoader("", texts=[()]).get_single_data() is None
+
+
 def test_few_lines_that_stand_for_billions_of_values_are_refused_at_once() -> None:
     lines = ["x0: &x0 [1]", *(f"x{n}: &x{n} [{', '.join([f'*x{n - 1}'] * 9)}]" for n in range(1, 40))]
     assert f"at most {MOST_VALUES:,}" in refusal("\n".join(lines))

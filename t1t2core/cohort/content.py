@@ -1,15 +1,13 @@
 """What a file is by its first bytes, whatever its name says, and its content without gzip."""
 
 import io
-import os
 import re
 import zlib
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from t1t2core.cohort.text import is_there
+from t1t2core.cohort.text import is_there, unfetched
 
 HEAD_BYTES = 1024
 """Enough to tell any format by."""
@@ -44,8 +42,6 @@ _MARKS = (
 _WEB_PAGE = re.compile(rb"\s*<(?:!doctype|html|\?xml)", re.IGNORECASE)
 _TEXT = re.compile(rb"[\t\r\n\x20-\x7e]+")
 _ABSENT = "there is no such file or folder"
-_ANNEX = "annex/objects/"
-_GET_ANNEXED = "get the scan with `datalad get` or `git annex get`"
 
 
 def open_unpacked(path: Path) -> BinaryIO:
@@ -71,20 +67,9 @@ def missing(path: Path) -> str | None:
     Raises:
         OSError: it cannot be read.
     """
-    if not is_there(path):
-        with suppress(OSError, ValueError):
-            if _ANNEX in os.readlink(path):
-                return f"a link of git-annex to what is not on this machine: {_GET_ANNEXED}"
-        return _ABSENT
-    if path.is_dir():
-        return None
-    with path.open("rb") as stream:
-        first = stream.read(HEAD_BYTES).partition(b"\n")[0]
-    if first.startswith(b"version https://git-lfs"):
-        return "only git-lfs's pointer to the scan: get the scan with `git lfs pull`"
-    if _ANNEX.encode() in first and _TEXT.fullmatch(first):
-        return f"only git-annex's pointer to the scan: {_GET_ANNEXED}"
-    return None
+    if reason := unfetched(path):
+        return reason
+    return None if is_there(path) else _ABSENT
 
 
 def missing_part(what: str, file: Path) -> str | None:

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 
 from t1t2core.cohort.dicom_frame import Frame, has_mark, may_be_slice, read_frames, stored_values
 from t1t2core.cohort.dicom_stack import in_order
-from t1t2core.cohort.nifti import MOST_VOXELS
+from t1t2core.cohort.shape import MOST_VOXELS
 from t1t2core.cohort.text import is_there
 from t1t2core.errors import InputError
 

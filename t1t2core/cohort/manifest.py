@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from t1t2core.cohort.names import LONGEST_NAME, check_excluded, exclude_line, is_safe_name
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.cohort.table import read_table, refusal
-from t1t2core.cohort.text import is_there
+from t1t2core.cohort.text import is_there, unfetched
 from t1t2core.errors import InputError
 
 _SCANS = ("t1w", "t2w", "ct", "labels_t1w", "labels_t2w")
 _LABELS = ("labels_t1w", "labels_t2w")
+_NO_SCAN = frozenset({"-", "n/a", "na", "#n/a", "<na>", "nan", "none", "null"})
+"""What tables have where a scan is missing, in small letters: `n/a` in BIDS, the others in spreadsheets."""
 
 
 def read_manifest(file: Path, *, exclude: Collection[str] = ()) -> Cohort:
@@ -19,13 +22,14 @@ def read_manifest(file: Path, *, exclude: Collection[str] = ()) -> Cohort:
 
     Args:
         file: CSV with columns `subject,t1w,t2w,ct`, and `labels_t1w,labels_t2w` in place of `ct`. Paths
-            are relative to the table's folder; `t2w` may be empty.
+            are relative to the table's folder; `t2w` may be empty or `n/a`.
         exclude: subjects to leave out, by name.
 
     Raises:
         InputError: names every line that cannot be used, at once.
     """
-    rows = read_table(file, required=("subject", "t1w", "t2w"), optional=("ct", *_LABELS))
+    table = read_table(file, required=("subject", "t1w", "t2w"), optional=("ct", *_LABELS))
+    rows = [(line, _without_placeholders(file.parent, cells)) for line, cells in table]
     if not any(cells["ct"] or cells["labels_t1w"] for _, cells in rows):
         raise InputError(
             f"{file}: column 'ct' is missing or empty (or labels_t1w and labels_t2w in its place)"
@@ -46,6 +50,16 @@ def read_manifest(file: Path, *, exclude: Collection[str] = ()) -> Cohort:
     return Cohort(name=file.stem, subjects=tuple(sorted(subjects, key=lambda subject: subject.name)))
 
 
+def _without_placeholders(folder: Path, cells: dict[str, str]) -> dict[str, str]:
+    """The cells of a line, empty where they say that there is no scan."""
+    missing = [
+        column
+        for column in _SCANS
+        if cells[column].casefold() in _NO_SCAN and not is_there(_resolve(folder, cells[column]))
+    ]
+    return cells | dict.fromkeys(missing, "")
+
+
 def _row_defects(folder: Path, cells: dict[str, str]) -> list[str]:
     """Why a line is no subject: its name, what it leaves out, and the files that are not there."""
     defects = []
@@ -61,8 +75,14 @@ def _row_defects(folder: Path, cells: dict[str, str]) -> list[str]:
     elif not cells["ct"]:
         defects += _label_defects(cells)
     for column in _SCANS:
-        if cells[column] and not is_there(_resolve(folder, cells[column])):
-            defects.append(f"{column} is not there: {cells[column]}")
+        if not cells[column]:
+            continue
+        path = _resolve(folder, cells[column])
+        reason = unfetched(path)
+        if not is_there(path):
+            defects.append(f"{column} is not there: {cells[column]}{f' ({reason})' if reason else ''}")
+        elif reason:
+            defects.append(f"{column} ({cells[column]}) is {reason}")
     return defects
 
 
@@ -78,7 +98,7 @@ def _label_defects(cells: dict[str, str]) -> list[str]:
 
 
 def _subject(folder: Path, cells: dict[str, str]) -> Subject:
-    scans = {column: _resolve(folder, cells[column]) for column in _SCANS if cells[column]}
+    scans: dict[str, Any] = {column: _resolve(folder, cells[column]) for column in _SCANS if cells[column]}
     return Subject(name=cells["subject"], **scans)
 
 

@@ -1,9 +1,10 @@
-"""Subjects' names: which are usable, which was meant, and the setting that leaves some out."""
+"""Names of subjects and files: which are usable, which was meant, and the setting that leaves some out."""
 
 import json
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from pathlib import Path
 
 from t1t2core.errors import InputError
 
@@ -17,6 +18,11 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IG
 def is_safe_name(name: str) -> bool:
     """Can it be a file's name everywhere: up to 100 letters, digits, `.`, `_`, `-`, no dot in front?"""
     return _SAFE.fullmatch(name) is not None and not is_reserved(name)
+
+
+def given_name(path: Path) -> str:
+    """The name that a path was given by: a link's own, not that of what it links to."""
+    return path.name if path.name not in ("", "..") else path.resolve().name
 
 
 def is_reserved(name: str) -> bool:

@@ -15,13 +15,19 @@ def read_cohort(source: Path, settings: CohortSettings) -> Cohort:
 
     Args:
         source: a BIDS folder (see `read_bids`) or a CSV table (see `read_manifest`).
-        settings: which subjects, sessions and runs to use.
+        settings: which subjects and which of their scans to use.
 
     Raises:
         InputError: there is no such cohort, or it cannot be used as it is.
     """
     if is_there(source) and source.is_dir():
-        return read_bids(source, session=settings.session, run=settings.run, exclude=settings.exclude)
+        return read_bids(
+            source,
+            session=settings.session,
+            run=settings.run,
+            select=settings.select,
+            exclude=settings.exclude,
+        )
     if not is_there(source):
         raise InputError(f"{source}: there is no such cohort (a BIDS folder or a .csv table is expected)")
     if source.suffix.lower() != ".csv":

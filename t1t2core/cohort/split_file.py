@@ -20,13 +20,15 @@ def read_splits(file: Path, cohort: Cohort, settings: CohortSettings) -> tuple[F
         file: CSV with columns `subject,fold,sequence,role`: sequence `T1` or `T2`; role `training`,
             `validation`, `test` or `none`, which is also the role of patients who are not listed.
         cohort: whose subjects have the roles.
-        settings: the rule that the roles must keep (`overlap`), and whose lines to pass over (`exclude`).
+        settings: the rule that the roles must keep (`overlap`), and whose lines to pass over (`exclude`), as
+            are those of subjects who are left out of the cohort.
 
     Raises:
         InputError: names every line and role that cannot be used, at once.
     """
     columns = ("subject", "fold", "sequence", "role")
-    rows = [row for row in read_table(file, required=columns) if row[1]["subject"] not in settings.exclude]
+    absent = {*settings.exclude, *cohort.left_out}
+    rows = [row for row in read_table(file, required=columns) if row[1]["subject"] not in absent]
     has = {"T1": {s.name for s in cohort.subjects}, "T2": {s.name for s in cohort.with_t2w}}
     findings = [f"line {line}: {defect}" for line, cells in rows for defect in _row_defects(cells, has)]
     if findings:

@@ -62,11 +62,13 @@ class Cohort:
         name: what reports call it.
         subjects: in the order of their names.
         simulated: no real scans, so that comparing scores with published ones means nothing.
+        left_out: who is not among them, or whose T2w scan is not, though nobody excluded them; with why.
     """
 
     name: str
     subjects: tuple[Subject, ...]
     simulated: bool = False
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def with_t2w(self) -> tuple[Subject, ...]:

@@ -1,7 +1,8 @@
-"""A CSV table that a user wrote, read with the numbers of its lines."""
+"""A table that a user or a spreadsheet wrote, read with the numbers of its lines."""
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
@@ -17,14 +18,21 @@ MOST_FINDINGS = 100
 """Lines of a message; what is wrong beyond them is counted."""
 
 
+_DELIMITERS = (",", ";", "\t", "|")
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
+"""The first line by which Excel is told the delimiter."""
+
+
 def read_table(
     file: Path, *, required: Collection[str], optional: Collection[str] = ()
 ) -> list[tuple[int, dict[str, str]]]:
-    """Read a comma-separated table with a header.
+    """Read a table with a header, as spreadsheets write it: commas, semicolons, tabs or bars between cells.
+
+    Empty lines and columns without a name are passed over.
 
     Args:
-        file: the table; UTF-8.
-        required: columns that must be there.
+        file: the table; UTF-8, or UTF-16 with a byte-order mark.
+        required: columns that must be there, in capitals or not.
         optional: columns that may be. Others are passed over, unless they look like one of these.
 
     Returns:
@@ -36,24 +44,59 @@ def read_table(
     """
     known = (*required, *optional)
     try:
-        stream = io.StringIO(read_text(file, most_bytes=MOST_BYTES), newline="")
-        reader = csv.reader(stream, skipinitialspace=True, strict=True)
-        lines = [(reader.line_num, [cell.strip() for cell in line]) for line in reader if any(line)]
+        lines = _lines(read_text(file, most_bytes=MOST_BYTES), known)
     except InputError as error:
         raise InputError(f"{file}: not a table of comma-separated text: {error}") from None
-    except csv.Error as error:
-        raise InputError(f"{file}: not a table of comma-separated text ({error})") from None
     if len(lines) < 2:
         raise InputError(f"{file}: empty; a header ({','.join(known)}) and a line each are expected")
-    (_, header), *rows = lines
-    _check_header(file, header, required, known)
-    uneven = [f"line {number}: {len(cells)} cells" for number, cells in rows if len(cells) != len(header)]
+    (_, names), *rows = lines
+    header = [name.casefold() if name.casefold() in known else name for name in names]
+    _check_header(file, [name for name in header if name], required, known)
+    least = max(number for number, name in enumerate(header, start=1) if name)
+    uneven = [
+        f"line {number}: {len(cells)} cells"
+        for number, cells in rows
+        if len(cells) < least or any(cells[len(header) :])
+    ]
     if uneven:
-        raise refusal(f"{file}: the header has {len(header)} columns, but:", uneven)
+        raise refusal(f"{file}: the header has {least} columns, but:", uneven)
     return [
-        (number, {**dict.fromkeys(known, ""), **dict(zip(header, cells, strict=True))})
+        (
+            number,
+            {**dict.fromkeys(known, ""), **{n: cell for n, cell in zip(header, cells, strict=False) if n}},
+        )
         for number, cells in rows
     ]
+
+
+def _lines(text: str, known: Collection[str]) -> list[tuple[int, list[str]]]:
+    """The lines that have something in them, with their numbers and stripped cells."""
+    first, *_ = text.splitlines(keepends=True) or [""]
+    told = _SEPARATOR_LINE.fullmatch(first)
+    delimiters = (told[1],) if told else _DELIMITERS
+    body = text[len(first) :] if told else text
+    delimiter = max(delimiters, key=lambda one: _columns_found(body, one, known))
+    reader = csv.reader(
+        io.StringIO(body, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
+    try:
+        lines = [(reader.line_num + bool(told), [cell.strip() for cell in line]) for line in reader]
+    except csv.Error as error:
+        raise InputError(f"line {reader.line_num + bool(told)}: {error}") from None
+    lines = [(number, cells) for number, cells in lines if any(cells)]
+    if lines and any("\0" in cell for cell in lines[0][1]):
+        raise InputError("its header has zero bytes, as UTF-16 without a byte-order mark: save it as UTF-8")
+    return lines
+
+
+def _columns_found(text: str, delimiter: str, known: Collection[str]) -> int:
+    """How many of the known columns the header has if cells are delimited so."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        header = next((cells for line in reader if any(cells := [cell.strip() for cell in line])), [])
+    except csv.Error:
+        return 0
+    return len({cell.casefold() for cell in header} & set(known))
 
 
 def refusal(headline: str, findings: list[str]) -> InputError:

@@ -98,12 +98,13 @@ def act_description(content: bytes, folder: Path) -> None:
     cohort.name.encode()
 
 
-def act_bids(names: tuple[tuple[str, ...], str | None, str | None], folder: Path) -> None:
-    """As `--cohort DIR`, with folders and files of any name, and any session and run asked for."""
-    paths, session, run = names
+def act_bids(given: tuple[tuple[str, ...], dict[str, Any]], folder: Path) -> None:
+    """As `--cohort DIR`, with folders and files of any name, and any scans asked for."""
+    paths, asked = given
     write_bids(folder, paths)
-    cohort = read_cohort(folder, CohortSettings(session=session, run=run))
+    cohort = read_cohort(folder, resolve_settings("demo", {"cohort": asked}, "", ()).cohort)
     assert cohort.fingerprint
+    assert all(cohort.left_out.values())
     _stay_inside(folder, [subject.name for subject in cohort.subjects])
 
 
@@ -200,6 +201,7 @@ def lay_out(folder: Path) -> None:
     (folder / "folder" / "below").mkdir(parents=True)
     (folder / "loop").symlink_to("loop")
     (folder / "dangling.nii").symlink_to("nowhere.nii")
+    (folder / "pointer.nii").write_text("/annex/objects/SHA256E-s1--ab.nii\n", encoding="utf-8")
     os.mkfifo(folder / "pipe")
     (folder / "dicom").mkdir()
     (folder / "dicom" / "1.dcm").write_bytes(b"one")
@@ -217,11 +219,13 @@ def write_bids(folder: Path, paths: tuple[str, ...]) -> None:
             continue
 
 
-def bids_names() -> st.SearchStrategy[tuple[tuple[str, ...], str | None, str | None]]:
-    """Names of files in a BIDS folder, right or nearly, and the session and run that is asked for."""
+def bids_names() -> st.SearchStrategy[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Names of files in a BIDS folder, right or nearly, and the scans that are asked for."""
     safe = texts.texts().map(lambda text: text.replace("/", "").replace("\0", "")[:80])
     label = st.one_of(st.sampled_from(["01", "02", "1", "a"]), safe)
-    entity = st.one_of(st.just(""), st.builds("_{}-{}".format, st.sampled_from(["ses", "run", "acq"]), label))
+    entity = st.one_of(
+        st.just(""), st.builds("_{}-{}".format, st.sampled_from(["ses", "run", "acq", "part"]), label)
+    )
     kind = st.sampled_from([("anat", "T1w"), ("anat", "T2w"), ("ct", "ct")])
     session = st.one_of(st.just(""), st.builds("ses-{}/".format, label))
     end = st.sampled_from([".nii.gz", ".nii", ".json", ""])
@@ -232,8 +236,7 @@ def bids_names() -> st.SearchStrategy[tuple[tuple[str, ...], str | None, str | N
         *(label, session, kind, st.one_of(st.just(""), label), entity, end),
     )
     whole = ("sub-01/anat/sub-01_T1w.nii", "sub-01/anat/sub-01_T2w.nii", "sub-01/ct/sub-01_ct.nii")
-    chosen = st.one_of(st.none(), texts.texts())
-    return st.tuples(st.lists(name, max_size=6).map(lambda names: (*whole, *names)), chosen, chosen)
+    return st.tuples(st.lists(name, max_size=6).map(lambda names: (*whole, *names)), texts.selections())
 
 
 KINDS: dict[str, Kind] = {

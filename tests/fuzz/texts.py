@@ -224,6 +224,20 @@ def overrides() -> st.SearchStrategy[str]:
     return st.one_of(right, fitting, fitting, st.builds("{}={}".format, keys, inside), texts())
 
 
+def selections() -> st.SearchStrategy[dict[str, Any]]:
+    """What may be asked for of BIDS scans, as the group `cohort` of a search space."""
+    label = st.one_of(
+        st.none(), st.sampled_from(["01", "1", "a", "run-1", "null", "1e5"]), texts(), scalars()
+    )
+    entity = st.one_of(
+        st.sampled_from(["session", "ses", "run", "acq", "acquisition", "part", "sub"]), texts()
+    )
+    kind = st.one_of(st.sampled_from(["T1w", "T2w", "ct"]), st.sampled_from(["t1w", "FLAIR"]))
+    select = st.dictionaries(kind, st.dictionaries(entity, label, max_size=2), max_size=2)
+    asked = st.one_of(st.none(), st.sampled_from(["01", "1", "a"]), texts())
+    return st.fixed_dictionaries({}, optional={"session": asked, "run": asked, "select": select})
+
+
 def preparations() -> st.SearchStrategy[str]:
     """Overrides of settings by which scans are prepared, values of the right type and any size."""
     sizes = [1e-300, 1e-9, 1e-3, 0.1, 0.5, 1.0, 3.0, 7.0, 20.0, 49.0, 1e3, 1e9, 1e300]
@@ -265,6 +279,7 @@ CELLS = [
         "loop",
         "pipe",
     ),
+    *("n/a", "NA", "-", "\u00a0", "pointer.nii", "dangling.nii/t1.nii"),
     *("nowhere.nii", "1", "2", "T1", "T2", "training", "validation", "test", "none", "dangling.nii", "dicom"),
 ]
 MANIFEST = """subject,t1w,t2w,ct
@@ -301,9 +316,13 @@ def tables(draw: st.DrawFn, valid: str) -> str:
             rows.remove(row)
         elif change == "long" and row:
             row[column] = "x" * draw(st.sampled_from([256, 5000, 140_000]))
-    delimiter = draw(st.sampled_from([","] * 24 + [";", "\t", "|", ", "]))
+    delimiter = draw(st.sampled_from([","] * 12 + [";", "\t", "|", ", "]))
     end = draw(st.sampled_from(["\n"] * 9 + ["\r\n", "\r", "\n\n"]))
-    return end.join(delimiter.join(row) for row in rows)
+    empty = delimiter * draw(st.sampled_from([0] * 9 + [1, 3]))
+    told = draw(
+        st.sampled_from([""] * 9 + [f"sep={delimiter}{end}", "sep=;\n", '"sep=,"\r\n', "sep=", "sep=\0\n"])
+    )
+    return told + end.join(delimiter.join(row) + empty for row in rows)
 
 
 @st.composite
