@@ -9,6 +9,7 @@ from pathlib import Path
 from ablation.candidates import CandidateSpace, check_candidates
 from ablation.cluster import LOCAL
 from ablation.configuration import resolve_settings
+from ablation.database import ARTIFACTS
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.ledger import Ledger, record_address
 from ablation.plan import Study
@@ -142,10 +143,11 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     for training in (settings.pretraining, settings.training):
         patch_starts(settings.preparation.grid, training.patch, training.stride)
     _check_search(space, settings)
+    address = record_address(request.output, request.tracking_uri)
     _check_output(request.output)
     storage = Storage(request.storage or str(request.output / "store"))
     storage.check()
-    ledger = Ledger(record_address(request.output, request.tracking_uri), request.output / "artifacts")
+    ledger = Ledger(address, request.output / ARTIFACTS)
     cohort = _read_cohort(request, settings.cohort, say)
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)

@@ -100,7 +100,8 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
     if PLAN_FILE not in files:
         raise InputError(
             f"run {parent.info.run_id} ({parent.info.run_name}) has no {PLAN_FILE}; "
-            "give the command that made it again, which adds it"
+            "give the command that made it again, which adds it, or bring the files of the record along: "
+            f"they belong at {parent.info.artifact_uri}"
         )
     plan = pd.read_csv(io.BytesIO(files[PLAN_FILE])).astype(WHOLE_NUMBERS)
     finished = ledger.finished()
