@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import random
+import shlex
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -141,6 +142,22 @@ class Ledger:
             if made_meanwhile is None or error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
             return made_meanwhile.experiment_id
+
+    def check_experiment(self, name: str) -> None:
+        """Nothing can be written to an experiment that was deleted in MLflow's pages, and its name is taken.
+
+        Raises:
+            InputError: it was deleted.
+        """
+        found = self.client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
+            number, address = found.experiment_id, shlex.quote(self.tracking_uri)
+            raise InputError(
+                f"experiment {name} was deleted in MLflow; bring it back by `MLFLOW_TRACKING_URI={address} "
+                f"mlflow experiments restore --experiment-id {number}`, or remove it for good by `mlflow gc "
+                f"--backend-store-uri {address} --experiment-ids {number}` (see `mlflow gc --help`), or use "
+                "another record or another `name:` of the search space"
+            )
 
     def open_plan(self, experiment_id: str, plan_key: str, name: str, tags: Mapping[str, str]) -> str:
         """The parent run of a plan, running: the one it had, or a new one.

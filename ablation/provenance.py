@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from ablation.ledger import HARDWARE
+from ablation.space_file import file_tags
 from ablation.storage import public
 from ablation.workspace import Workspace
 from t1t2core.cohort.roles import count_overlap
@@ -29,6 +30,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
     return {
         **trial_tags(workspace),
         **overlap,
+        **file_tags(workspace.space.source),
         "command": given_command(),
         "machine": platform.platform(),
         "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
@@ -61,10 +63,20 @@ def given_command() -> str:
 
 
 def git_commit() -> str:
-    """Commit of the checkout that the code runs from, or `unknown`."""
-    command, folder = ["git", "rev-parse", "HEAD"], Path(__file__).parent
-    try:
-        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except OSError:
+    """Commit of the checkout that the code runs from, or `unknown`.
+
+    A copy that is installed somewhere inside another repository is none of its files.
+    """
+    if not _git("ls-files", "--error-unmatch", Path(__file__).name):
         return "unknown"
-    return asked.stdout.strip() or "unknown"
+    return _git("rev-parse", "HEAD") or "unknown"
+
+
+def _git(*command: str) -> str:
+    """What git says beside this file; empty where it fails or is not there."""
+    folder = Path(__file__).parent
+    try:
+        asked = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""

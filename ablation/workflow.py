@@ -1,6 +1,7 @@
 """From a request to recorded trials: what the commands do."""
 
 import os
+import shlex
 from collections.abc import Mapping
 
 import ray
@@ -20,12 +21,14 @@ from ablation.report.choice import choice_sentences
 from ablation.report.plan_record import read_plan_run
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.search_run import candidates_of, search_so_far
+from ablation.storage import public
 from ablation.sweep import SweepResult
 from ablation.tables import render_plan, subjects_frame, write_table
 from ablation.terminal import FAILED, INTERRUPTED, breakdown, say, show
 from ablation.volumes import prepare_cohort
 from ablation.workspace import Request, Workspace, open_workspace
 from t1t2core.cohort.roles import count_overlap
+from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
 
 
@@ -180,11 +183,16 @@ def _train_encoders(
 
 def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run], result: SweepResult) -> int:
     """Writes the tables from the record, prints the last of them. Gives the exit status."""
+    unwritten = False
     try:
         recorded_now = _write_report(workspace, plan, result.parent)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, InputError) as error:
         say(f"the report could not be written: {breakdown(error)}")
-        recorded_now = len(recorded) + len(result.finished)
+        if result.parent:
+            say(f"what is recorded stays; once that is mended, `{_report_command(workspace)}` writes it")
+        unwritten = True
+        done = recorded.keys() | result.finished | result.reused
+        recorded_now = sum(trial.key in done for trial in plan)
     for name, cause in result.failed.items():
         say(f"failed: {name}: {cause}")
     if result.stopped:
@@ -199,7 +207,8 @@ def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run]
     print(f"{len(plan)} trials: {recorded_now} finished ({reused} reused), {len(result.failed)} failed{end}")
     if result.interrupted:
         return INTERRUPTED
-    return FAILED if result.failed or result.stopped or (not_started and not result.spent) else 0
+    incomplete = result.failed or result.stopped or unwritten or (not_started and not result.spent)
+    return FAILED if incomplete else 0
 
 
 def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
@@ -219,6 +228,14 @@ def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
             print(sentence)
         say(f"report: {workspace.folder / 'report' / PAGE}")
     return record.finished
+
+
+def _report_command(workspace: Workspace) -> str:
+    """What makes the report again."""
+    request = workspace.request
+    given = ["--space", str(request.space), "--output", str(request.output)]
+    given += ["--tracking-uri", request.tracking_uri] if request.tracking_uri else []
+    return public(shlex.join(["python", "-m", "ablation.report", *given]))
 
 
 def _recorded(workspace: Workspace) -> dict[str, Run]:

@@ -13,8 +13,10 @@ from ablation.database import ARTIFACTS
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.ledger import Ledger, record_address
 from ablation.plan import Study
+from ablation.pretraining_record import EXPERIMENT as PRETRAINING
 from ablation.search_settings import Budget, Search, epoch_findings
 from ablation.space import Point, Recovery, Resources, Space, expand, read_space
+from ablation.space_file import plan_of_file
 from ablation.storage import Storage
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
@@ -29,7 +31,7 @@ from t1t2core.training.compute import Device, device_here, resolve_precision
 
 PHANTOM = "phantom"
 NO_SPACE = Space(
-    name="pretraining",
+    name=PRETRAINING,
     arms=(),
     settings={},
     resources=Resources(),
@@ -145,9 +147,12 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     _check_search(space, settings)
     address = record_address(request.output, request.tracking_uri)
     _check_output(request.output)
+    if (folder := request.output / space.name).exists():
+        _check_output(folder)
     storage = Storage(request.storage or str(request.output / "store"))
     storage.check()
     ledger = Ledger(address, request.output / ARTIFACTS)
+    _check_names(ledger, space)
     cohort = _read_cohort(request, settings.cohort, say)
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
@@ -169,6 +174,14 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _check_names(ledger: Ledger, space: Space) -> None:
+    """The experiments that may be written to are there, and the space's is that of no other file."""
+    for name in (space.name, PRETRAINING):
+        ledger.check_experiment(name)
+    if space is not NO_SPACE and (plans := ledger.plans(space.name)):
+        plan_of_file(ledger, plans, space.source)
 
 
 def _first_device(request: Request, resources: Resources) -> Device:
