@@ -14,8 +14,14 @@ from ablation.space_file import file_tags
 from ablation.storage import public
 from ablation.workspace import Workspace
 from t1t2core.cohort.roles import count_overlap
+from t1t2core.training.compute import device_here
 from t1t2core.version import SCIENCE_VERSION
 
+WARNINGS = "warnings"
+"""Tag of a plan."""
+SOUND_CUDNN = 91500
+"""cuDNN 9.15: before it, 3-D convolutions in bfloat16 take several times the memory, since torch goes round
+cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
 LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
 """Whose versions the record keeps."""
 
@@ -31,6 +37,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         **trial_tags(workspace),
         **overlap,
         **file_tags(workspace.space.source),
+        **({WARNINGS: "; ".join(found)} if (found := machine_warnings(workspace)) else {}),
         "command": given_command(),
         "machine": platform.platform(),
         "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
@@ -40,6 +47,19 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         "preset": workspace.preset,
         "overrides": " ".join(workspace.request.overrides),
     }
+
+
+def machine_warnings(workspace: Workspace) -> list[str]:
+    """What speaks against this machine, as far as those of a cluster are like it; a sentence each."""
+    device = device_here(kind="cpu" if workspace.space.resources.gpus == 0 else None)
+    version = torch.backends.cudnn.version() or SOUND_CUDNN
+    if device.kind == "cpu" or workspace.study.precision != "bfloat16" or version >= SOUND_CUDNN:
+        return []
+    shown = f"{version // 10_000}.{version // 100 % 100}"
+    return [
+        f"cuDNN {shown} is no good at 3-D convolutions in bfloat16: they take much memory, or come out wrong; "
+        "install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to float32"
+    ]
 
 
 def trial_tags(workspace: Workspace) -> dict[str, str]:

@@ -16,7 +16,7 @@ from ablation.plan import Trial, make_plan, recipes_of
 from ablation.plan_run import PlanRun, estimator_of, write_plan
 from ablation.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from ablation.pretraining_record import PretrainingRecord
-from ablation.provenance import given_command, trial_tags
+from ablation.provenance import given_command, machine_warnings, trial_tags
 from ablation.report.choice import choice_sentences
 from ablation.report.plan_record import read_plan_run
 from ablation.report.summary import never_predicted, render, summarise
@@ -88,6 +88,8 @@ def run_plan(request: Request) -> int:
             if workspace.address != LOCAL:
                 workspace = workspace.on(device_of(resources))
                 known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
+            for warning in machine_warnings(workspace):
+                say(f"warning: {warning}")
             prepared = _prepare(workspace)
             references = {name: ray.put(subject) for name, subject in prepared.items()}
             encoders = _train_encoders(workspace, known, references, resources)
