@@ -17,8 +17,6 @@ from t1t2core.cohort.roles import count_overlap
 from t1t2core.training.compute import device_here
 from t1t2core.version import SCIENCE_VERSION
 
-WARNINGS = "warnings"
-"""Tag of a plan."""
 SOUND_CUDNN = 91500
 """cuDNN 9.15: before it, 3-D convolutions in bfloat16 take several times the memory, since torch goes round
 cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
@@ -37,7 +35,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         **trial_tags(workspace),
         **overlap,
         **file_tags(workspace.space.source),
-        **({WARNINGS: "; ".join(found)} if (found := machine_warnings(workspace)) else {}),
+        "warnings": "; ".join(machine_warnings(workspace)),
         "command": given_command(),
         "machine": platform.platform(),
         "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
@@ -57,7 +55,7 @@ def machine_warnings(workspace: Workspace) -> list[str]:
         return []
     shown = f"{version // 10_000}.{version // 100 % 100}"
     return [
-        f"cuDNN {shown} is no good at 3-D convolutions in bfloat16: they take much memory, or come out wrong; "
+        f"cuDNN {shown} is no good at 3-D convolutions in bfloat16: they take more memory, or are wrong; "
         "install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to float32"
     ]
 

@@ -32,6 +32,7 @@ SHOWN_TAGS = {
     "cohort_fingerprint": "Fingerprint of the cohort",
     "preset": "Preset",
     "overrides": "Settings over the preset",
+    "warnings": "Warnings",
 }
 """Tags of the parent run that the page shows, and what it calls them."""
 
