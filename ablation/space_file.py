@@ -45,8 +45,8 @@ def plan_of_file(ledger: Ledger, plans: Sequence[Run], file: Path) -> Run:
     if _likeness(ledger, found, file) is Likeness.NO:
         raise InputError(
             f"{file}: {found.info.run_name} is the name of another search space in {ledger.tracking_uri}, "
-            f"that of {found.data.tags[PLACE]}; give this one a `name:` of its own "
-            "(a file that was changed keeps its name where it is not moved as well)"
+            f"that of {found.data.tags[PLACE]}; give this one a `name:` of its own (if it is the same file, "
+            "moved and then changed, give the command once with the file as it was)"
         )
     return found
 

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from t1t2core.network.kernel_cache import NAME
+
 PROGRAM = """
 import sys
+from t1t2core.network import kernel_cache
+kernel_cache.PLACES = sys.argv[1:2]
 import numpy as np
 from numba import config
 from t1t2core.network.kernels import take
@@ -23,12 +27,12 @@ assert config.CACHE_DIR == asked, "other users of Numba are left alone"
 """
 
 
-def look(temporary: Path, *arguments: str, **environment: str) -> tuple[Path, int]:
+def look(place: Path, *arguments: str, **environment: str) -> tuple[Path, int]:
     """Where a new process keeps a compiled loop, and how often it found it there."""
     others = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     ended = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *arguments],
-        env={**others, "TMPDIR": str(temporary), **environment},
+        [sys.executable, "-c", PROGRAM, str(place), *arguments],
+        env={**others, **environment},
         capture_output=True,
         text=True,
         check=False,
@@ -41,7 +45,7 @@ def look(temporary: Path, *arguments: str, **environment: str) -> tuple[Path, in
 def test_the_second_process_finds_what_the_first_compiled(tmp_path: Path) -> None:
     folder, hits = look(tmp_path, "compile")
     assert hits == 0
-    assert folder.parent == tmp_path / f"t1t2-numba-{os.getuid()}"
+    assert folder.parent == tmp_path / NAME
     assert folder.parent.stat().st_mode & 0o777 == 0o700
     assert look(tmp_path, "compile") == (folder, 1)
 
@@ -54,7 +58,7 @@ def test_a_folder_that_the_user_names_is_taken(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["writable by all", "a link"])
 def test_a_folder_that_others_could_put_code_into_is_not_used(kind: str, tmp_path: Path) -> None:
-    place = tmp_path / f"t1t2-numba-{os.getuid()}"
+    place = tmp_path / NAME
     if kind == "a link":
         (tmp_path / "theirs").mkdir()
         place.symlink_to(tmp_path / "theirs")

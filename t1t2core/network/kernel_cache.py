@@ -12,11 +12,16 @@ from typing import Any
 import numba
 
 config: Any = numba.config
+NAME = f"t1t2-numba-{os.getuid()}"
+"""Of the folder, which is of one user."""
+PLACES = ("/var/tmp", tempfile.gettempdir())
+"""Of these the first that can be used: schedulers of clusters often give each job a TMPDIR of its own, and
+compiling anew takes longer than many a job's first trial."""
 
 
 @contextmanager
 def kept_on_this_machine() -> Iterator[None]:
-    """What Numba is told to keep within, it keeps in a folder of this machine, unless NUMBA_CACHE_DIR is set.
+    """Numba caches functions that are decorated meanwhile in a folder of this machine, or in NUMBA_CACHE_DIR.
 
     By default it writes beside the source. Where that is shared, all processes of a cluster would compile
     at once, read and replace the same files, over the network.
@@ -32,12 +37,15 @@ def kept_on_this_machine() -> Iterator[None]:
 @cache
 def _folder() -> str:
     """Of this user; empty, for Numba's own choice, where somebody else could put code into it."""
-    user = os.getuid()
+    return next((str(folder) for place in PLACES if _is_ours(folder := Path(place) / NAME)), "")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether the folder, made if need be, is this user's, and nobody else can write to it."""
     try:
-        folder = Path(tempfile.gettempdir()) / f"t1t2-numba-{user}"
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError:
-        return ""
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == user
-    return str(folder) if is_ours and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) else ""
+        return False
+    is_closed = not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and is_closed
