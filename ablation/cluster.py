@@ -1,22 +1,32 @@
 """The Ray cluster that trials run on."""
 
 import logging
+import os
 import signal
 import socket
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 import ray
 
 from ablation.cluster_checks import check_entry, check_machines
 from ablation.growth import machines
 from ablation.space import Resources
+from ablation.storage import first_line
 from t1t2core.errors import InputError
 from t1t2core.training.compute import Device, device_here
 
 LOCAL = "local"
 """Address of a Ray that is started on this machine for one command."""
 ANSWER_SECONDS = 10.0
+RAY_FOLDER = "RAY_TMPDIR"
+"""Environment variable by which Ray is told where to put its sockets and logs."""
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
+"""For Ray's sockets where the folder for temporary files has too long a name."""
+LONGEST_SOCKET = "session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""Of the names that Ray gives its sockets, below the folder that it is given."""
 WITHOUT_BFLOAT16 = ("V100", "P100", "T4", "P4", "K80")
 """GPUs that emulate bfloat16, by Ray's names: those from before compute capability 8.0."""
 
@@ -32,26 +42,67 @@ def connect(address: str) -> Iterator[None]:
     if address != LOCAL:
         _check_answers(address)
         check_entry(address)
+    with _folder_for_ray() if address == LOCAL else nullcontext() as folder:
+        _start(address, folder)
+        # Schedulers of clusters stop a job with SIGTERM: it ends as cleanly as with Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            if address != LOCAL:
+                check_machines()
+            yield
+        finally:
+            # Interrupted half-way, Ray ends the process with status 1 when it next looks at an object.
+            with _interrupts_wait():
+                ray.shutdown()
+
+
+def _start(address: str, folder: str | None) -> None:
+    """Starts or joins Ray; `folder` is for what it writes on this machine, None as the cluster has it."""
     try:
         ray.init(
             address=address,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             include_dashboard=False if address == LOCAL else None,
+            _temp_dir=folder,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        cause = str(error).strip().splitlines()[0]
-        raise InputError(f"no Ray cluster answers at {address}: {cause}") from error
-    # Schedulers of clusters stop a job with SIGTERM: it ends as cleanly as with Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if address != LOCAL:
-            check_machines()
-        yield
-    finally:
-        # Interrupted half-way, Ray ends the process with status 1 when it next looks at an object.
-        with _interrupts_wait():
-            ray.shutdown()
+    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+        where = "Ray cannot be started here" if address == LOCAL else f"no Ray cluster answers at {address}"
+        raise InputError(f"{where}: {first_line(error)}") from error
+
+
+def _folder_for_ray() -> "tempfile.TemporaryDirectory[str]":
+    """A new folder for the sockets and logs of a Ray of our own.
+
+    The usual one, `/tmp/ray`, may be another user's, and the TMPDIR of a cluster's job is often longer than
+    the name of a socket may be (unix(7): 107 bytes).
+
+    Raises:
+        InputError: no folder takes sockets.
+    """
+    asked = os.environ.get(RAY_FOLDER)
+    failures = []
+    for place in map(os.path.abspath, [asked] if asked else [tempfile.gettempdir(), *SHORT_FOLDERS]):
+        try:
+            _bind_longest_socket(place)
+            return _new_folder(place)
+        except OSError as error:
+            failures.append(f"{place}: {error.strerror or error}")
+    raise InputError(
+        f"Ray's sockets can be put nowhere ({'; '.join(failures)}); "
+        f"set {RAY_FOLDER} to a folder of yours on a disk of this machine, with a short name"
+    )
+
+
+def _bind_longest_socket(place: str) -> None:
+    """Makes, and removes again, a socket with a name as long as any of Ray's; OSError where that fails."""
+    with _new_folder(place) as folder, socket.socket(socket.AF_UNIX) as there:
+        there.bind(str(Path(folder) / LONGEST_SOCKET.replace("/", "-")))
+
+
+def _new_folder(place: str) -> "tempfile.TemporaryDirectory[str]":
+    # What Ray leaves running writes to its logs for some moments more.
+    return tempfile.TemporaryDirectory(prefix="ray-", dir=place, ignore_cleanup_errors=True)
 
 
 @contextmanager

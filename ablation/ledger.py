@@ -8,9 +8,9 @@ import logging
 import math
 import os
 import random
+import shlex
 import tempfile
 import time
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LifecycleStage, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -28,6 +28,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import SQLAlchemyError
 
+from ablation.database import ARTIFACTS, create_database, database_address, database_file, follow_files
 from ablation.driver import DRIVER, beat, is_live, this_driver
 from ablation.run_table import read_experiment_tags, read_runs
 from ablation.runs_view import experiment_tags
@@ -105,11 +106,16 @@ class Ledger:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         # An interrupt in the middle of a query would put a traceback beside our one line.
         logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
+        file = database_file(tracking_uri)
         try:
-            _create_database(tracking_uri)
+            if file is not None:
+                create_database(file)
             with _short_patience():
                 self.client = MlflowClient(tracking_uri)
                 self.client.search_experiments(max_results=1)
+            store = self.client._tracking_client.store
+            if file is not None and isinstance(store, SqlAlchemyStore):
+                follow_files(store, file.resolve().parent / ARTIFACTS, artifacts.resolve())
         except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
             cause = first_line(error)
             raise InputError(f"tracking address {tracking_uri} does not answer as MLflow: {cause}") from error
@@ -136,6 +142,22 @@ class Ledger:
             if made_meanwhile is None or error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
                 raise
             return made_meanwhile.experiment_id
+
+    def check_experiment(self, name: str) -> None:
+        """Nothing can be written to an experiment that was deleted in MLflow's pages, and its name is taken.
+
+        Raises:
+            InputError: it was deleted.
+        """
+        found = self.client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage == LifecycleStage.DELETED:
+            number, address = found.experiment_id, shlex.quote(self.tracking_uri)
+            raise InputError(
+                f"experiment {name} was deleted in MLflow; bring it back by `MLFLOW_TRACKING_URI={address} "
+                f"mlflow experiments restore --experiment-id {number}`, or remove it for good by `mlflow gc "
+                f"--backend-store-uri {address} --experiment-ids {number}` (see `mlflow gc --help`), or use "
+                "another record or another `name:` of the search space"
+            )
 
     def open_plan(self, experiment_id: str, plan_key: str, name: str, tags: Mapping[str, str]) -> str:
         """The parent run of a plan, running: the one it had, or a new one.
@@ -323,7 +345,7 @@ class Ledger:
         self.client.log_batch(run_id, metrics=finite, tags=_tags(tags or {}))
 
     def _files_of(self, run_id: str) -> ArtifactRepository:
-        """Where a run's files lie; asked by the run's id, MLflow would read the whole run."""
+        """Where a run's files lie; MLflow itself may remember where they lay before they were moved."""
         if run_id not in self._files:
             self._files[run_id] = self._files_at(self.client.get_run(run_id).info.artifact_uri)
         return self._files[run_id]
@@ -333,7 +355,7 @@ class Ledger:
 
     def fail_trial(self, run_id: str, cause: str, traceback: str) -> None:
         """Ends a run as FAILED with the last line of its error as a tag and all of it as an artifact."""
-        self.client.log_text(run_id, traceback, ERROR_FILE)
+        self.keep_files(run_id, {ERROR_FILE: traceback.encode("utf-8")})
         self.client.set_tag(run_id, "error", cause[:LONGEST_CAUSE])
         self.client.set_terminated(run_id, "FAILED")
 
@@ -374,16 +396,21 @@ class Ledger:
 
     def read_file(self, run_id: str, name: str) -> bytes | None:
         """A file of a run, or None if it has none of this name."""
-        if name not in {file.path for file in self.client.list_artifacts(run_id)}:
+        files = self._files_of(run_id)
+        if name not in {file.path for file in files.list_artifacts()}:
             return None
-        return Path(self.client.download_artifacts(run_id, name)).read_bytes()
+        return Path(files.download_artifacts(name)).read_bytes()
+
+    def fetch_file(self, run: Run, name: str) -> Path:
+        """A file of a run, on this machine; MlflowException or OSError if it has none of this name."""
+        return Path(self._files_at(run.info.artifact_uri).download_artifacts(name))
 
     def keep_files(self, run_id: str, files: Mapping[str, bytes]) -> None:
         """Puts files into a run, over those of the same names."""
         with tempfile.TemporaryDirectory() as folder:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
-            self.client.log_artifacts(run_id, folder)
+            self._files_of(run_id).log_artifacts(folder)
 
     def histories(self, runs: Mapping[str, str], names: Sequence[str]) -> pd.DataFrame:
         """Values of these metrics an epoch, columns `trial_key`, `metric`, `step` and `value`.
@@ -408,12 +435,11 @@ class Ledger:
 
     def _record(self, run: Run) -> Record:
         try:
-            files = self._files_at(run.info.artifact_uri)
-            scores = Path(files.download_artifacts(SCORES)).read_text(encoding="utf-8")
+            scores = self.fetch_file(run, SCORES).read_text(encoding="utf-8")
         except (MlflowException, OSError) as error:
             raise InputError(
                 f"the files of run {run.info.run_id} ({run.info.run_name}) are not at "
-                f"{run.info.artifact_uri}; was the output folder moved?"
+                f"{run.info.artifact_uri}; was the record moved without its folder {ARTIFACTS}?"
             ) from error
         return Record(
             run_id=run.info.run_id,
@@ -437,9 +463,15 @@ class Ledger:
 
 
 def record_address(output: Path, tracking_uri: str | None) -> str:
-    """MLflow's address: as asked, else the environment's, else the database in the output folder."""
+    """MLflow's address: as asked, else the environment's, else the database in the output folder.
+
+    Raises:
+        InputError: no database can lie there.
+    """
     asked = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    return asked or f"sqlite:///{(output / 'mlflow.db').resolve()}"
+    address = asked or database_address(output / "mlflow.db")
+    database_file(address)
+    return address
 
 
 def open_record(output: Path, tracking_uri: str | None) -> Ledger:
@@ -449,10 +481,10 @@ def open_record(output: Path, tracking_uri: str | None) -> Ledger:
         InputError: there is none.
     """
     uri = record_address(output, tracking_uri)
-    file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not file.exists():
+    file = database_file(uri)
+    if file is not None and not file.exists():
         raise InputError(f"there is no record at {file}; say where with --output or --tracking-uri")
-    return Ledger(uri, output / "artifacts")
+    return Ledger(uri, output / ARTIFACTS)
 
 
 @contextmanager
@@ -480,26 +512,3 @@ def _keys_and_ids(runs: Iterable[Run]) -> set[tuple[str, str]]:
 
 def _origin() -> dict[str, str]:
     return {"mlflow.source.name": "ablation", "mlflow.source.type": "LOCAL"}
-
-
-def _create_database(tracking_uri: str) -> None:
-    """Makes a new SQLite database under another name and gives it its own once it is whole.
-
-    MLflow takes seconds to make its tables, and a database whose making was broken off is of no use.
-    """
-    path = Path(tracking_uri.removeprefix("sqlite:///"))
-    if not tracking_uri.startswith("sqlite:///") or path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        MlflowClient(f"sqlite:///{unfinished}").search_experiments(max_results=1)
-        try:
-            # Unlike a rename, it leaves alone what another driver has made meanwhile.
-            os.link(unfinished, path)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without hard links
-            unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

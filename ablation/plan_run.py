@@ -19,11 +19,12 @@ from ablation.preflight import FirstStep, largest
 from ablation.progress import LiveLine, clock
 from ablation.provenance import plan_tags, this_machine, trial_tags
 from ablation.recorder import Recorder
-from ablation.report.plan_record import PLAN_FILE, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
+from ablation.report.plan_record import PLAN_FILE, REGISTRATION_FILE, SUBJECTS_FILE
 from ablation.search import OptunaSearch
 from ablation.search_record import SEARCH
 from ablation.search_run import candidates_of, open_search, search_key
 from ablation.source import Listed, Source
+from ablation.space_file import SPACE_FILE
 from ablation.storage import first_line
 from ablation.sweep import SweepResult, run_sweep
 from ablation.tables import PRUNED_STATUS, plan_frame, write_table

@@ -10,11 +10,16 @@ from pathlib import Path
 import torch
 
 from ablation.ledger import HARDWARE
+from ablation.space_file import file_tags
 from ablation.storage import public
 from ablation.workspace import Workspace
 from t1t2core.cohort.roles import count_overlap
+from t1t2core.training.compute import device_here
 from t1t2core.version import SCIENCE_VERSION
 
+SOUND_CUDNN = 91500
+"""cuDNN 9.15: before it, 3-D convolutions in bfloat16 take several times the memory, since torch goes round
+cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
 LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
 """Whose versions the record keeps."""
 
@@ -29,6 +34,8 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
     return {
         **trial_tags(workspace),
         **overlap,
+        **file_tags(workspace.space.source),
+        "warnings": "; ".join(machine_warnings(workspace)),
         "command": given_command(),
         "machine": platform.platform(),
         "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
@@ -38,6 +45,19 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         "preset": workspace.preset,
         "overrides": " ".join(workspace.request.overrides),
     }
+
+
+def machine_warnings(workspace: Workspace) -> list[str]:
+    """What speaks against this machine, as far as those of a cluster are like it; a sentence each."""
+    device = device_here(kind="cpu" if workspace.space.resources.gpus == 0 else None)
+    version = torch.backends.cudnn.version() or SOUND_CUDNN
+    if device.kind == "cpu" or workspace.study.precision != "bfloat16" or version >= SOUND_CUDNN:
+        return []
+    shown = f"{version // 10_000}.{version // 100 % 100}"
+    return [
+        f"cuDNN {shown} is no good at 3-D convolutions in bfloat16: they take more memory, or are wrong; "
+        "install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to float32"
+    ]
 
 
 def trial_tags(workspace: Workspace) -> dict[str, str]:
@@ -61,10 +81,20 @@ def given_command() -> str:
 
 
 def git_commit() -> str:
-    """Commit of the checkout that the code runs from, or `unknown`."""
-    command, folder = ["git", "rev-parse", "HEAD"], Path(__file__).parent
-    try:
-        asked = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    except OSError:
+    """Commit of the checkout that the code runs from, or `unknown`.
+
+    A copy that is installed somewhere inside another repository is none of its files.
+    """
+    if not _git("ls-files", "--error-unmatch", Path(__file__).name):
         return "unknown"
-    return asked.stdout.strip() or "unknown"
+    return _git("rev-parse", "HEAD") or "unknown"
+
+
+def _git(*command: str) -> str:
+    """What git says beside this file; empty where it fails or is not there."""
+    folder = Path(__file__).parent
+    try:
+        asked = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""

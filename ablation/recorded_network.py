@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
@@ -10,6 +9,7 @@ from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ablation.database import ARTIFACTS
 from ablation.encoder_store import EncoderStore
 from ablation.ledger import Ledger
 from ablation.recorded_settings import WHOLE_FILE, is_shortened, read_settings
@@ -69,14 +69,14 @@ def _factors(params: Mapping[str, str]) -> Factors:
 def _trained(ledger: Ledger, run: Run, name: str, digest: str) -> dict[str, Tensor]:
     """The tensors that the trial trained."""
     try:
-        path = Path(ledger.client.download_artifacts(run.info.run_id, WEIGHTS))
+        path = ledger.fetch_file(run, WEIGHTS)
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
         content = path.read_bytes()
     except (MlflowException, OSError) as error:
         raise InputError(
             f"the weights of {name} are not at {run.info.artifact_uri}/{WEIGHTS}; "
-            "was the output folder moved, or are they deleted?"
+            f"was the record moved without its folder {ARTIFACTS}, or are they deleted?"
         ) from error
     except SafetensorError as error:
         raise InputError(f"the weights of {name} are no whole safetensors file: {error}") from error

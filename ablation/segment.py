@@ -10,7 +10,7 @@ import typer
 
 from ablation import options
 from ablation.encoder_store import EncoderStore
-from ablation.ledger import Ledger
+from ablation.ledger import open_record
 from ablation.models import FORMS, find_model
 from ablation.recorded_network import RecordedNetwork, load_network
 from ablation.storage import Storage
@@ -104,20 +104,6 @@ def check_scans(scans: Iterable[Path], sequence: Sequence) -> None:
     findings = [f"{scan}: {d}" for scan in scans for d in examine_scan(scan, f"{sequence.lower()}w")[1]]
     if findings:
         raise InputError.collect("these scans cannot be labelled:", findings)
-
-
-def open_record(output: Path, tracking_uri: str | None) -> Ledger:
-    """The record that is there already.
-
-    Raises:
-        InputError: there is none.
-    """
-    uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    uri = uri or f"sqlite:///{(output / 'mlflow.db').resolve()}"
-    file = Path(uri.removeprefix("sqlite:///"))
-    if uri.startswith("sqlite:///") and not file.exists():
-        raise InputError(f"there is no record at {file}; say where with --output or --tracking-uri")
-    return Ledger(uri, output / "artifacts")
 
 
 def check_agreement(networks: Iterable[RecordedNetwork], model: str) -> None:

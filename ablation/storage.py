@@ -25,6 +25,12 @@ PATIENCE_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 1.0
 FINAL = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
 """Answers of a bucket that asking again does not change."""
+IN_ONE_REQUEST = "allow_delayed_open=true"
+"""Has Arrow send a small object to S3 by one request in place of three, which some servers refuse (411)."""
+WITHOUT_LENGTH = "HTTP status 411"
+"""Answer of a server that does not take checksums after the content, as Amazon's library sends them."""
+CHECKSUMS = "AWS_REQUEST_CHECKSUM_CALCULATION"
+"""Environment variable of Amazon's library; `when_required` sends none."""
 
 
 class StorageUnavailableError(OSError):
@@ -54,7 +60,7 @@ class Storage:
         self.address = address if "://" in address else str(Path(address).resolve())
         try:
             if "://" in address:
-                self._files, self._root = FileSystem.from_uri(address)
+                self._files, self._root = FileSystem.from_uri(_with_options(address))
             else:
                 self._files, self._root = LocalFileSystem(), self.address
         except (ArrowException, OSError, ValueError) as error:
@@ -80,6 +86,8 @@ class Storage:
             failures.append(TimeoutError(f"no answer within {ANSWER_SECONDS:g} s"))
         for error in failures:
             cause = first_line(error)
+            if WITHOUT_LENGTH in cause:
+                cause += f"; set {CHECKSUMS}=when_required, on all machines of a cluster"
             raise InputError(f"storage {public(self.address)} cannot be used: {cause}") from error
 
     def _try(self, failures: list[Exception]) -> None:
@@ -170,6 +178,13 @@ class Storage:
 
     def _path(self, name: str) -> str:
         return str(PurePosixPath(self._root) / name)
+
+
+def _with_options(address: str) -> str:
+    """The address with what Arrow should do differently there."""
+    if not address.startswith("s3://"):
+        return address
+    return f"{address}{'&' if '?' in address else '?'}{IN_ONE_REQUEST}"
 
 
 def public(text: str) -> str:

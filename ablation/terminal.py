@@ -1,5 +1,6 @@
 """What commands print, and the status they exit with."""
 
+import errno
 import functools
 import gc
 import signal
@@ -21,6 +22,8 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 WIDTH_OF_FILES = 160
 """Columns where the output is no terminal, so that tables are not cut."""
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.EEXIST)
+"""Of a file whose place is taken or closed to this user."""
 AGAIN_SECONDS = 0.05
 """Until an interrupt that Python dropped is sent again: by then what dropped it is mostly over."""
 
@@ -79,10 +82,12 @@ def breakdown(error: Exception) -> str:
     Raises:
         the error itself, where nothing outside this program explains it.
     """
-    if isinstance(error, MlflowException | StorageUnavailableError):
+    if isinstance(error, MlflowException | StorageUnavailableError | InputError):
         return str(error).splitlines()[0]
     if isinstance(error, OSError) and is_breakdown(error):
         return f"no space left on the disk: {error.filename or error}; nothing half-written is kept"
+    if isinstance(error, OSError) and error.errno in UNWRITABLE and error.filename:
+        return f"{error.filename2 or error.filename} cannot be written: {error.strerror}"
     raise error
 
 

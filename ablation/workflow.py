@@ -1,6 +1,7 @@
 """From a request to recorded trials: what the commands do."""
 
 import os
+import shlex
 from collections.abc import Mapping
 
 import ray
@@ -15,17 +16,19 @@ from ablation.plan import Trial, make_plan, recipes_of
 from ablation.plan_run import PlanRun, estimator_of, write_plan
 from ablation.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from ablation.pretraining_record import PretrainingRecord
-from ablation.provenance import given_command, trial_tags
+from ablation.provenance import given_command, machine_warnings, trial_tags
 from ablation.report.choice import choice_sentences
 from ablation.report.plan_record import read_plan_run
 from ablation.report.summary import never_predicted, render, summarise
 from ablation.search_run import candidates_of, search_so_far
+from ablation.storage import public
 from ablation.sweep import SweepResult
 from ablation.tables import render_plan, subject_warnings, subjects_frame, warning_lines, write_table
 from ablation.terminal import FAILED, INTERRUPTED, breakdown, say, show
 from ablation.volumes import prepare_cohort
 from ablation.workspace import Request, Workspace, open_workspace
 from t1t2core.cohort.roles import count_overlap
+from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
 
 
@@ -85,6 +88,8 @@ def run_plan(request: Request) -> int:
             if workspace.address != LOCAL:
                 workspace = workspace.on(device_of(resources))
                 known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
+            for warning in machine_warnings(workspace):
+                say(f"warning: {warning}")
             prepared = _prepare(workspace)
             references = {name: ray.put(subject) for name, subject in prepared.items()}
             encoders = _train_encoders(workspace, known, references, resources)
@@ -184,11 +189,16 @@ def _train_encoders(
 
 def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run], result: SweepResult) -> int:
     """Writes the tables from the record, prints the last of them. Gives the exit status."""
+    unwritten = False
     try:
         recorded_now = _write_report(workspace, plan, result.parent)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, InputError) as error:
         say(f"the report could not be written: {breakdown(error)}")
-        recorded_now = len(recorded) + len(result.finished)
+        if result.parent:
+            say(f"what is recorded stays; once that is mended, `{_report_command(workspace)}` writes it")
+        unwritten = True
+        done = recorded.keys() | result.finished | result.reused
+        recorded_now = sum(trial.key in done for trial in plan)
     for name, cause in result.failed.items():
         say(f"failed: {name}: {cause}")
     if result.stopped:
@@ -203,7 +213,8 @@ def _report(workspace: Workspace, plan: list[Trial], recorded: Mapping[str, Run]
     print(f"{len(plan)} trials: {recorded_now} finished ({reused} reused), {len(result.failed)} failed{end}")
     if result.interrupted:
         return INTERRUPTED
-    return FAILED if result.failed or result.stopped or (not_started and not result.spent) else 0
+    incomplete = result.failed or result.stopped or unwritten or (not_started and not result.spent)
+    return FAILED if incomplete else 0
 
 
 def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
@@ -223,6 +234,14 @@ def _write_report(workspace: Workspace, plan: list[Trial], parent: str) -> int:
             print(sentence)
         say(f"report: {workspace.folder / 'report' / PAGE}")
     return record.finished
+
+
+def _report_command(workspace: Workspace) -> str:
+    """What makes the report again."""
+    request = workspace.request
+    given = ["--space", str(request.space), "--output", str(request.output)]
+    given += ["--tracking-uri", request.tracking_uri] if request.tracking_uri else []
+    return public(shlex.join(["python", "-m", "ablation.report", *given]))
 
 
 def _recorded(workspace: Workspace) -> dict[str, Run]:

@@ -9,12 +9,15 @@ from pathlib import Path
 from ablation.candidates import CandidateSpace, check_candidates
 from ablation.cluster import LOCAL
 from ablation.configuration import resolve_settings
+from ablation.database import ARTIFACTS
 from ablation.encoder_store import EncoderRecipe, EncoderStore
 from ablation.helpers import helpers
 from ablation.ledger import Ledger, record_address
 from ablation.plan import Study
+from ablation.pretraining_record import EXPERIMENT as PRETRAINING
 from ablation.search_settings import Budget, Search, epoch_findings
 from ablation.space import Point, Recovery, Resources, Space, expand, read_space
+from ablation.space_file import plan_of_file
 from ablation.storage import Storage
 from t1t2core.cohort.check import Examined, Task, check_cohort
 from t1t2core.cohort.known_scans import KnownScans
@@ -33,7 +36,7 @@ PHANTOM = "phantom"
 SCANS_FILE = "scans.json"
 """Under the output folder: which scans were checked before."""
 NO_SPACE = Space(
-    name="pretraining",
+    name=PRETRAINING,
     arms=(),
     settings={},
     resources=Resources(),
@@ -147,10 +150,14 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
     for training in (settings.pretraining, settings.training):
         patch_starts(settings.preparation.grid, training.patch, training.stride)
     _check_search(space, settings)
+    address = record_address(request.output, request.tracking_uri)
     _check_output(request.output)
+    if (folder := request.output / space.name).exists():
+        _check_output(folder)
     storage = Storage(request.storage or str(request.output / "store"))
     storage.check()
-    ledger = Ledger(record_address(request.output, request.tracking_uri), request.output / "artifacts")
+    ledger = Ledger(address, request.output / ARTIFACTS)
+    _check_names(ledger, space)
     cohort = _read_cohort(request, settings.cohort, say)
     for name, reason in cohort.left_out.items():
         say(f"left out: {name}: {reason}")
@@ -175,6 +182,14 @@ def open_workspace(request: Request, say: Callable[[str], None]) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _check_names(ledger: Ledger, space: Space) -> None:
+    """The experiments that may be written to are there, and the space's is that of no other file."""
+    for name in (space.name, PRETRAINING):
+        ledger.check_experiment(name)
+    if space is not NO_SPACE and (plans := ledger.plans(space.name)):
+        plan_of_file(ledger, plans, space.source)
 
 
 def _first_device(request: Request, resources: Resources) -> Device:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from ablation.ledger import Ledger, Measured
 from ablation.names import FACTORS
-from ablation.report.plan_record import PLAN_FILE, SPACE_FILE, PlanRecord, read_plan
+from ablation.report.plan_record import PLAN_FILE, PlanRecord, read_plan
+from ablation.space_file import SPACE_FILE
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 SPACE = "arms:\n  - strategy: open\n"
@@ -76,7 +78,7 @@ def _finish(ledger: Ledger, run_id: str, hits: int, absent: str) -> None:
         for split in ("validation", "test")
         for patient in (1, 2, 3)
     ]
-    file = Path(ledger.client.get_run(run_id).info.artifact_uri.removeprefix("file://")) / "scores.json"
+    file = Path(local_file_uri_to_path(ledger.client.get_run(run_id).info.artifact_uri)) / "scores.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(scores), encoding="utf-8")
     for epoch in (1, 2, 3):

@@ -1,10 +1,14 @@
 """The encoder in a bucket, behind a real S3 server; credentials come from the environment."""
 
 import hashlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -126,6 +130,78 @@ def test_a_server_that_goes_in_mid_fetch_and_stays_away_is_told(
         with pytest.raises(StorageUnavailableError, match="has not answered for 1 s"):
             Storage(address_of(way.port)).read("big")
         assert way.broken
+
+
+@pytest.fixture
+def strict() -> Iterator[tuple[int, list[str]]]:
+    """Port and log of a server that answers 411 unless an upload is one request that tells its length."""
+    requests: list[str] = []
+    objects: dict[str, bytes] = {}
+
+    class Strict(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def _answer(self, status: int, content: bytes = b"") -> None:
+            requests.append(f"{self.command} {status}")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else content)
+
+        def do_PUT(self) -> None:
+            length = self.headers.get("Content-Length")
+            if length is None:
+                self.close_connection = True
+                return self._answer(411)
+            objects[self.path] = self.rfile.read(int(length))
+            return self._answer(200)
+
+        def do_POST(self) -> None:
+            self._answer(411)
+
+        def do_GET(self) -> None:
+            there = self.path in objects
+            self._answer(200 if there else 404, objects.get(self.path, b""))
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            objects.pop(self.path, None)
+            self._answer(204)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Strict) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, requests
+        server.shutdown()
+
+
+def test_a_server_that_wants_the_length_of_an_upload_is_told_it(strict: tuple[int, list[str]]) -> None:
+    port, _ = strict
+    program = f"from ablation.storage import Storage; Storage({address_of(port)!r}).check()"
+
+    def check(**environment: str) -> str:
+        """In a process of its own: Amazon's library looks at the environment once."""
+        others = {**os.environ, **environment}
+        ended = subprocess.run([sys.executable, "-c", program], env=others, capture_output=True, text=True)
+        return ended.stderr
+
+    assert "411" in (refused := check())
+    assert "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required" in refused
+    assert check(AWS_REQUEST_CHECKSUM_CALCULATION="when_required") == ""
+
+
+def test_a_small_object_is_one_request(
+    strict: tuple[int, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, requests = strict
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    Storage(address_of(port)).write("a/one", b"1")
+    assert requests == ["PUT 200"]
 
 
 class _Way:

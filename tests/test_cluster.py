@@ -1,5 +1,6 @@
 """Trials run on a cluster: that of this machine, or another that answers."""
 
+import errno
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from ray._private.utils import GcsClient
 from ray.cluster_utils import Cluster
 
 import ablation
-from ablation.cluster import connect, device_of, request_of
+from ablation.cluster import SHORT_FOLDERS, connect, device_of, request_of
 from ablation.space import Resources
 from t1t2core.errors import InputError
 from t1t2core.training.compute import Device, device_here
@@ -70,6 +72,70 @@ def test_an_interrupt_waits_until_the_cluster_is_left(monkeypatch: pytest.Monkey
     with pytest.raises(KeyboardInterrupt), connect("local"):
         monkeypatch.setattr(ray, "shutdown", interrupted)
     assert not ray.is_initialized()
+
+
+def folder_of_ray() -> Path:
+    """Where the Ray that is running puts its sockets and logs."""
+    return Path(ray._private.worker._global_node.temp_dir)
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def long_folder(tmp_path: Path) -> Path:
+    """As schedulers of clusters name the folders of their jobs."""
+    folder = tmp_path / "scratch" / "job.1234567.0" / ("user_with_a_long_name" * 3)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def test_a_long_folder_for_temporary_files_holds_no_sockets(
+    long_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(long_folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(long_folder))
+    with connect("local"):
+        assert ray.get(ray.remote(lambda: os.getpid()).remote()) != os.getpid()
+        folder = folder_of_ray()
+        assert str(folder.parent) in SHORT_FOLDERS
+    assert not folder.exists()
+    assert not list(long_folder.iterdir())
+
+
+def test_somebody_elses_ray_in_the_folder_for_temporary_files_does_no_harm(
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (short_folder / "ray").touch()  # where Ray would put its sockets: a folder that is not ours is no use
+    monkeypatch.setenv("TMPDIR", str(short_folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(short_folder))
+    with connect("local"):
+        assert folder_of_ray().parent == short_folder
+
+
+def test_a_folder_that_the_user_names_for_ray_is_taken_or_refused(
+    short_folder: Path, long_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(short_folder))
+    with connect("local"):
+        assert folder_of_ray().parent == short_folder
+    for folder, cause in ((long_folder, "too long"), (short_folder / "none", "No such file")):
+        monkeypatch.setenv("RAY_TMPDIR", str(folder))
+        refusal = rf"{folder}: .*{cause}.*; set RAY_TMPDIR to a folder of yours"
+        with pytest.raises(InputError, match=refusal), connect("local"):
+            pass
+
+
+def test_a_ray_that_does_not_start_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(ray, "init", full)
+    with pytest.raises(InputError, match=r"Ray cannot be started here: .*No space left"), connect("local"):
+        pass
 
 
 def test_an_address_where_no_cluster_answers_is_refused_before_long() -> None:

@@ -150,6 +150,19 @@ def test_what_a_driver_left_that_died_while_it_made_a_plan_is_cleared_away(
     assert [run.info.run_id for run in active(ledger)] == [opened] != [left.info.run_id]
 
 
+def test_runs_that_were_deleted_in_mlflows_pages_are_made_again(ledger: Ledger, tmp_path: Path) -> None:
+    experiment = ledger.experiment("conservative")
+    trial = start(ledger, "k")
+    finish(ledger, trial, tmp_path)
+    parent = ledger.client.get_run(trial).data.tags["mlflow.parentRunId"]
+    ledger.client.delete_run(parent)
+    assert ledger.finished().keys() == {"k"}
+    assert ledger.open_plan(experiment, "plan of conservative", "conservative", {}) != parent
+    ledger.client.delete_run(trial)
+    assert not ledger.finished()
+    assert not ledger.runs_of("k")
+
+
 # Trials
 
 

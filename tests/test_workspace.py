@@ -10,6 +10,7 @@ import pytest
 
 from ablation.encoder_store import EncoderStore
 from ablation.plan import make_plan, recipes_of
+from ablation.provenance import plan_tags
 from ablation.storage import Storage
 from ablation.workspace import Request, Workspace, open_workspace
 from t1t2core.errors import InputError
@@ -122,6 +123,47 @@ def test_small_patches_in_bfloat16_are_refused_by_the_cluster_without_gpus_only(
     assert cluster.on(Device(kind="cuda", bfloat16=True)).study.precision == "bfloat16"
     with pytest.raises(InputError, match="at least 24 voxels"):
         cluster.on(Device(kind="cpu", bfloat16=True))
+
+
+@pytest.mark.parametrize("name", ["smoke", "pretraining"])
+def test_an_experiment_that_was_deleted_is_seen_before_anything_is_done(
+    name: str, open_it: Open, tmp_path: Path, add_record: Callable[[Path], Record]
+) -> None:
+    ledger = add_record(tmp_path / "deleted").open()
+    number = ledger.experiment(name)
+    ledger.client.delete_experiment(number)
+    refusal = rf"experiment {name} was deleted .*`MLFLOW_TRACKING_URI=.* --experiment-id {number}`"
+    with pytest.raises(InputError, match=refusal):
+        open_it("shared", tracking_uri=ledger.tracking_uri)
+    ledger.client.restore_experiment(number)
+    assert open_it("shared", tracking_uri=ledger.tracking_uri).points
+
+
+def test_a_name_that_stands_for_another_space_is_refused(open_it: Open, tmp_path: Path) -> None:
+    mine, theirs = tmp_path / "mine.yaml", tmp_path / "theirs.yaml"
+    text = SMOKE.read_text(encoding="utf-8")
+    theirs.write_text(text, encoding="utf-8")
+    mine.write_text(text.replace("[fc, 9]", "[3]"), encoding="utf-8")
+    workspace = open_it(space=theirs)
+    number = workspace.ledger.experiment("smoke")
+    workspace.ledger.open_plan(number, "plan", "smoke", plan_tags(workspace))
+    again = {"tracking_uri": workspace.ledger.tracking_uri}
+    with pytest.raises(InputError, match=rf"mine\.yaml: smoke is the name of another .*{theirs}"):
+        open_it("other", space=mine, **again)
+    assert not (tmp_path / "other" / "smoke").exists()
+    assert open_it("other", space=SMOKE, **again).points, "the same content elsewhere"
+    theirs.write_text(text.replace("[fc, 9]", "[fc, 9, 12]"), encoding="utf-8")
+    assert open_it("other", space=theirs, **again).points, "the same file, edited"
+
+
+@pytest.mark.parametrize("output", ["q?x=1", "a%20b"])
+def test_an_output_folder_that_mlflow_would_misread_is_refused_and_not_made(
+    output: str, tmp_path: Path, tiny_heads: Path
+) -> None:
+    request = Request(space=SMOKE, cohort=str(tiny_heads), output=tmp_path / "there" / output)
+    with pytest.raises(InputError, match="the record cannot lie at"):
+        open_workspace(request, print)
+    assert not (tmp_path / "there").exists()
 
 
 def test_digital_heads_are_made_once(tmp_path: Path, add_record: Callable[[Path], Record]) -> None:

@@ -30,7 +30,7 @@ def main(
     """Write the report of a search space from the record alone; an unfinished sweep is told as it stands."""
     name = read_space(space).name
     ledger = open_record(output, tracking_uri)
-    plan = read_plan(ledger, name)
+    plan = read_plan(ledger, name, space)
     write_report(ledger, plan, output / name)
     if register is not None:
         print(register_winner(ledger, plan, register))

@@ -17,8 +17,9 @@ from ablation.report.intervals import intervals
 from ablation.report.layouts import TITLES, study_tables
 from ablation.report.page import Page, Picture, Sheet
 from ablation.report.paper import identity_failures
-from ablation.report.plan_record import REGISTRATION_FILE, SPACE_FILE, PlanRecord
+from ablation.report.plan_record import REGISTRATION_FILE, PlanRecord
 from ablation.report.summary import SHOWN, learning_rates, summarise
+from ablation.space_file import SPACE_FILE
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
 SHOWN_TAGS = {
@@ -31,6 +32,7 @@ SHOWN_TAGS = {
     "cohort_fingerprint": "Fingerprint of the cohort",
     "preset": "Preset",
     "overrides": "Settings over the preset",
+    "warnings": "Warnings",
 }
 """Tags of the parent run that the page shows, and what it calls them."""
 

@@ -4,6 +4,7 @@ import difflib
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from mlflow.entities import Run
@@ -11,12 +12,12 @@ from mlflow.entities import Run
 from ablation.ledger import Ledger, Record
 from ablation.names import FACTORS
 from ablation.search_record import SEARCH
+from ablation.space_file import SPACE_FILE, plan_of_file
 from ablation.tables import BETWEEN_WARNINGS, PRUNED_STATUS, WARNINGS, WHOLE_NUMBERS, warning_lines
 from t1t2core.errors import InputError
 
 PLAN_FILE = "plan.csv"
 SUBJECTS_FILE = "subjects.csv"
-SPACE_FILE = "space.yaml"
 REGISTRATION_FILE = "registration.png"
 """Artifacts of a plan's parent run."""
 
@@ -89,19 +90,23 @@ class PlanRecord:
         return self.tags.get("simulated") == "True"
 
 
-def read_plan(ledger: Ledger, space: str) -> PlanRecord:
+def read_plan(ledger: Ledger, space: str, file: Path | None = None) -> PlanRecord:
     """The plan of this space that was worked on last.
+
+    Args:
+        file: of the search space: its own plan, where there are several of the name.
 
     Raises:
         InputError: there is none; the nearest names are given.
     """
+    ledger.check_experiment(space)
     parents = ledger.plans(space)
     if not parents:
         names = ledger.plan_names()
         near = difflib.get_close_matches(space, names) or names
         there = f"; recorded are {', '.join(near)}" if near else "; nothing is recorded there"
         raise InputError(f"no run of a search space named {space} in {ledger.tracking_uri}{there}")
-    return read_plan_run(ledger, parents[0])
+    return read_plan_run(ledger, parents[0] if file is None else plan_of_file(ledger, parents, file))
 
 
 def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
@@ -115,7 +120,8 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
     if PLAN_FILE not in files:
         raise InputError(
             f"run {parent.info.run_id} ({parent.info.run_name}) has no {PLAN_FILE}; "
-            "give the command that made it again, which adds it"
+            "give the command that made it again, which adds it, or bring the files of the record along: "
+            f"they belong at {parent.info.artifact_uri}"
         )
     plan = pd.read_csv(io.BytesIO(files[PLAN_FILE])).astype(WHOLE_NUMBERS)
     finished = ledger.finished()

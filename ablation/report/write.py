@@ -64,7 +64,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
         page = compose_page(record, results, patients, pictures_of(record, figures), groups)
         write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id
-    ledger.client.log_artifact(parent, str(report / PAGE))
+    ledger.keep_files(parent, {PAGE: (report / PAGE).read_bytes()})
     ledger.client.set_tag(parent, NOTE, note_of(record, page, PAGE))
     return results
 

@@ -21,6 +21,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 from torch import Tensor
 
+from t1t2core.network.kernel_cache import kept_on_this_machine
+
 WIDTH = 256
 """Numbers that make a row."""
 FEWEST_NUMBERS, FEWEST_LOGITS = 1 << 13, 1 << 16
@@ -44,7 +46,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     """
     options: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
     try:
-        return njit(cache=True, **options)(function)
+        with kept_on_this_machine():
+            return njit(cache=True, **options)(function)
     except RuntimeError:  # no folder that can be written: then each process compiles for itself
         return njit(**options)(function)
 

@@ -59,3 +59,33 @@ def test_no_record_at_all(tmp_path: Path) -> None:
     result = report(tmp_path, "sweep", "--output", str(tmp_path / "nowhere"))
     assert result.exit_code == 2
     assert "say where with --output or --tracking-uri" in result.stderr
+
+
+def test_a_record_that_was_moved_is_reported_where_it_is_now(record: Record, tmp_path: Path) -> None:
+    add_sweep(record.open(), ARMS)
+    moved = (tmp_path / "runs").rename(tmp_path / "fetched")
+    result = report(tmp_path, "sweep", "--output", str(moved))
+    assert result.exit_code == 0, result.output
+    assert (moved / "sweep" / "report" / "index.html").exists()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_report_that_cannot_be_written(record: Record, tmp_path: Path) -> None:
+    add_sweep(record.open(), ARMS)
+    taken = tmp_path / "runs" / "sweep" / "results.csv"
+    taken.mkdir(parents=True)
+    result = report(tmp_path, "sweep", "--output", str(tmp_path / "runs"))
+    assert result.exit_code == 1
+    assert f"{taken} cannot be written: Is a directory" in result.stderr
+
+
+def test_a_deleted_experiment_is_told_with_the_way_to_bring_it_back(record: Record, tmp_path: Path) -> None:
+    ledger = record.open()
+    add_sweep(ledger, ARMS)
+    number = ledger.experiment("sweep")
+    ledger.client.delete_experiment(number)
+    result = report(tmp_path, "sweep", "--output", str(tmp_path / "runs"))
+    assert result.exit_code == 2
+    assert f"mlflow experiments restore --experiment-id {number}`" in result.stderr
+    ledger.client.restore_experiment(number)
+    assert report(tmp_path, "sweep", "--output", str(tmp_path / "runs")).exit_code == 0
