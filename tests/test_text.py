@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from t1t2core.cohort.text import is_there, read_text
+from t1t2core.cohort.text import is_there, read_text, unfetched
 from t1t2core.errors import InputError
 
 
 def test_a_file_is_read_with_or_without_a_mark(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
-    for encoding in ("utf-8", "utf-8-sig"):
+    for encoding in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
         file.write_text("Größe\n", encoding=encoding)
         assert read_text(file, most_bytes=100) == "Größe\n"
 
@@ -49,3 +49,17 @@ def test_files_and_folders_are_there_and_links_to_nothing_are_not(tmp_path: Path
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "dangling").symlink_to("nothing")
     assert [is_there(tmp_path / name) for name in ("file", "link", ".", "dangling")] == [True] * 3 + [False]
+
+
+def test_what_was_not_fetched_is_told_from_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a b.nii").symlink_to(".git/annex/objects/gone")
+    (tmp_path / "loop.nii").symlink_to("loop.nii")
+    (tmp_path / "pointer.nii").write_bytes(b"/annex/objects/SHA256E-s1--ab.nii\n")
+    (tmp_path / "scan.nii").write_bytes(b"\x5c\x01")
+    (tmp_path / "link.nii").symlink_to("scan.nii")
+    assert unfetched(tmp_path / "a b.nii").startswith(
+        f"a link to nothing: run `datalad get '{tmp_path}/a b.nii'`"
+    )
+    assert unfetched(tmp_path / "pointer.nii").startswith("a pointer of git-annex: run `datalad get ")
+    for name in ("loop.nii", "scan.nii", "link.nii", "nowhere", ".", "x" * 300, "a\0b"):
+        assert unfetched(tmp_path / name) == ""

@@ -42,10 +42,19 @@ def unfetched(path: Path) -> str:
             return _pointed(path) if path.stat().st_size <= MOST_POINTER_BYTES else ""
         if path.exists():
             return ""
-        lost = [link for link in (path, *path.parents) if link.is_symlink() and not link.exists()]
+        lost = [link for link in (path, *path.parents) if link.is_symlink() and _is_broken(link)]
     except (OSError, ValueError):
         return ""
     return f"a link to nothing: {_get(lost[-1])}" if lost else ""
+
+
+def _is_broken(link: Path) -> bool:
+    """Is its target not there? A link in a circle raises OSError."""
+    try:
+        link.stat()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _pointed(file: Path) -> str:
