@@ -133,24 +133,13 @@ def test_a_scan_saved_with_another_header_is_still_found(bids: Path, tmp_path: P
         check_cohort(read_cohort(bids, CohortSettings()))
 
 
-@pytest.fixture
-def counted() -> tuple[
-    list[Path], Callable[[Callable[[Task], Examined], Sequence[Task]], Iterator[Examined]]
-]:
-    """The scans that were read, and what reads them."""
+def test_what_was_read_before_is_not_read_again_until_it_changes(bids: Path, tmp_path: Path) -> None:
     read: list[Path] = []
 
     def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
         read.extend(task.path for task in tasks)
         return map(examine, tasks)
 
-    return read, each
-
-
-def test_what_was_read_before_is_not_read_again_until_it_changes(
-    bids: Path, tmp_path: Path, counted: tuple
-) -> None:
-    read, each = counted
     cohort = read_cohort(bids, CohortSettings())
     known = tmp_path / "scans.json"
     first = check_cohort(cohort, KnownScans(known), each=each)
@@ -177,7 +166,7 @@ def test_a_copy_of_a_patient_who_was_read_before_is_found_and_a_broken_scan_each
             check_cohort(read_cohort(bids, CohortSettings()), KnownScans(known))
     save(bids / "sub-77/ct/sub-77_ct.nii.gz", mr_voxels(9))
     for _ in range(2):
-        with pytest.raises(InputError, match="sub-77: ct .* no CT in Hounsfield units"):
+        with pytest.raises(InputError, match=r"sub-77: ct .* no CT in Hounsfield units"):
             check_cohort(read_cohort(bids, CohortSettings()), KnownScans(known))
 
 
