@@ -66,10 +66,13 @@ def subjects_frame(
 ) -> pd.DataFrame:
     """`subjects.csv`: sequences, role in each fold, quality of the alignment, slices, volumes and warnings.
 
+    Who was left out has a row with the reason alone.
+
     Args:
         warnings: of each subject, by name (see `subject_warnings`).
     """
-    rows = []
+    rows: list[dict[str, object]] = []
+    left_out = _left_out(cohort)
     for subject in cohort.subjects:
         row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else "T1"}
         for split in splits:
@@ -84,8 +87,19 @@ def subjects_frame(
                 f"{sequence}_last_slice_mm": round(last, 2),
             }
             row |= {f"{sequence}_{name}_ml": value for name, value in volumes.volumes_ml[sequence].items()}
-        rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(warnings.get(subject.name, ()))})
+        told = [*warnings.get(subject.name, ()), *left_out.pop(subject.name, [])]
+        rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(told)})
+    rows += [{"subject": name, WARNINGS: BETWEEN_WARNINGS.join(told)} for name, told in left_out.items()]
     return pd.DataFrame(rows)
+
+
+def _left_out(cohort: Cohort) -> dict[str, list[str]]:
+    """Why subjects, or their T2w scans, are not in the cohort, by name."""
+    told: dict[str, list[str]] = {}
+    for what, why in cohort.left_out.items():  # `sub-01`, or `T2w of sub-01`
+        kind, _, name = what.rpartition(" of ")
+        told.setdefault(name, []).append(f"{kind} left out: {why}".strip())
+    return told
 
 
 def subject_warnings(cohort: Cohort, prepared: Mapping[str, PreparedSubject]) -> dict[str, list[str]]:

@@ -190,8 +190,8 @@ def test_a_damaged_file_is_refused(prepared: PreparedSubject, tmp_path: Path):
 def test_a_file_of_another_format_version_is_refused(prepared: PreparedSubject, tmp_path: Path):
     path = tmp_path / "sub-01.safetensors"
     save_prepared(prepared, path)
-    path.write_bytes(path.read_bytes().replace(b'format_version\\": 1', b'format_version\\": 7'))
-    with pytest.raises(InputError, match="format version 7, expected 1"):
+    path.write_bytes(path.read_bytes().replace(b'format_version\\": 2', b'format_version\\": 7'))
+    with pytest.raises(InputError, match="format version 7, expected 2"):
         load_prepared(path)
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablation.plan import Trial
 from ablation.space import Point
-from ablation.tables import PLAN, plan_frame, subjects_frame, write_table
+from ablation.tables import PLAN, plan_frame, subjects_frame, warning_lines, write_table
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.preparation.alignment import Alignment
@@ -74,15 +74,37 @@ def subjects() -> pd.DataFrame:
     )
     scans = {name: Subject(name=name, t1w=Path("t1w"), t2w=Path("t2w"), ct=Path("ct")) for name in prepared}
     scans["P01"] = replace(scans["P01"], t2w=None)
-    cohort = Cohort(name="mine", subjects=tuple(scans.values()))
-    return subjects_frame(cohort, SPLITS, prepared).set_index("subject")
+    left_out = {"P09": "has no session pre", "T2w of P01": "has no session pre"}
+    cohort = Cohort(name="mine", subjects=tuple(scans.values()), left_out=left_out)
+    warnings = {"P02": ["t1w: its header does not say which side is left", "T1w: it seems to have no skull"]}
+    return subjects_frame(cohort, SPLITS, prepared, warnings).set_index("subject")
 
 
 def test_subjects_show_their_sequences_and_their_role_in_each_fold() -> None:
     frame = subjects()
-    assert list(frame["sequences"]) == ["T1", "T1 T2", "T1 T2"]
-    assert list(frame["fold_1_T1"]) == ["training", "validation", "test"]
-    assert list(frame["fold_2_T2"]) == ["validation", "training", "test"]
+    assert list(frame["sequences"])[:3] == ["T1", "T1 T2", "T1 T2"]
+    assert list(frame["fold_1_T1"])[:3] == ["training", "validation", "test"]
+    assert list(frame["fold_2_T2"])[:3] == ["validation", "training", "test"]
+
+
+def test_subjects_show_what_a_person_should_look_at_and_who_was_left_out() -> None:
+    frame = subjects()
+    assert frame["warnings"]["P02"] == (
+        "t1w: its header does not say which side is left | T1w: it seems to have no skull"
+    )
+    assert frame["warnings"]["P01"] == "T2w left out: has no session pre"
+    assert frame["warnings"]["P03"] == ""
+    assert list(frame.index) == ["P01", "P02", "P03", "P09"]
+    assert frame["warnings"]["P09"] == "left out: has no session pre"
+    assert np.isnan(frame["sequences"]["P09"])
+
+
+def test_a_warning_is_one_line_with_the_subjects_that_have_it() -> None:
+    warnings = {f"P{n:02d}": ["t1w: no form"] for n in range(1, 8)} | {"P08": ["T1w: no skull"], "P09": []}
+    assert warning_lines(warnings) == [
+        "P01, P02, P03, P04, P05 and 2 more subjects: t1w: no form",
+        "P08: T1w: no skull",
+    ]
 
 
 def test_subjects_show_how_well_their_ct_lies_and_how_much_tissue_they_have() -> None:
@@ -103,5 +125,5 @@ def test_subjects_show_between_which_slices_of_their_scan_they_were_cut() -> Non
 def test_a_role_that_nobody_gave_is_empty() -> None:
     stranger = Subject(name="P04", t1w=Path("t1w"), ct=Path("ct"))
     (head,) = (replace(subject, alignment={}) for subject in make_subjects(1).values())
-    frame = subjects_frame(Cohort(name="mine", subjects=(stranger,)), SPLITS, {"P04": head})
+    frame = subjects_frame(Cohort(name="mine", subjects=(stranger,)), SPLITS, {"P04": head}, {})
     assert frame["fold_1_T2"].tolist() == [""]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from ablation.storage import Storage
 from ablation.volumes import prepare_cohort
@@ -92,7 +93,7 @@ def test_subjects_whose_ct_does_not_fit_are_all_named_with_the_way_out(
 ) -> None:
     names = [subject.name for subject in cohort.subjects]
     message = unregistered(cohort)
-    assert f"the CT of 2 of 2 subjects of {cohort.name} could not be aligned with their MR" in message
+    assert f"the CT or label map of 2 of 2 subjects of {cohort.name} does not lie on their MR" in message
     assert f"`cohort: {{exclude: [{', '.join(names)}]}}`" in message
     for name in names:
         assert f"{name}, CT onto T1w: " in message
@@ -109,16 +110,15 @@ def test_they_are_named_as_this_cohort_names_them(
         assert f"{subject.name}, CT onto T1w: " in message
 
 
-def test_a_broken_scan_stops_everything_before_any_work(
+def test_a_patient_who_was_saved_anew_under_another_name_is_refused(
     cohort: Cohort, tmp_path: Path, storage: Storage
 ) -> None:
-    broken = tmp_path / "broken.nii.gz"
-    broken.write_text("not an image")
-    first, second = cohort.subjects
-    counter, fresh = Counter(), Storage(str(tmp_path / "store"))
-    with pytest.raises(InputError, match=rf"1 of 2 subjects .*\n  - {first.name}: t1w "):
-        prepare_cohort(
-            replace(cohort, subjects=(replace(first, t1w=broken), second)), SETTINGS, fresh, counter
-        )
-    assert counter.calls == []
-    assert fresh.names("prepared") == []
+    """As float32, with other grey levels, moved: no voxel and no header is the same."""
+    first = cohort.subjects[0]
+    scan = sitk.ReadImage(str(first.t1w), sitk.sitkFloat32) * 1.7 + 3
+    scan.SetOrigin([at + 9.5 for at in scan.GetOrigin()])
+    sitk.WriteImage(scan, str(tmp_path / "t1.mha"))
+    copy = replace(first, name="zz", t1w=tmp_path / "t1.mha", t2w=None)
+    with pytest.raises(InputError, match=f"zz: its T1w scan is that of {first.name}, saved anew") as refusal:
+        prepare_cohort(replace(cohort, subjects=(*cohort.subjects, copy)), SETTINGS, storage, Counter())
+    assert 'cohort: {exclude: ["zz"]}' in str(refusal.value)

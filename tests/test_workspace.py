@@ -172,7 +172,10 @@ def test_digital_heads_are_made_once(tmp_path: Path, add_record: Callable[[Path]
     overrides = ("cohort.phantom_subjects=6", "cohort.phantom_t2w=4", "cohort.phantom_voxel_mm=6")
     request = Request(space=SMOKE, output=tmp_path, overrides=overrides)
     first = open_workspace(request, said.append)
-    assert said == [f"making 6 digital heads in {tmp_path / 'phantom' / '6-heads-4-T2w-6-mm'}"]
+    assert said == [
+        f"making 6 digital heads in {tmp_path / 'phantom' / '6-heads-4-T2w-6-mm'}",
+        "checking 16 scans of Digital head phantoms: simulated T1w, T2w and CT",
+    ]
     assert first.cohort.simulated
     assert open_workspace(request, said.append).cohort.fingerprint == first.cohort.fingerprint
     assert len(said) == 1
