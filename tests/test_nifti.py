@@ -45,6 +45,18 @@ def test_what_follows_the_end_of_gzip_is_left_out_as_gunzip_does(tmp_path: Path)
         np.testing.assert_array_equal(to_array(read_scan(path)), mr_voxels())
 
 
+@pytest.mark.parametrize("length", [2**16 - 1, 2**16, 2**16 + 1])
+def test_a_member_of_gzip_may_begin_anywhere(tmp_path: Path, length: int) -> None:
+    content = save(tmp_path / "t1.nii", mr_voxels()).read_bytes()
+    first = gzip.compress(content[:9000])
+    # An extra field after the ten bytes of a member's header brings it to the length wanted.
+    extra = bytes(length - len(first) - 2)
+    padded = first[:3] + b"\x04" + first[4:10] + len(extra).to_bytes(2, "little") + extra + first[10:]
+    assert len(padded) == length
+    (tmp_path / "two.nii.gz").write_bytes(padded + gzip.compress(content[9000:]))
+    np.testing.assert_array_equal(to_array(read_scan(tmp_path / "two.nii.gz")), mr_voxels())
+
+
 def test_an_ending_that_is_wrong_about_gzip_does_no_harm(tmp_path: Path) -> None:
     plain = save(tmp_path / "a.nii", mr_voxels()).rename(tmp_path / "plain.nii.gz")
     packed = save(tmp_path / "b.nii.gz", mr_voxels()).rename(tmp_path / "packed.nii")
