@@ -178,7 +178,7 @@ def test_digital_heads_are_made_once(tmp_path: Path, add_record: Callable[[Path]
     ]
     assert first.cohort.simulated
     assert open_workspace(request, said.append).cohort.fingerprint == first.cohort.fingerprint
-    assert len(said) == 1
+    assert len(said) == 2
 
 
 # A T1 network that the user names
