@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -233,7 +234,12 @@ def _check_cohort(cohort: Cohort, output: Path, say: Callable[[str], None]) -> C
         with helpers(min(len(tasks), os.cpu_count() or 1)) as pool:
             yield from pool.map(examine, tasks)
 
-    return check_cohort(cohort, KnownScans(output / SCANS_FILE), each=each)
+    try:
+        return check_cohort(cohort, KnownScans(output / SCANS_FILE), each=each)
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"checking the scans of {cohort.name}: a process was killed, most likely for lack of memory"
+        ) from error
 
 
 def _read_cohort(request: Request, settings: CohortSettings, say: Callable[[str], None]) -> Cohort:
