@@ -110,7 +110,7 @@ def judge_place(
 
 
 def _descend(
-    levels: tuple["_Level", "_Level"], start: sitk.Euler3DTransform, seed: int
+    levels: tuple[_Level, _Level], start: sitk.Euler3DTransform, seed: int
 ) -> tuple[sitk.Euler3DTransform, float]:
     """The best place near a start, from the coarse to the fine resolution, and the metric there."""
     coarse, fine = levels
@@ -119,7 +119,7 @@ def _descend(
 
 
 def _mirror_ratio(
-    levels: tuple["_Level", "_Level"], place: sitk.Euler3DTransform, value: float, mr_head: sitk.Image
+    levels: tuple[_Level, _Level], place: sitk.Euler3DTransform, value: float, mr_head: sitk.Image
 ) -> float:
     """See `Registration`; `value` is the metric at `place`."""
     across = np.array(mr_head.GetDirection()).reshape(3, 3)[:, 0]
