@@ -36,6 +36,8 @@ from t1t2core.training.compute import Device, device_here, resolve_precision
 PHANTOM = "phantom"
 SCANS_FILE = "scans.json"
 """Under the output folder: which scans were checked before."""
+SMALL_BYTES = 10_000_000
+"""Of scans that are checked in less time than other processes take to start."""
 NO_SPACE = Space(
     name=PRETRAINING,
     arms=(),
@@ -231,6 +233,9 @@ def _check_cohort(cohort: Cohort, output: Path, say: Callable[[str], None]) -> C
 
     def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
         say(f"checking {len(tasks)} scans of {cohort.name}")
+        if sum(task.path.stat().st_size for task in tasks if task.path.is_file()) < SMALL_BYTES:
+            yield from map(examine, tasks)
+            return
         with helpers(min(len(tasks), os.cpu_count() or 1)) as pool:
             yield from pool.map(examine, tasks)
 
