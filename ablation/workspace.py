@@ -1,7 +1,7 @@
 """Everything that a command works with, checked before anything is spent."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -233,7 +233,7 @@ def _check_cohort(cohort: Cohort, output: Path, say: Callable[[str], None]) -> C
 
     def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
         say(f"checking {len(tasks)} scans of {cohort.name}")
-        if sum(task.path.stat().st_size for task in tasks if task.path.is_file()) < SMALL_BYTES:
+        if _are_small(task.path for task in tasks):
             yield from map(examine, tasks)
             return
         with helpers(min(len(tasks), os.cpu_count() or 1)) as pool:
@@ -245,6 +245,12 @@ def _check_cohort(cohort: Cohort, output: Path, say: Callable[[str], None]) -> C
         raise InputError(
             f"checking the scans of {cohort.name}: a process was killed, most likely for lack of memory"
         ) from error
+
+
+def _are_small(scans: Iterable[Path]) -> bool:
+    """Whether these are files, no folders of DICOM series, that are read within a second or two."""
+    sizes = [scan.stat().st_size if scan.is_file() else SMALL_BYTES for scan in scans]
+    return sum(sizes) < SMALL_BYTES
 
 
 def _read_cohort(request: Request, settings: CohortSettings, say: Callable[[str], None]) -> Cohort:
