@@ -27,9 +27,15 @@ LIMITS = {
     "sharpness": (1.6, float("inf"), "the CT fits hardly better than beside its place"),
     "restart_mm": (0.0, 2.0, "another restart of the registration ends elsewhere"),
     "offset_mm": (0.0, 3.0, "the scans fit better at another place near by"),
-    "mirror_ratio": (0.95, float("inf"), "the mirror image fits better: left and right are exchanged"),
+    "mirror_ratio": (
+        1.05,
+        float("inf"),
+        "its mirror image fits as well: left and right are exchanged, or it is another patient's",
+    ),
 }
-"""Least and most of each measure (ours)."""
+"""Least and most of each measure (ours), between what was found in simulated pairs of 20 real anatomies, with
+CT slices of 1.7 to 7.5 mm: right pairs had a sharpness of at least 1.78 and a mirror ratio of at least 1.16;
+mirrored CT had ratios of at most 0.9. The best fitting CT of strangers had 1.65 and 1.09, and none passed all."""
 
 
 @dataclass(frozen=True, kw_only=True)
