@@ -79,7 +79,7 @@ def test_the_other_file_of_a_pair_is_named_where_it_is_missing(tmp_path: Path) -
     (defect,) = scan_defects(tmp_path / "elsewhere.img", "t1w")
     assert defect == "its header should be in elsewhere.hdr, which is not there: copy that file too"
     (tmp_path / "T1.img").symlink_to("nowhere")
-    assert "T1.img, which is not there" in scan_defects(tmp_path / "T1.HDR", "t1w")[0]
+    assert "T1.img, but that is a link to nothing" in scan_defects(tmp_path / "T1.HDR", "t1w")[0]
 
 
 def test_half_a_pair_under_the_name_of_a_single_file_is_named(tmp_path: Path) -> None:

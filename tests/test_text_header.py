@@ -52,7 +52,8 @@ def test_the_file_of_the_voxels_is_named_where_it_is_missing(
     (defect,) = scan_defects(tmp_path / f"t1.{ending}", "t1w")
     assert defect == f"its voxels should be in t1.{voxel_ending}, which is not there: copy that file too"
     (tmp_path / f"t1.{voxel_ending}").symlink_to("nowhere")
-    assert scan_defects(tmp_path / f"t1.{ending}", "t1w") == [defect]
+    (defect,) = scan_defects(tmp_path / f"t1.{ending}", "t1w")
+    assert defect.startswith(f"its voxels should be in t1.{voxel_ending}, but that is a link to nothing")
 
 
 @pytest.mark.parametrize("named", ["s%03d.raw 0 31 1", "LIST"])

@@ -267,7 +267,7 @@ def test_broken_scans_are_all_named_at_once(session: Session) -> None:
         "sub-02": "4D",
         "sub-03": "empty: every voxel is 0",
         "sub-04": "no CT in Hounsfield units",
-        "sub-05": "not a gzipped file",
+        "sub-05": "not a NIfTI file (it is a text that begins with 'not an image')",
     }.items():
         (line,) = [line for line in message.splitlines() if line.startswith(f"  - {subject}")]
         assert cause.lower() in line.lower()
