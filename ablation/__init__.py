@@ -1,21 +1,26 @@
-"""Runs studies of T1-to-T2 transfer: from a search space to recorded, comparable results."""
+"""Studies of T1-to-T2 transfer: from a search space to recorded, comparable results."""
 
-import os
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
-# Libraries read these when they are imported. Nothing leaves the machine, no address is printed, nothing
-# is drawn over the terminal, a dead MLflow server is known in seconds, Ctrl-C is handled where trials are
-# recorded, Tune leaves reporting to the driver and keeps no state that is never read, and torch's threads do
-# not spin while they wait.
-for _name, _value in {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
-}.items():
-    os.environ.setdefault(_name, _value)
+if TYPE_CHECKING:
+    from ablation.api import Sweep, load_model, open, pretrain, results, write_report  # noqa: A004
+
+__all__ = ["Sweep", "__version__", "load_model", "open", "pretrain", "results", "write_report"]
+
+try:
+    __version__ = version("t1t2-ablation")
+except PackageNotFoundError:  # a copy of the code that was not installed
+    __version__ = "unknown"
+
+
+def __getattr__(name: str) -> Any:
+    """Load the Python API when it is first used: its libraries take seconds to import."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ablation import environment
+
+    environment.set_up()
+    from ablation import api
+
+    return getattr(api, name)

@@ -1,38 +1,13 @@
-"""Names of factors and arms, and of trials that show only what differs between them."""
-
-from collections.abc import Sequence
-
-from ablation.space import Point
+"""Names that more than one room writes or reads: factors, tags, files."""
 
 FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
 """All, as tables name them."""
 ARM = ["strategy", "tuned_layers", "fusion", "t2_train_size"]
 """Those that tell one arm from another, whatever its learning rate."""
-LABELS = {"t2_train_size": "size", "learning_rate": "lr", "fold": "fold", "seed": "seed"}
 
+SCORES = "scores.json"
+"""File of a finished trial: counts and surface distances a patient; written last, so that where it is the
+others are."""
 
-def arm_name(strategy: str, tuned_layers: object, fusion: object) -> str:
-    """`conservative 9`, `hybrid average`, `open`."""
-    return " ".join(str(part) for part in (strategy, tuned_layers, fusion) if part not in (None, ""))
-
-
-def trial_names(points: Sequence[Point]) -> list[str]:
-    """A name for each point: its arm, and the other factors that have several values among them."""
-    several = varying(points)
-    return [trial_name(point, several) for point in points]
-
-
-def varying(points: Sequence[Point]) -> list[str]:
-    """The factors beside the arm's that have several values among these points."""
-    return [name for name in LABELS if len({getattr(p, name) for p in points} - {None}) > 1]
-
-
-def trial_name(point: Point, shown_factors: Sequence[str]) -> str:
-    """Its arm, and these factors."""
-    factors = [(LABELS[name], getattr(point, name)) for name in shown_factors]
-    shown = [f"{label}={_short(value)}" for label, value in factors if value is not None]
-    return " ".join([arm_name(point.strategy, point.tuned_layers, point.fusion), *shown])
-
-
-def _short(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:g}"
+SEARCH = "search"
+"""Tag of a plan that is a search: its settings, as JSON."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablation.ledger import Ledger
+from ablation.record.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
 
 # A shell that starts the tests in the background has interrupts ignored: the commands under test would, too.

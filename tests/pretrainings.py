@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ablation.encoder_store import EncoderRecipe
+from ablation.plan.recipe import EncoderRecipe
 from t1t2core.settings import PreparationSettings
 from tests.heads import TINY, make_subjects, make_training
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ablation.encoder_store import EncoderRecipe, EncoderStore, t1_network
-from ablation.ledger import Ledger
-from ablation.recorded_settings import WHOLE_FILE, shortened_params, whole_settings
-from ablation.report.plan_record import PLAN_FILE
+from ablation.plan.recipe import EncoderRecipe, t1_network
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import PLAN_FILE
+from ablation.record.settings import WHOLE_FILE, shortened_params, whole_settings
+from ablation.store.pretrained import EncoderStore
 from t1t2core.network.base import Network
 from t1t2core.network.weights import pack_weights
 from t1t2core.preparation.prepare import PREPARATION_VERSION

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.report.paper import corrected
-from ablation.report.results import NUMBERS, RESULTS, TEXTS
+from ablation.record.results import NUMBERS, RESULTS, TEXTS
+from ablation.report.study.paper import corrected
 from t1t2core.evaluation.scores import CLASSES, METRICS
 
 Score = float | Mapping[str, float]

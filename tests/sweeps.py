@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.report.results import NUMBERS, PATIENTS, RESULTS, TEXTS
+from ablation.record.results import NUMBERS, PATIENTS, RESULTS, TEXTS
 
 CLASSES = ("bone", "soft_tissue", "air")
 

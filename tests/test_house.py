@@ -15,6 +15,24 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+ROOMS = (
+    "names",
+    "environment",
+    "space",
+    "plan",
+    "store",
+    "worker",
+    "record",
+    "search",
+    "sweep",
+    "report",
+    "models",
+    "api",
+    "commands",
+)
+"""Of the experiment system, the lowest first: a room imports those before it only."""
+DOORS = ("ablation.run", "ablation.pretrain", "ablation.segment", "ablation.report.__main__")
+"""`python -m` any of these: a few lines each."""
 PACKAGES = ("ablation", "t1t2core")
 OUTSIDE_SCIENCE = {"ablation", "mlflow", "pyarrow", "ray", "yaml"}
 STEPS = (
@@ -64,8 +82,7 @@ def test_every_test_that_the_reproduction_names_is_there() -> None:
     missing = [
         f"{file}::{name}"
         for file, name in named
-        if not (path := ROOT / "tests" / file).exists()
-        or f"def {name}" not in path.read_text(encoding="utf-8")
+        if not any(f"def {name}" in path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob(file))
     ]
     assert missing == ["test_labels.py::test_x"]  # the example
 
@@ -120,6 +137,58 @@ def test_the_science_imports_earlier_steps_only() -> None:
         if _step(imported) > _step(module)
     ]
     assert findings == []
+
+
+def test_a_room_imports_lower_rooms_only() -> None:
+    graph = _graph("ablation")
+    findings = [
+        f"{module} imports {imported}"
+        for module, all_imported in graph.items()
+        for imported in all_imported & set(graph)
+        if module not in ("ablation", *DOORS) and _room(imported) > _room(module)
+    ]
+    assert findings == []
+
+
+def test_folders_of_a_room_import_each_other_in_no_circle() -> None:
+    graph: dict[str, set[str]] = {}
+    for module, all_imported in {**_graph("ablation"), **_graph("t1t2core")}.items():
+        for imported in all_imported & (set(_graph("ablation")) | set(_graph("t1t2core"))):
+            if _folder(imported) != _folder(module):
+                graph.setdefault(_folder(module), set()).add(_folder(imported))
+    graph = {folder: found for folder, found in graph.items() if folder not in PACKAGES}
+    TopologicalSorter(graph).prepare()  # raises CycleError and names the circle
+
+
+def test_each_room_says_what_it_is_for() -> None:
+    for folder in sorted({path.parent for package in PACKAGES for path in _files(package)}):
+        text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
+        assert text, f"{folder}/__init__.py has no sentence"
+
+
+def test_a_stranger_maps_each_package_in_ten_minutes() -> None:
+    most = {"ablation": 20, "t1t2core": 16}
+    for package, number in most.items():
+        entries = [path.name for path in (ROOT / package).iterdir() if path.name != "__pycache__"]
+        assert len(entries) <= number, sorted(entries)
+
+
+def test_a_worker_imports_no_mlflow() -> None:
+    """It would take each of them two seconds, and some hundred megabytes."""
+    modules = ", ".join(_module(path) for path in _files("ablation/worker"))
+    look = f"import sys, {modules}; print('mlflow' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_importing_a_package_changes_no_environment_variable_and_loads_no_library(package: str) -> None:
+    look = (
+        f"import os, sys; before = dict(os.environ); import {package}; "
+        "print(dict(os.environ) == before, {'torch', 'ray', 'mlflow', 'pandas', 'numpy'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "True set()"
 
 
 def test_what_draws_a_report_imports_no_torch() -> None:
@@ -204,6 +273,20 @@ def _is_module(name: str) -> bool:
 
 def _top_levels(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in _imports(path)}
+
+
+def _room(module: str) -> int:
+    """Place of a module of the experiment system in the order of `ROOMS`."""
+    parts = module.split(".")
+    assert len(parts) > 1, f"{module} is imported from inside"
+    assert parts[1] in ROOMS, f"{module} has no place among the rooms {ROOMS}"
+    return ROOMS.index(parts[1])
+
+
+def _folder(module: str) -> str:
+    """The folder that a module lies in, as a dotted name; a package lies in itself."""
+    is_package = (ROOT.joinpath(*module.split(".")) / "__init__.py").is_file()
+    return module if is_package else module.rpartition(".")[0]
 
 
 def _step(module: str) -> int:

@@ -13,9 +13,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from ablation.configuration import resolve_settings
-from ablation.run import app as run_app
-from ablation.space import read_space
+from ablation.commands.run import app as run_app
+from ablation.space.configuration import resolve_settings
+from ablation.space.space import read_space
 from t1t2core.settings import Settings
 
 ROOT = Path(__file__).parents[1]

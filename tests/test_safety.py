@@ -17,9 +17,9 @@ import torch
 from typer.testing import CliRunner
 
 from ablation import run
-from ablation.encoder_store import EncoderStore
-from ablation.space import read_space
-from ablation.storage import Storage
+from ablation.space.space import read_space
+from ablation.store.pretrained import EncoderStore
+from ablation.store.storage import Storage
 from t1t2core.cohort.manifest import read_manifest
 from t1t2core.cohort.names import is_safe_name
 from t1t2core.errors import InputError

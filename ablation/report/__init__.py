@@ -1,0 +1,1 @@
+"""From the record to tables, statistics, figures and the page. Imports `search` and below."""

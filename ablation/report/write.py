@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.helpers import helpers
-from ablation.ledger import Ledger, Record
-from ablation.report.compose import compose_page, pictures_of, sheets
+from ablation.plan.tables import write_table
+from ablation.record.ledger import Ledger, Record
+from ablation.record.plan_record import PLAN_FILE, SUBJECTS_FILE, PlanRecord
+from ablation.record.results import patients_frame, results_frame
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendering
-from ablation.report.markup import to_csv, to_latex, to_markdown
-from ablation.report.note import NOTE, note_of
-from ablation.report.page import Sheet, render_page
-from ablation.report.plan_record import PLAN_FILE, SUBJECTS_FILE, PlanRecord
-from ablation.report.results import patients_frame, results_frame
-from ablation.report.summary import TISSUES, summarise
-from ablation.slices import SLICES, PatientSlices, unpack_slices
-from ablation.tables import write_table
+from ablation.report.page.compose import compose_page, pictures_of, sheets
+from ablation.report.page.markup import to_csv, to_latex, to_markdown
+from ablation.report.page.note import NOTE, note_of
+from ablation.report.page.page import Sheet, render_page
+from ablation.report.tables.summary import TISSUES, summarise
+from ablation.store.processes import helpers
+from t1t2core.evaluation.slices import SLICES, PatientSlices, unpack_slices
 from t1t2core.files import write_atomically
 
 CURVES = ("train/loss", *(f"validation/{name}/dsc" for name in TISSUES))

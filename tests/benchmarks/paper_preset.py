@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from ablation.memory import peak_mb, reset_peak
+from ablation.worker.memory import peak_mb, reset_peak
 from t1t2core.evaluation.inference import Predictor
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.ledger import Ledger, Record, open_record
-from ablation.report.plan_record import PLAN_FILE, PlanRecord, read_plan
-from ablation.space import read_space
+from ablation.record.ledger import Ledger, Record, open_record
+from ablation.record.plan_record import PLAN_FILE, PlanRecord, read_plan
+from ablation.space.space import read_space
 
 
 def enlarge(source: Ledger, sweep: PlanRecord, trials: int, target: Ledger) -> int:

@@ -14,9 +14,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ablation import plan_run, workflow
-from ablation.recorder import Recorder
-from ablation.workspace import Request
+from ablation.commands import workflow
+from ablation.record.recorder import Recorder
+from ablation.sweep.sweep import plan_run
+from ablation.sweep.workspace import Request
 
 SPACE = """
 name: cost

@@ -21,22 +21,22 @@ import ray
 from ray import tune
 from ray.cluster_utils import Cluster
 
-from ablation import sweep
-from ablation.budget import Spending
-from ablation.cluster import connect
-from ablation.ledger import Ledger
-from ablation.memory import peak_mb
-from ablation.names import trial_names
-from ablation.outcome import FOLDER, SUMMARY
-from ablation.plan import Study, Trial, make_plan, recipes_of
-from ablation.progress import LiveLine
-from ablation.recorder import Recorder
-from ablation.search_settings import Budget
-from ablation.source import Listed
-from ablation.space import Arm, Point, Recovery, Space, expand
-from ablation.storage import Storage
-from ablation.trial import Shared
-from ablation.workspace import NO_SPACE
+from ablation.commands.progress import LiveLine
+from ablation.plan.plan import Study, Trial, make_plan, recipes_of
+from ablation.record.ledger import Ledger
+from ablation.record.recorder import Recorder
+from ablation.search.budget import Spending
+from ablation.search.source import Listed
+from ablation.space.naming import trial_names
+from ablation.space.search_settings import Budget
+from ablation.space.space import Arm, Point, Recovery, Space, expand
+from ablation.store.outcome import FOLDER, SUMMARY
+from ablation.store.storage import Storage
+from ablation.sweep.cluster import connect
+from ablation.sweep.sweep import sweep
+from ablation.sweep.workspace import NO_SPACE
+from ablation.worker.memory import peak_mb
+from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.presets import PRESETS
@@ -151,7 +151,7 @@ def plan_of(trials: int) -> list[Trial]:
 
 
 def open_recorder(ledger: Ledger, storage: Storage, plan: list[Trial]) -> Recorder:
-    """As `ablation.workflow` does it."""
+    """As `ablation.commands.workflow` does it."""
     keys = [trial.key or "" for trial in plan]
     lease = NO_SPACE.recovery.lease_seconds
     experiment = ledger.experiment("scale")

@@ -16,14 +16,14 @@ from typing import Annotated
 
 import typer
 
-from ablation.budget import Spending
-from ablation.candidates import Candidate, CandidateSpace
-from ablation.plan import Trial, make_plan, recipes_of
-from ablation.search import GivenUp, OptunaSearch, Tried
-from ablation.search_settings import Budget, Pruning, Search
-from ablation.space import Point
-from ablation.trial_result import TrialResult
-from ablation.workspace import Request, Workspace, open_workspace
+from ablation.plan.plan import Trial, make_plan, recipes_of
+from ablation.plan.trial_result import TrialResult
+from ablation.search.budget import Spending
+from ablation.search.candidates import Candidate, CandidateSpace
+from ablation.search.search import GivenUp, OptunaSearch, Tried
+from ablation.space.search_settings import Budget, Pruning, Search
+from ablation.space.space import Point
+from ablation.sweep.workspace import Request, Workspace, open_workspace
 from t1t2core.strategies import training_of
 
 OBJECTIVE = "validation/bone/dsc"

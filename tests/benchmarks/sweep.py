@@ -20,9 +20,9 @@ import pandas as pd
 import torch
 from mlflow import MlflowClient
 
-from ablation.plan import make_plan, recipes_of
-from ablation.volumes import prepare_cohort
-from ablation.workspace import Request, Workspace, open_workspace
+from ablation.plan.plan import make_plan, recipes_of
+from ablation.store.volumes import prepare_cohort
+from ablation.sweep.workspace import Request, Workspace, open_workspace
 from t1t2core.network.segmenter import stages_before
 from t1t2core.preparation.prepare import PreparedScan
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-from ablation.provenance import git_commit
+from ablation.sweep.provenance import git_commit
 from tests.cluster.files import CLUSTER, commands_of, copy_tree
 from tests.cluster.machines import Machine, private_network
 from tests.faults.bench import SPACE, TRIALS

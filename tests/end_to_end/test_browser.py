@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ablation.ledger import Ledger
-from ablation.report.plan_record import PlanRecord, read_plan
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import PlanRecord, read_plan
+from ablation.record.runs_view import view_address
 from ablation.report.write import PAGE, write_report
-from ablation.runs_view import view_address
 from tests.end_to_end.browser import LAPTOP, PHONE, Browser, open_browser
 from tests.recorded_sweeps import add_sweep, factors
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ablation.ledger import Ledger
+from ablation.record.ledger import Ledger
 from tests.faults.commands import INJECT, Command, wait_until
 
 EPOCHS = 4

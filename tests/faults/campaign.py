@@ -17,7 +17,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ablation.ledger import Ledger
+from ablation.record.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
 from tests.conftest import PHANTOM_HEADS, PHANTOM_VOXEL_MM, PHANTOM_WITH_T2W
 from tests.faults.bench import Bench, Comparison, Result, compare

@@ -14,7 +14,7 @@ from multiprocessing.forkserver import set_forkserver_preload
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from ablation.plan import Trial
+from ablation.plan.plan import Trial
 
 INJECT = Path(__file__).parent / "inject"
 SECONDS = 300.0

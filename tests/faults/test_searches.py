@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation.search_record import read_candidates
+from ablation.search.record import read_candidates
 from tests.faults.bench import GRID, Bench
 from tests.faults.commands import family, wait_for_end_of_work
 from tests.faults.conftest import Undisturbed

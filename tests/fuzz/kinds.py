@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from ablation.configuration import resolve_settings
-from ablation.fingerprint import digest_of
-from ablation.names import trial_names
-from ablation.space import Point, expand, read_space
+from ablation.plan.digest import digest_of
+from ablation.space.configuration import resolve_settings
+from ablation.space.naming import trial_names
+from ablation.space.space import Point, expand, read_space
 from t1t2core.cohort.check import check_cohort
 from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.split import check_request, draw_splits

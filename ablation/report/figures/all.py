@@ -14,7 +14,7 @@ from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.rendered import Drawing
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
-from ablation.slices import PatientSlices
+from t1t2core.evaluation.slices import PatientSlices
 
 
 def drawings(
@@ -29,7 +29,7 @@ def drawings(
         results: as `results.csv`.
         patients: as `patients.csv`.
         curves: columns `trial_key`, `metric`, `step` and `value`; empty where there are none.
-        slices: of trials by key, see `ablation.slices.unpack_slices`.
+        slices: of trials by key, see `t1t2core.evaluation.slices.unpack_slices`.
     """
     return {
         "dsc_by_depth": partial(draw_depth, results),

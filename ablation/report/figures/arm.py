@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablation.report.arms import label_arm
-from ablation.report.summary import chosen
+from ablation.report.tables.arms import label_arm
+from ablation.report.tables.summary import chosen
 
 CLASSES = {"bone": "Bone", "soft_tissue": "Soft tissue", "air": "Air"}
 STUDYS_CHOICE = (

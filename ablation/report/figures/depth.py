@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from ablation.report.figures.arm import CLASSES, look, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
-from ablation.report.training_size import DEPTH_STRATEGIES, on_equal_terms
+from ablation.report.tables.training_size import DEPTH_STRATEGIES, on_equal_terms
 
 DEPTHS = ("fc", "3", "6", "9", "12", "15", "18", "21")
 """Convolutions tuned, counted from the last; `open` tunes all 21."""

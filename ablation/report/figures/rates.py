@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ablation.names import arm_name
 from ablation.report.figures.arm import largest, look
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
-from ablation.report.summary import learning_rates
+from ablation.report.tables.summary import learning_rates
+from ablation.space.naming import arm_name
 
 GROUPS = {"conservative": "Conservative", "hybrid": "Hybrid", "": "Whole networks"}
 """Panels by strategy; the last has all others."""

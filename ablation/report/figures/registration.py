@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_figure, png, styled
-from ablation.slices import grey_levels, upright
+from t1t2core.evaluation.slices import grey_levels, upright
 from t1t2core.preparation.alignment import LIMITS, Alignment
 from t1t2core.preparation.labels import BONE
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject

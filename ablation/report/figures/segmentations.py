@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 
 from ablation.report.figures.arm import largest, pick, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
-from ablation.slices import (
+from t1t2core.evaluation.slices import (
     COLOURS,
     UNKNOWN,
     WRONG,

@@ -114,9 +114,9 @@ def _is_due(file: Path, order: dict[str, Any]) -> bool:
 
 
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
-    "ablation.trial": watch_steps,
-    "ablation.preflight": watch_preflight,
-    "ablation.storage": shorten_patience,
+    "ablation.worker.trial": watch_steps,
+    "ablation.sweep.preflight": watch_preflight,
+    "ablation.store.storage": shorten_patience,
 }
 
 

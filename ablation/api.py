@@ -1,0 +1,299 @@
+"""The Python API: whatever a command does is a function or a method here."""
+
+import builtins
+import logging
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from mlflow.exceptions import MlflowException
+
+from ablation.models.labeller import Labeller, load_labeller
+from ablation.models.winner import register_winner
+from ablation.record.breakdown import breakdown
+from ablation.record.ledger import open_record
+from ablation.record.plan_record import read_plan, read_plan_run
+from ablation.record.results import patients_frame, results_frame
+from ablation.report.page.choice import choice_sentences
+from ablation.report.tables.summary import never_predicted
+from ablation.space.space import read_space
+from ablation.store.storage import Storage, public
+from ablation.sweep.progress import Show, log_now_and_then
+from ablation.sweep.run import Ended, Preview, preview, run_trials, train_pretrained
+from ablation.sweep.workspace import PHANTOM, Request, Workspace, open_workspace
+from t1t2core.errors import InputError
+from t1t2core.preparation.prepare import PreparedSubject
+from t1t2core.presets import PresetName
+from t1t2core.settings import Sequence
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepResult:
+    """What a run of a search space came to.
+
+    Args:
+        trials: of the space, of a search those that it has sampled.
+        finished: of them, recorded.
+        reused: of those, recorded before or by others.
+        failed: name and cause of those that failed.
+        pruned: stopped early by rule.
+        not_started: the others.
+        interrupted: the user stopped it.
+        stopped: why it was ended early, else empty.
+        spent: what was spent of a budget that is used up, else empty.
+        results: as `results.csv`; empty where nothing is finished.
+        report: the page, if one was written.
+        unwritten: why the report could not be written, else empty.
+        choice: what a search came to, a sentence each.
+    """
+
+    trials: int
+    finished: int
+    reused: int
+    failed: dict[str, str]
+    pruned: int
+    not_started: int
+    interrupted: bool
+    stopped: str
+    spent: str
+    results: pd.DataFrame = field(default_factory=pd.DataFrame)
+    report: Path | None = None
+    unwritten: str = ""
+    choice: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether every trial is finished or pruned, or the budget is spent."""
+        open_ones = self.not_started and not self.spent
+        return not (self.failed or self.stopped or self.unwritten or self.interrupted or open_ones)
+
+    def __str__(self) -> str:
+        ended = f"{self.finished} finished ({self.reused} reused), {len(self.failed)} failed"
+        ended += f", {self.pruned} pruned" if self.pruned else ""
+        ended += f", {self.not_started} not started" if self.not_started else ""
+        return f"{self.trials} trials: {ended}"
+
+
+class Sweep:
+    """A search space with its cohort, checked and ready to run.
+
+    Args:
+        request: what the user asked for.
+
+    Raises:
+        InputError: something cannot be used; nothing is spent yet.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.workspace: Workspace = open_workspace(request)
+        self._preview: Preview | None = None
+
+    def plan(self) -> pd.DataFrame:
+        """A row a trial, as `plan.csv`, with what is recorded and what would run."""
+        return self._previewed().plan
+
+    def forecast(self) -> list[str]:
+        """What a run would cost, and how long it would take; a line each."""
+        return self._previewed().lines
+
+    def run(self, show: Show | None = None) -> SweepResult:
+        """Run every trial that is not recorded, record it, and write the report.
+
+        Args:
+            show: is given the line that tells how far the trials are, whenever it changes; the log, now and
+                then, unless given.
+        """
+        ended = run_trials(self.workspace, show or log_now_and_then(), _registration_picture)
+        return _report(self.workspace, ended)
+
+    def _previewed(self) -> Preview:
+        if self._preview is None:
+            self._preview = preview(self.workspace)
+        return self._preview
+
+
+def open(  # noqa: A001 - as `ablation.open`
+    space: str | Path,
+    *,
+    cohort: str | Path = PHANTOM,
+    preset: PresetName | None = None,
+    settings: Iterable[str] = (),
+    output: str | Path = "runs",
+    storage: str | None = None,
+    encoder: str | None = None,
+    tracking_uri: str | None = None,
+    address: str | None = None,
+    max_concurrent: int | None = None,
+    rerun: bool = False,
+) -> Sweep:
+    """Read and check a search space and its cohort; see `python -m ablation.run --help` for the arguments.
+
+    Args:
+        settings: such as `training.max_epochs=3`.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    return Sweep(
+        Request(
+            space=Path(space),
+            cohort=str(cohort),
+            preset=preset,
+            overrides=tuple(settings),
+            output=Path(output),
+            storage=storage,
+            encoder=encoder,
+            tracking_uri=tracking_uri,
+            address=address,
+            max_concurrent=max_concurrent,
+            rerun=rerun,
+        )
+    )
+
+
+def pretrain(request: Request, workers: int = 1) -> tuple[dict[str, str], builtins.list[str]]:
+    """Train and publish the T1 networks that a request needs (see `sweep.run.train_pretrained`)."""
+    return train_pretrained(open_workspace(request), workers)
+
+
+def results(
+    name: str, *, output: str | Path = "runs", tracking_uri: str | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What is recorded of a search space: rows of `results.csv` and of `patients.csv`.
+
+    Args:
+        name: of the search space.
+
+    Raises:
+        InputError: there is no such record.
+    """
+    record = read_plan(open_record(Path(output), tracking_uri), name)
+    every = [*record.records, *record.partial]
+    return results_frame(every), patients_frame(every)
+
+
+def load_model(
+    name: str,
+    *,
+    output: str | Path = "runs",
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    sequence: Sequence = "T2",
+) -> Labeller:
+    """Load recorded networks, to label new scans with.
+
+    Args:
+        name: `runs:/ID`, `models:/NAME/VERSION` or `best:SPACE:CLASS`.
+        sequence: of the scans.
+
+    Raises:
+        InputError: nothing recorded has this name, or its files are not whole.
+    """
+    ledger = open_record(Path(output), tracking_uri)
+    return load_labeller(ledger, Storage(storage or str(Path(output) / "store")), name, sequence)
+
+
+def write_report(
+    space: str | Path,
+    *,
+    output: str | Path = "runs",
+    tracking_uri: str | None = None,
+    register: str | None = None,
+) -> tuple[Path, str]:
+    """Write tables, figures and the page of a search space from the record alone.
+
+    Args:
+        space: its file.
+        register: a class whose best arm is registered in MLflow.
+
+    Returns:
+        The page, and the address of the registered model, empty if none was asked for.
+
+    Raises:
+        InputError: nothing of this space is recorded, or the class is none.
+    """
+    # What draws takes a second to import.
+    from ablation.report.write import PAGE, write_report
+
+    name = read_space(Path(space)).name
+    ledger = open_record(Path(output), tracking_uri)
+    plan = read_plan(ledger, name, Path(space))
+    write_report(ledger, plan, Path(output) / name)
+    address = "" if register is None else register_winner(ledger, plan, register)
+    return Path(output) / name / "report" / PAGE, address
+
+
+def _registration_picture(prepared: Mapping[str, PreparedSubject]) -> bytes | None:
+    # What draws takes half a second to import: not before workers have something to do.
+    from ablation.report.figures.registration import registration_png
+
+    return registration_png(prepared)
+
+
+def _report(workspace: Workspace, ended: Ended) -> SweepResult:
+    """Writes the report from the record, and tells what is wrong."""
+    result, unwritten, written = ended.result, "", _Written()
+    try:
+        written = _write(workspace, ended)
+    except (MlflowException, OSError, InputError) as error:
+        unwritten = breakdown(error)
+        log.error("the report could not be written: %s", unwritten)
+        if result.parent:
+            log.error("the trials are recorded; to write it, run `%s`", _report_command(workspace))
+        done = ended.recorded.keys() | result.finished | result.reused
+        written.finished = sum(trial.key in done for trial in ended.plan)
+    plan, pruned = ended.plan, len(result.pruned)
+    return SweepResult(
+        trials=len(plan),
+        finished=written.finished,
+        reused=sum(trial.key in ended.recorded for trial in plan) + len(result.reused),
+        failed=result.failed,
+        pruned=pruned,
+        not_started=max(0, len(plan) - written.finished - len(result.failed) - pruned),
+        interrupted=result.interrupted,
+        stopped=result.stopped,
+        spent=result.spent,
+        results=written.results,
+        report=written.page,
+        unwritten=unwritten,
+        choice=written.choice,
+    )
+
+
+@dataclass
+class _Written:
+    """What was written from the record; `finished` counts the recorded trials."""
+
+    finished: int = 0
+    results: pd.DataFrame = field(default_factory=pd.DataFrame)
+    page: Path | None = None
+    choice: tuple[str, ...] = ()
+
+
+def _write(workspace: Workspace, ended: Ended) -> _Written:
+    # What draws takes a second to import: not before the trials.
+    from ablation.report.write import PAGE, write_report
+
+    ledger, parent = workspace.ledger, ended.result.parent
+    if not parent:
+        return _Written(len({trial.key for trial in ended.plan} & ledger.finished().keys()))
+    record = read_plan_run(ledger, ledger.client.get_run(parent))
+    results = write_report(ledger, record, workspace.folder)
+    if results.empty:
+        return _Written(record.finished)
+    for sentence in never_predicted(results):
+        log.warning(sentence)
+    page = workspace.folder / "report" / PAGE
+    return _Written(record.finished, results, page, tuple(choice_sentences(record)))
+
+
+def _report_command(workspace: Workspace) -> str:
+    """What makes the report again."""
+    request = workspace.request
+    given = ["--space", str(request.space), "--output", str(request.output)]
+    given += ["--tracking-uri", request.tracking_uri] if request.tracking_uri else []
+    return public(shlex.join(["python", "-m", "ablation.report", *given]))

@@ -1,0 +1,1 @@
+"""Arguments, terminal, progress and exit status of the commands. Imports every other room."""

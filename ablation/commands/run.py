@@ -1,0 +1,96 @@
+"""`python -m ablation.run`: runs every trial of a search space, records it, writes the report."""
+
+import logging
+from pathlib import Path
+
+import typer
+
+from ablation.api import Sweep, SweepResult
+from ablation.commands import options
+from ablation.commands.progress import progress_line
+from ablation.commands.terminal import FAILED, INTERRUPTED, command, print_settings, show
+from ablation.plan.tables import render_plan
+from ablation.report.tables.summary import render, summarise
+from ablation.space.configuration import describe_settings
+from ablation.sweep.provenance import given_command
+from ablation.sweep.workspace import PHANTOM, Request
+
+log = logging.getLogger(__name__)
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+@command
+def main(
+    space: options.SpaceFile = None,
+    cohort: options.Cohort = PHANTOM,
+    preset: options.Preset = None,
+    overrides: options.Overrides = None,
+    output: options.Output = Path("runs"),
+    storage: options.StorageUri = None,
+    encoder: options.EncoderUri = None,
+    tracking_uri: options.TrackingUri = None,
+    address: options.Address = None,
+    max_concurrent: options.MaxConcurrent = None,
+    plan: options.ShowPlan = False,
+    settings: options.ShowSettings = False,
+    rerun: options.Rerun = False,
+) -> int:
+    """Run every trial of a search space and record it."""
+    if settings:
+        print_settings(describe_settings())
+        return 0
+    if space is None:
+        raise typer.BadParameter("a search space is needed, such as --space search_spaces/conservative.yaml")
+    request = Request(
+        space=space,
+        cohort=cohort,
+        preset=preset,
+        overrides=tuple(overrides or ()),
+        output=output,
+        storage=storage,
+        encoder=encoder,
+        tracking_uri=tracking_uri,
+        address=address,
+        max_concurrent=max_concurrent,
+        rerun=rerun,
+    )
+    sweep = Sweep(request)
+    if plan:
+        return _show_plan(sweep)
+    with progress_line() as line:
+        result = sweep.run(line)
+    return tell(sweep.workspace.space.name, result)
+
+
+def _show_plan(sweep: Sweep) -> int:
+    frame = sweep.plan()
+    if not frame.empty:  # as it is of a search that has sampled nothing yet
+        show(render_plan(frame, sweep.workspace.space.name))
+    for line in sweep.forecast():
+        print(line)
+    return 0
+
+
+def tell(name: str, result: SweepResult) -> int:
+    """Print what a run came to. Gives the exit status.
+
+    Args:
+        name: of the search space.
+    """
+    if result.report is not None:
+        show(render(summarise(result.results), f"{name}: mean test DSC"))
+        for sentence in result.choice:
+            print(sentence)
+        log.info("report: %s", result.report)
+    for trial, cause in result.failed.items():
+        log.error("failed: %s: %s", trial, cause)
+    if result.stopped:
+        log.error("stopped: %s", result.stopped)
+    if result.interrupted or result.stopped:
+        log.info("re-run the same command to resume: %s", given_command())
+    print(result)
+    if result.interrupted:
+        return INTERRUPTED
+    return 0 if result.complete else FAILED

@@ -1,0 +1,26 @@
+"""What libraries read from the environment, set before they are imported."""
+
+import os
+
+VARIABLES = {
+    # Nothing leaves the machine, no address is printed, nothing is drawn over the terminal.
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    # A dead MLflow server is known in seconds.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    # Ctrl-C is handled where trials are recorded; Tune reports to the driver and keeps no state on disk.
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
+    # Threads of torch do not spin while they wait.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+
+
+def set_up() -> None:
+    """Set what is not set: the commands do so first, and so does the first use of the Python API."""
+    for name, value in VARIABLES.items():
+        os.environ.setdefault(name, value)

@@ -1,0 +1,1 @@
+"""Recorded networks: found, loaded, registered and used. Imports `report` and below."""

@@ -1,0 +1,113 @@
+"""Recorded networks that label new scans."""
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from ablation.models.find import find_model
+from ablation.models.network import RecordedNetwork, load_network
+from ablation.record.ledger import Ledger
+from ablation.store.pretrained import EncoderStore
+from ablation.store.storage import Storage
+from t1t2core.cohort.scan import examine_scan, read_scan, scan_notes
+from t1t2core.errors import InputError
+from t1t2core.labelling import label_scan, write_labels
+from t1t2core.preparation.appearance import doubts
+from t1t2core.preparation.labels import BONE
+from t1t2core.settings import Sequence
+from t1t2core.strategies import SCORED_ON_T1
+from t1t2core.training.compute import Compute, device_here, resolve_precision
+
+log = logging.getLogger(__name__)
+
+
+class Labeller:
+    """Networks that label a scan together, by the mean of their class probabilities.
+
+    Args:
+        networks: one or more, trained with the same preparation and patches.
+        sequence: of the scans.
+    """
+
+    def __init__(self, networks: list[RecordedNetwork], sequence: Sequence) -> None:
+        self._networks, self._sequence = networks, sequence
+
+    def label(self, scan: str | Path, target: str | Path | None = None) -> sitk.Image:
+        """Label a whole scan; what is doubtful about it is logged.
+
+        Args:
+            scan: a file that SimpleITK reads, or a folder of one DICOM series.
+            target: file for the labels, with the scan's forms; None writes none.
+
+        Returns:
+            uint8 on the scan's own grid: 0 air, 1 soft tissue, 2 bone.
+
+        Raises:
+            InputError: the scan cannot be used.
+        """
+        scan = Path(scan)
+        check_scans([scan], self._sequence)
+        image = read_scan(scan)
+        for warning in (*scan_notes(scan), *doubts(image, self._sequence)):
+            log.warning("%s: %s", scan, warning)
+        first = self._networks[0]
+        device = device_here()
+        precision = resolve_precision(first.training.precision, device, [first.training.patch])
+        labels = label_scan(
+            image,
+            [one.network for one in self._networks],
+            first.preparation,
+            first.training,
+            Compute(precision=precision, device=device.kind),
+        )
+        if not (sitk.GetArrayViewFromImage(labels) == BONE).any():
+            log.warning("%s: no voxel was labelled bone", scan)
+        if target is not None:
+            write_labels(labels, Path(target), like=scan)
+        return labels
+
+
+def load_labeller(ledger: Ledger, storage: Storage, name: str, sequence: Sequence) -> Labeller:
+    """The networks that a name stands for (see `find_model`).
+
+    Raises:
+        InputError: there are none, or they cannot label together.
+    """
+    found = find_model(ledger, name, sequence)
+    log.info("%s: %s", name, found.about)
+    warnings = list(found.warnings)
+    strategies = {run.data.params["strategy"] for run in found.runs}
+    if sequence == "T1" and not strategies <= SCORED_ON_T1:
+        warnings.append(f"{', '.join(sorted(strategies))} learns T2w; it was never scored on T1w scans")
+    for warning in warnings:
+        log.warning("%s: %s", name, warning)
+    encoders = EncoderStore(storage)
+    networks = [load_network(ledger, encoders, run) for run in found.runs]
+    check_agreement(networks, name)
+    return Labeller(networks, sequence)
+
+
+def check_scans(scans: Iterable[Path], sequence: Sequence) -> None:
+    """Opens each scan.
+
+    Raises:
+        InputError: names every scan that cannot be used.
+    """
+    findings = [f"{scan}: {d}" for scan in scans for d in examine_scan(scan, f"{sequence.lower()}w")[1]]
+    if findings:
+        raise InputError.collect("these scans cannot be labelled:", findings)
+
+
+def check_agreement(networks: Iterable[RecordedNetwork], model: str) -> None:
+    """Networks that label together must see a scan alike.
+
+    Raises:
+        InputError: they were trained on other voxels, intensities or patches.
+    """
+    if len({(one.preparation, one.training.patch, one.training.stride) for one in networks}) > 1:
+        raise InputError(
+            f"{model}: its networks were trained with different preparation or patches, so they cannot "
+            "label together; name one of them by runs:/ID"
+        )

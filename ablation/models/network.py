@@ -1,0 +1,101 @@
+"""A trial's network, whole again: what it trained from the record, what stayed frozen from storage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+from pydantic import TypeAdapter
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from ablation.models.registry import WEIGHTS
+from ablation.record.database import ARTIFACTS
+from ablation.record.ledger import Ledger
+from ablation.record.settings import WHOLE_FILE, is_shortened, read_settings
+from ablation.store.pretrained import EncoderStore
+from t1t2core.errors import InputError
+from t1t2core.network.base import Network
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.weights import unpack_weights
+from t1t2core.settings import PreparationSettings, TrainingSettings
+from t1t2core.strategies import training_of
+from t1t2core.transfer import build_network
+from t1t2core.trial import Factors
+
+
+@dataclass(frozen=True)
+class RecordedNetwork:
+    """A network with the best weights of its trial, and the settings that a scan must meet it with."""
+
+    network: Network
+    preparation: PreparationSettings
+    training: TrainingSettings
+
+
+def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNetwork:
+    """The network of a finished trial.
+
+    Raises:
+        InputError: its weights or its T1 network are missing, damaged or of another trial.
+    """
+    digest = run.data.tags.get("encoder_digest", "")
+    name = f"run {run.info.run_id} ({run.info.run_name})"
+    params = run.data.params
+    whole = ledger.read_file(run.info.run_id, WHOLE_FILE) if is_shortened(params) else None
+    settings, factors = read_settings(params, source=name, whole=whole), _factors(params)
+    network = build_network(
+        factors.strategy,
+        factors.tuned_layers,
+        factors.fusion,
+        settings.network,
+        pretrained=encoders.fetch(digest, settings.network).weights if digest else None,
+        seed=0,  # of weights that are replaced now
+    )
+    if factors.strategy == "norm_adaptation":
+        assert isinstance(network, Segmenter)
+        network.norms_adapted = True
+    _complete(network, _trained(ledger, run, name, digest), name)
+    training = training_of(factors.strategy, factors.fusion, settings)
+    return RecordedNetwork(network, settings.preparation, training)
+
+
+def _factors(params: Mapping[str, str]) -> Factors:
+    """What the record has as text."""
+    names = {factor.name for factor in fields(Factors)}
+    return TypeAdapter(Factors).validate_python({n: text for n, text in params.items() if n in names})
+
+
+def _trained(ledger: Ledger, run: Run, name: str, digest: str) -> dict[str, Tensor]:
+    """The tensors that the trial trained."""
+    try:
+        path = ledger.fetch_file(run, WEIGHTS)
+        with safe_open(path, framework="pt") as file:
+            about = file.metadata() or {}
+        content = path.read_bytes()
+    except (MlflowException, OSError) as error:
+        raise InputError(
+            f"the weights of {name} are not at {run.info.artifact_uri}/{WEIGHTS}; "
+            f"was the record moved without its folder {ARTIFACTS}, or are they deleted?"
+        ) from error
+    except SafetensorError as error:
+        raise InputError(f"the weights of {name} are no whole safetensors file: {error}") from error
+    if about.get("encoder_digest", "") != digest:
+        raise InputError(
+            f"the weights of {name} were trained on T1 network {about.get('encoder_digest') or 'none'}, "
+            f"the record says {digest or 'none'}"
+        )
+    return unpack_weights(content, source=f"{WEIGHTS} of {name}")
+
+
+def _complete(network: Network, trained: dict[str, Tensor], name: str) -> None:
+    """Puts the trained tensors in; they must be those that this network trains, no more and no fewer."""
+    expected = {key: tuple(tensor.shape) for key, tensor in network.trained_state().items()}
+    found = {key: tuple(tensor.shape) for key, tensor in trained.items()}
+    if found != expected:
+        wrong = sorted(key for key in expected | found if expected.get(key) != found.get(key))
+        raise InputError(
+            f"the weights of {name} do not fit its settings: {len(wrong)} of {len(expected | found)} tensors "
+            f"differ, such as {wrong[0]}"
+        )
+    network.load_state_dict(trained, strict=False)

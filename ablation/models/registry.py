@@ -1,0 +1,162 @@
+"""Networks under a name, in MLflow's model registry, each with a card that says what it is."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+
+from ablation.record.ledger import Ledger
+from t1t2core.cohort.names import did_you_mean
+from t1t2core.errors import InputError
+
+RUNS = "runs"
+"""Tag of a version: the runs whose networks it is, separated by commas."""
+WEIGHTS = "weights.safetensors"
+"""Artifact of a trial: the tensors that it trained."""
+TAKEN, ABSENT = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"
+LIMITS = (
+    "For research. Not tested for, and not to be used in, the care of patients.",
+    "The scores are those of single networks, each on the heads it was not trained on; together they were "
+    "not scored.",
+    "The frozen part of each network is not in this record: it is fetched from object storage by the "
+    "run's `encoder_digest`.",
+)
+SIMULATED = "The heads are simulated: the scores say nothing about patients."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a reader must know before using a registered model.
+
+    Args:
+        space: the experiment that it was chosen from.
+        arm: the arm's name, such as `conservative 9`.
+        chosen_for: class whose validation DSC it was best in.
+        cohort: name of the data.
+        simulated: whether those are no real patients.
+        scores: mean DSC over the networks by split (`validation`, `test`), then class.
+        data: fingerprint of the cohort, patients and whatever else tells where it comes from, by name.
+    """
+
+    space: str
+    arm: str
+    chosen_for: str
+    cohort: str
+    simulated: bool
+    scores: Mapping[str, Mapping[str, float]]
+    data: Mapping[str, str]
+
+    def text(self) -> str:
+        """As Markdown."""
+        classes = list(dict.fromkeys(name for scores in self.scores.values() for name in scores))
+        lines = [
+            f"Labels head MR as air (0), soft tissue (1) and bone (2): {self.arm}, the arm of {self.space} "
+            f"with the best validation DSC of {self.chosen_for}.",
+            "",
+            "**Data**",
+            "",
+            f"- cohort: {self.cohort}{' (simulated)' if self.simulated else ''}",
+            *(f"- {name}: {value}" for name, value in self.data.items()),
+            "",
+            "**Mean DSC**",
+            "",
+            f"| split | {' | '.join(classes)} |",
+            f"| --- |{' ---: |' * len(classes)}",
+            *(f"| {split} | {_cells(scores, classes)} |" for split, scores in self.scores.items()),
+            "",
+            "**Limits**",
+            "",
+            *(f"- {limit}" for limit in (*([SIMULATED] if self.simulated else []), *LIMITS)),
+        ]
+        return "\n".join(lines)
+
+    def tags(self) -> dict[str, str]:
+        """The same, to search by."""
+        scores = {
+            f"{split}.{name}.dsc": f"{value:.4f}"
+            for split, of_classes in self.scores.items()
+            for name, value in of_classes.items()
+        }
+        return {
+            "space": self.space,
+            "arm": self.arm,
+            "chosen_for": self.chosen_for,
+            "cohort": self.cohort,
+            "simulated": str(self.simulated).lower(),
+            **self.data,
+            **scores,
+        }
+
+
+def register(ledger: Ledger, runs: Sequence[Run], name: str, card: Card) -> str:
+    """Gives networks a name; they label scans together as `models:/NAME/VERSION`, which is returned.
+
+    The same runs get no second version: the card of the one they have is renewed.
+
+    Args:
+        runs: finished trials, in any order.
+
+    Raises:
+        InputError: MLflow does not allow the name.
+    """
+    ids = sorted(run.info.run_id for run in runs)
+    tags = {RUNS: ",".join(ids), **card.tags()}
+    try:
+        _make_model(ledger, name)
+        for version in _versions(ledger, name):
+            if version.tags.get(RUNS) == tags[RUNS]:
+                _renew(ledger, version, tags, card.text())
+                return f"models:/{name}/{version.version}"
+        made = ledger.client.create_model_version(
+            name, f"runs:/{ids[0]}/{WEIGHTS}", run_id=ids[0], tags=tags, description=card.text()
+        )
+    except MlflowException as error:
+        raise InputError(f"cannot register a model as {name!r}: {error.message}") from error
+    return f"models:/{name}/{made.version}"
+
+
+def registered_runs(ledger: Ledger, name: str, version: str) -> list[str]:
+    """Identifiers of the runs whose networks a registered version is.
+
+    Raises:
+        InputError: there is no such model or version, or it was registered by another program.
+    """
+    wanted = f"models:/{name}/{version}"
+    models = [model.name for model in ledger.client.search_registered_models()]
+    if name not in models:
+        known = f"; there are {', '.join(sorted(models))}" if models else "; none is registered"
+        raise InputError(f"{wanted}: no such registered model{did_you_mean(name, models)}{known}")
+    versions = {str(one.version): one for one in _versions(ledger, name)}
+    if version not in versions:
+        listed = ", ".join(sorted(versions, key=int)) or "none"
+        raise InputError(f"{wanted}: no such version; {name} has {listed}")
+    runs = versions[version].tags.get(RUNS)
+    if not runs:
+        raise InputError(f"{wanted} names no runs (tag {RUNS!r}): it was registered by another program")
+    return runs.split(",")
+
+
+def _cells(scores: Mapping[str, float], classes: Sequence[str]) -> str:
+    return " | ".join(f"{scores[name]:.3f}" if name in scores else "undefined" for name in classes)
+
+
+def _make_model(ledger: Ledger, name: str) -> None:
+    """Makes sure that there is a model of this name."""
+    try:
+        ledger.client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != TAKEN:
+            raise
+
+
+def _versions(ledger: Ledger, name: str) -> list[ModelVersion]:
+    quoted = name.replace("'", "''")
+    return list(ledger.client.search_model_versions(f"name = '{quoted}'"))
+
+
+def _renew(ledger: Ledger, version: ModelVersion, tags: Mapping[str, str], text: str) -> None:
+    ledger.client.update_model_version(version.name, version.version, text)
+    for key, value in tags.items():
+        ledger.client.set_model_version_tag(version.name, version.version, key, value)

@@ -1,0 +1,53 @@
+"""The winner of a search space, registered under a name with its card."""
+
+from collections.abc import Iterable
+
+from mlflow.entities import Run
+
+from ablation.models.find import best_model
+from ablation.models.registry import Card, register
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import PlanRecord
+from ablation.space.naming import arm_name
+from t1t2core.evaluation.scores import CLASSES
+
+SPLITS = {"validation": "best_validation", "test": "test"}
+"""What a card calls a split, and what the metrics of the best weights on it begin with."""
+
+
+def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
+    """Registers the arm with the best validation DSC of a class, all its folds and seeds, as `SPACE-CLASS`.
+
+    Registering the same winner again renews its card. Gives its address, `models:/SPACE-CLASS/VERSION`.
+
+    Raises:
+        InputError: there is no such class, nothing is finished, or MLflow does not allow the name.
+    """
+    runs = best_model(ledger, plan, tissue).runs
+    first = runs[0].data
+    card = Card(
+        space=plan.space,
+        arm=arm_name(first.params["strategy"], first.params.get("tuned_layers"), first.params.get("fusion")),
+        chosen_for=tissue,
+        cohort=plan.tags.get("cohort", "unknown"),
+        simulated=plan.simulated,
+        scores={split: _means(runs, prefix) for split, prefix in SPLITS.items()},
+        data={
+            "cohort_fingerprint": first.tags.get("cohort_fingerprint", "unknown"),
+            "T2w training patients": first.params.get("t2_train_size", "none"),
+            "networks": str(len(runs)),
+            "voxel_mm": first.params["preparation.voxel_mm"],
+        },
+    )
+    return register(ledger, runs, f"{plan.space}-{tissue}", card)
+
+
+def _means(runs: Iterable[Run], prefix: str) -> dict[str, float]:
+    """Mean DSC on T2w of each class over the runs that have one; a class without any is left out."""
+    means = {}
+    for name in CLASSES:
+        metrics = (run.data.metrics.get(f"{prefix}/{name}/dsc") for run in runs)
+        found = [value for value in metrics if value is not None]
+        if found:
+            means[name] = sum(found) / len(found)
+    return means

@@ -1,0 +1,141 @@
+"""The tables that a run writes beside its results: the plan and the subjects."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+from rich.table import Table
+
+from ablation.names import ARM, FACTORS
+from ablation.plan.plan import Trial
+from ablation.space.naming import arm_name
+from t1t2core.cohort.check import subject_notes
+from t1t2core.cohort.roles import ROLES, FoldSplit
+from t1t2core.cohort.subject import Cohort
+from t1t2core.files import write_atomically
+from t1t2core.preparation.prepare import PreparedSubject
+
+PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
+PRUNED_STATUS = "pruned"
+"""Of a trial of a search that never ran to an end, by rule."""
+WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64"}
+
+WARNINGS = "warnings"
+"""Column of `subjects.csv`."""
+BETWEEN_WARNINGS = " | "
+MOST_NAMES = 5
+"""Subjects that a line of warnings names."""
+MEASURES = {"learning_rate": "float64", "estimated_seconds": "float64"}
+
+
+def plan_frame(plan: Sequence[Trial], recorded: set[str], seconds: Sequence[float]) -> pd.DataFrame:
+    """`plan.csv`: a row a trial; `seconds` is the estimate for each."""
+    rows = [
+        {
+            "trial_key": trial.key,
+            **trial.factors,
+            "status": "recorded" if trial.key in recorded else "to_run",
+            "estimated_seconds": round(estimate, 1),
+        }
+        for trial, estimate in zip(plan, seconds, strict=True)
+    ]
+    # As objects, or a depth of 9 beside none would be 9.0.
+    return pd.DataFrame(rows, columns=PLAN, dtype=object).astype({**WHOLE_NUMBERS, **MEASURES})
+
+
+def render_plan(plan: pd.DataFrame, title: str) -> Table:
+    """For the terminal: an arm and training size a row."""
+    table = Table(title=f"{title}: what would run", title_justify="left")
+    for name in ("arm", "T2 patients", "trials", "to run", "seconds a trial"):
+        table.add_column(name, justify="left" if name == "arm" else "right")
+    for _, rows in plan.groupby(ARM, dropna=False, sort=False):
+        strategy, layers, fusion, size = (value if pd.notna(value) else "" for value in rows[ARM].iloc[0])
+        seconds = rows["estimated_seconds"].mean()
+        to_run = (rows["status"] == "to_run").sum()
+        table.add_row(
+            arm_name(strategy, layers, fusion), str(size), str(len(rows)), str(to_run), f"{seconds:.1f}"
+        )
+    return table
+
+
+def subjects_frame(
+    cohort: Cohort,
+    splits: Sequence[FoldSplit],
+    prepared: Mapping[str, PreparedSubject],
+    warnings: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:
+    """`subjects.csv`: sequences, role in each fold, quality of the alignment, slices, volumes and warnings.
+
+    Who was left out has a row with the reason alone.
+
+    Args:
+        warnings: of each subject, by name (see `subject_warnings`).
+    """
+    rows: list[dict[str, object]] = []
+    left_out = _left_out(cohort)
+    for subject in cohort.subjects:
+        row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else "T1"}
+        for split in splits:
+            row[f"fold_{split.fold}_T1"] = _role(split.t1, subject.name)
+            row[f"fold_{split.fold}_T2"] = _role(split.t2, subject.name)
+        volumes = prepared[subject.name]
+        for sequence, alignment in volumes.alignment.items():
+            row |= {f"{sequence}_alignment_{name}": value for name, value in _flat(asdict(alignment)).items()}
+            first, last = volumes.scan("T1" if sequence == "T1" else "T2").slices_mm
+            row |= {
+                f"{sequence}_first_slice_mm": round(first, 2),
+                f"{sequence}_last_slice_mm": round(last, 2),
+            }
+            row |= {f"{sequence}_{name}_ml": value for name, value in volumes.volumes_ml[sequence].items()}
+        told = [*warnings.get(subject.name, ()), *left_out.pop(subject.name, [])]
+        rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(told)})
+    rows += [{"subject": name, WARNINGS: BETWEEN_WARNINGS.join(told)} for name, told in left_out.items()]
+    return pd.DataFrame(rows)
+
+
+def _left_out(cohort: Cohort) -> dict[str, list[str]]:
+    """Why subjects, or their T2w scans, are not in the cohort, by name."""
+    told: dict[str, list[str]] = {}
+    for what, why in cohort.left_out.items():  # `sub-01`, or `T2w of sub-01`
+        kind, _, name = what.rpartition(" of ")
+        told.setdefault(name, []).append(f"{kind} left out: {why}".strip())
+    return told
+
+
+def subject_warnings(cohort: Cohort, prepared: Mapping[str, PreparedSubject]) -> dict[str, list[str]]:
+    """What a person should know of each subject's scans, by name: assumptions in reading them, and doubts."""
+    return {
+        subject.name: [*subject_notes(subject), *prepared[subject.name].warnings]
+        for subject in cohort.subjects
+    }
+
+
+def warning_lines(warnings: Mapping[str, Sequence[str]]) -> list[str]:
+    """A line for each warning, with the subjects that have it."""
+    owners: dict[str, list[str]] = {}
+    for name, sentences in warnings.items():
+        for sentence in sentences:
+            owners.setdefault(sentence, []).append(name)
+    return [f"{_listed(names)}: {sentence}" for sentence, names in owners.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:MOST_NAMES])
+    return shown if len(names) <= MOST_NAMES else f"{shown} and {len(names) - MOST_NAMES} more subjects"
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """As CSV, whole or not at all."""
+    write_atomically(path, frame.to_csv(index=False).encode())
+
+
+def _role(roles: object, name: str) -> str:
+    return next((role for role in ROLES if name in getattr(roles, role)), "")
+
+
+def _flat(values: Mapping[str, object]) -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        flat |= _flat(value) if isinstance(value, Mapping) else {name: value}
+    return flat

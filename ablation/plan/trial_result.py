@@ -1,0 +1,44 @@
+"""What a finished trial scored, as a search needs it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isnan
+from statistics import fmean
+from typing import Any
+
+from ablation.space.search_settings import metric_of
+from t1t2core.evaluation.scores import Counts
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """A finished trial.
+
+    Args:
+        metrics: as the record has them.
+        scores: a patient, split, sequence and set of weights each, as in `scores.json`.
+    """
+
+    metrics: Mapping[str, float]
+    scores: Iterable[Mapping[str, Any]]
+
+    def value(self, objective: str) -> float:
+        """Of an objective; an undefined score counts as 0."""
+        return float(self.metrics.get(metric_of(objective), 0.0))
+
+    def of_patients(self, objective: str) -> list[float]:
+        """A validation score of each T2 patient, best weights; an undefined one counts as 0."""
+        _, name, metric = objective.split("/")
+        wanted = {"split": "validation", "weights": "best", "sequence": "T2"}
+        found = [
+            getattr(Counts(**score["counts"][name]), metric)
+            for score in self.scores
+            if all(score[key] == value for key, value in wanted.items())
+        ]
+        return [0.0 if isnan(value) else float(value) for value in found]
+
+
+def mean_over_patients(results: Iterable[TrialResult], objective: str) -> float:
+    """Of all patients of these trials."""
+    values = [value for result in results for value in result.of_patients(objective)]
+    return fmean(values) if values else 0.0

@@ -1,0 +1,1 @@
+"""The record in MLflow: plans, trials, claims, results as frames. Imports `store` and below."""

@@ -1,0 +1,75 @@
+"""Whether other drivers are at work on a record.
+
+A driver that is alone need not look for other claims to a trial, and looking takes longer the more trials
+are recorded. So each driver leaves a tag with its name and heartbeat at the experiment it works in; all of
+them are read at once, however many trials there are.
+"""
+
+import time
+
+from mlflow.exceptions import MlflowException
+
+from ablation.plan.digest import digest_of
+from ablation.record.driver import DRIVER, HEARTBEAT, is_live, this_driver
+from ablation.record.ledger import Ledger
+
+LEFT = "left"
+"""Value of the tag of a driver that has ended; it stays there, so that nobody comes and goes unseen."""
+GONE_LEASES = 10
+"""Leases without a heartbeat after which a driver counts as gone, should it never have said that it left."""
+
+
+class Presence:
+    """This driver's presence on a record, and that of others.
+
+    Of two drivers that claim a trial at least one knows of the other and looks for its claim: each leaves its
+    tag and looks for runs under way before it makes a run for a trial, reads the tags of others after that,
+    and renews its own before it looks at the runs of a trial.
+
+    Args:
+        lease_seconds: see `ablation.record.driver.is_live`.
+    """
+
+    def __init__(self, ledger: Ledger, experiment_id: str, lease_seconds: float) -> None:
+        self._ledger, self._experiment = ledger, experiment_id
+        self._lease = lease_seconds
+        self._tag = f"{DRIVER}.{digest_of(this_driver())[:16]}"
+        self.renew()
+        self.alone = not self._others(forget=True) and not ledger.others_at_work(lease_seconds)
+
+    def renew(self) -> None:
+        """Says that this driver is there."""
+        self._ledger.tag_experiment(self._experiment, self._tag, f"{this_driver()} {time.time():.3f}")
+
+    def leave(self) -> None:
+        """Says that this driver has ended."""
+        self._ledger.tag_experiment(self._experiment, self._tag, LEFT)
+
+    def look(self) -> bool:
+        """Whether nobody else has come; once somebody has, this driver does not count as alone again."""
+        self.alone = self.alone and not self._others()
+        return self.alone
+
+    def _others(self, *, forget: bool = False) -> bool:
+        """Whether there are tags of other drivers; those that are gone can be forgotten first."""
+        there = False
+        for experiment, tags in self._ledger.experiment_tags().items():
+            for name in [name for name in tags if name.startswith(f"{DRIVER}.")]:
+                if (experiment, name) == (self._experiment, self._tag):
+                    continue
+                if forget and not self._is_live(tags[name]):
+                    self._forget(experiment, name)
+                else:
+                    there = True
+        return there
+
+    def _is_live(self, value: str) -> bool:
+        driver, _, heartbeat = value.rpartition(" ")
+        return value != LEFT and is_live({DRIVER: driver, HEARTBEAT: heartbeat}, GONE_LEASES * self._lease)
+
+    def _forget(self, experiment: str, name: str) -> None:
+        try:
+            self._ledger.untag_experiment(experiment, name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # another driver has forgotten it
+                raise

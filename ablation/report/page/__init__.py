@@ -1,0 +1,1 @@
+"""The page and the note: what a report says."""

@@ -1,0 +1,243 @@
+"""What the page says, from what is recorded."""
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+from ablation.record.plan_record import REGISTRATION_FILE, PlanRecord
+from ablation.record.space_file import SPACE_FILE
+from ablation.report.figures.rendered import Rendered
+from ablation.report.page.answer import answer
+from ablation.report.page.choice import choice_sentences, search_table
+from ablation.report.page.page import Page, Picture, Sheet
+from ablation.report.statistics.comparisons import comparisons
+from ablation.report.statistics.importance import importance
+from ablation.report.statistics.intervals import intervals
+from ablation.report.study.beside import beside_paper
+from ablation.report.study.claims import claims
+from ablation.report.study.layouts import TITLES, study_tables
+from ablation.report.study.paper import identity_failures
+from ablation.report.tables.summary import SHOWN, learning_rates, summarise
+from ablation.space.naming import arm_name
+
+STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
+SHOWN_TAGS = {
+    "command": "Command",
+    "machine": "Machine",
+    "version": "Version",
+    "libraries": "Libraries",
+    "git_commit": "Commit",
+    "cohort": "Cohort",
+    "cohort_fingerprint": "Fingerprint of the cohort",
+    "preset": "Preset",
+    "overrides": "Settings over the preset",
+    "warnings": "Warnings",
+}
+"""Tags of the parent run that the page shows, and what it calls them."""
+
+
+def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Sheet]]:
+    """Every table of the report by the heading that it stands under; empty tables are left out."""
+    groups = {
+        "The search": _search(record),
+        "The study's tables": [
+            Sheet(name=name, title=TITLES[name], frame=table) for name, table in study_tables(results).items()
+        ],
+        "How sure": _how_sure(results, patients),
+        "Choices": _choices(results),
+        "The study beside this": _study_beside(results),
+    }
+    return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
+
+
+def _search(record: PlanRecord) -> list[Sheet]:
+    """The candidates of a search."""
+    return [
+        Sheet(
+            name="search",
+            title="The candidates of the search",
+            frame=search_table(record),
+            note="Means over folds and seeds on validation, spread: their standard deviation. A candidate "
+            "that was pruned lacks folds: it stands in no other table, its mean is that of the folds it had.",
+        )
+    ]
+
+
+def _how_sure(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
+    """Arms compared, and means with intervals."""
+    return [
+        Sheet(
+            name="comparisons",
+            title="Each arm against the best of its class",
+            frame=comparisons(results, patients, pairs="best"),
+            note="Paired over test patients, folds and seeds averaged within a patient first. The best "
+            "arm is chosen on validation. P: Wilcoxon signed-rank; p holm: after Holm's correction in "
+            "the class; effect: rank-biserial correlation; detectable: the smallest difference that so "
+            "many patients could have shown (80 % power).",
+        ),
+        Sheet(
+            name="comparisons_all",
+            title="All pairs of arms",
+            frame=comparisons(results, patients, pairs="all"),
+            note="As above; Holm's correction counts all pairs of the class.",
+        ),
+        Sheet(
+            name="intervals",
+            title="Means over patients, with intervals where there are six patients or more",
+            frame=intervals(results, patients),
+        ),
+    ]
+
+
+def _choices(results: pd.DataFrame) -> list[Sheet]:
+    """What was chosen on validation, and what mattered."""
+    return [
+        Sheet(
+            name="learning_rates",
+            title="How each learning rate was chosen",
+            frame=learning_rates(results),
+            note="Mean validation Dice on T2 over folds and seeds; test scores play no part.",
+        ),
+        Sheet(
+            name="importance",
+            title="Importance of the factors",
+            frame=importance(results),
+            note="Of this sweep's validation Dice. Fold and seed are yardsticks: a factor below them "
+            "matters less than who trains and validates.",
+        ),
+    ]
+
+
+def _study_beside(results: pd.DataFrame) -> list[Sheet]:
+    """The study's claims and values beside these."""
+    return [
+        Sheet(
+            name="claims",
+            title="The study's claims",
+            frame=claims(results),
+            note=f"{STUDY}. Verdicts compare means only; three test patients cannot establish them.",
+        ),
+        Sheet(
+            name="beside_paper",
+            title="The study's values beside these",
+            frame=beside_paper(results),
+            note=f"{STUDY}, Tables 2 to 9. Corrected: where the study's own numbers disagree.",
+        ),
+        Sheet(
+            name="paper_identities",
+            title="Where the study's own numbers disagree",
+            frame=identity_failures(),
+            note="JSC = DSC / (2 - DSC), DSC = 2 PRE REC / (PRE + REC), avg = mean of the folds, each "
+            "within what rounding explains.",
+        ),
+    ]
+
+
+def compose_page(
+    record: PlanRecord,
+    results: pd.DataFrame,
+    patients: pd.DataFrame,
+    pictures: list[Picture],
+    tables: Mapping[str, list[Sheet]],
+) -> Page:
+    """The page of a plan, with what `pictures_of` and `sheets` gave."""
+    tags = record.tags
+    finished = f"{record.finished} of {len(record.plan)} trials"
+    return Page(
+        title=f"{record.space}: T1w to T2w transfer for head MR segmentation",
+        subtitle=", ".join(
+            [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
+        ),
+        warnings=_warnings(record),
+        answers=[*choice_sentences(record), *answer(results, patients)],
+        summary=_summary(results),
+        pictures=pictures,
+        sections=tables,
+        failures=record.failed,
+        provenance=_provenance(record),
+        space=record.files.get(SPACE_FILE, b"").decode("utf-8", errors="replace"),
+    )
+
+
+def pictures_of(record: PlanRecord, figures: Mapping[str, Rendered]) -> list[Picture]:
+    """The figures for the page, and what the alignment of CT and MR looked like."""
+    pictures = [
+        Picture(
+            name=name,
+            title=figure.title,
+            caption=figure.caption,
+            alt=figure.alt,
+            wide=figure.wide,
+            narrow=figure.narrow,
+        )
+        for name, figure in figures.items()
+    ]
+    if content := record.files.get(REGISTRATION_FILE):
+        pictures.append(
+            Picture(
+                name="registration",
+                title="Alignment of CT and MR",
+                caption="MR slices with the outline of bone from the aligned CT, worst quality first.",
+                alt="MR slices of several subjects with the outline of bone from CT drawn on them.",
+                wide=content,
+            )
+        )
+    return pictures
+
+
+def _summary(results: pd.DataFrame) -> Sheet:
+    table = summarise(results)
+    arms = [arm_name(*row) for row in table[["strategy", "tuned_layers", "fusion"]].itertuples(index=False)]
+    # Scores first: on a phone the rest is to the right of the screen.
+    shown = [*SHOWN, "seconds", "t2_train_size", "learning_rate", "folds", "sequence"]
+    frame = table[shown].rename(columns={"sequence": "tested_on"})
+    frame.insert(0, "arm", arms)
+    return Sheet(
+        name="summary",
+        title="Every arm at its chosen learning rate: test Dice",
+        frame=frame,
+        note="Means over folds and seeds. Internal air is air inside the head; most other air lies outside "
+        "it and flatters the score. Seconds: of a trial computed alone.",
+    )
+
+
+def _warnings(record: PlanRecord) -> list[str]:
+    warnings = []
+    if record.simulated:
+        warnings.append(
+            "The heads are simulated: these scores show that the system works. Comparing them with the "
+            "values of the study, or of anybody's patients, means nothing."
+        )
+    if record.missing:
+        warnings.append(
+            f"The sweep is not finished: {record.finished} of {len(record.plan)} trials are recorded, "
+            "and arms may have different folds. Given again, the command runs what is missing."
+        )
+    if record.pruned:
+        warnings.append(
+            f"Trials that were pruned: {record.pruned}. The arms that lack folds for it are named under The "
+            "search; they stand in no comparison."
+        )
+    warnings += record.scan_warnings
+    if record.failed:
+        warnings.append(f"Trials that failed, named under Failures: {len(record.failed)}.")
+    return warnings
+
+
+def _provenance(record: PlanRecord) -> dict[str, str]:
+    shown = {label: record.tags[tag] for tag, label in SHOWN_TAGS.items() if record.tags.get(tag)}
+    digests = dict.fromkeys(r.tags["encoder_digest"] for r in record.records if r.tags.get("encoder_digest"))
+    commits = dict.fromkeys(r.tags.get("git_commit", "unknown") for r in record.records)
+    overlap = {
+        tag.removeprefix("overlap."): value
+        for tag, value in record.tags.items()
+        if tag.startswith("overlap.")
+    }
+    return {
+        **shown,
+        "Encoder digests": ", ".join(digests) or "none used",
+        "Commits of the trials": ", ".join(commits) or "none",
+        "Patients in both sequences": json.dumps(overlap) if overlap else "unknown",
+        "MLflow run": f"{record.parent.info.run_id} in experiment {record.parent.info.experiment_id}",
+    }

@@ -1,0 +1,1 @@
+"""Intervals, tests, comparisons of arms, importance of factors."""

@@ -1,0 +1,151 @@
+"""Which factors of a sweep its scores depend on, by Optuna's evaluators."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import optuna
+import pandas as pd
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
+
+from ablation.names import FACTORS
+from ablation.report.tables.summary import TISSUES
+
+IMPORTANCE = ["scope", "factor", "importance", "trials", "method"]
+ACROSS = "all strategies"
+FEWEST_TRIALS = 9
+"""In a scope, for an importance: three learning rates on three folds (ours)."""
+TOP_SHARE, FEWEST_TOP = 0.25, 5
+"""The best trials: a quarter (ours), at least the five that Optuna's documentation asks for."""
+SMALLEST_RANGE = 1e-6
+"""Of an objective that is not constant: scikit-learn's trees take variances near 1e-16 for none."""
+SEED = 0
+
+
+def importance(results: pd.DataFrame) -> pd.DataFrame:
+    """Importance of each factor that varies, within each strategy and across them.
+
+    The objective is a trial's validation Dice on T2 (weights best, mean over bone, soft tissue and air, an
+    undefined one counting as 0); test scores play no part.
+
+    Args:
+        results: as in `results.csv`.
+
+    Returns:
+        `IMPORTANCE`: `scope`, a strategy or `all strategies`; `factor`, with `fold` and `seed` among them
+        as yardsticks: a factor below them matters less than who trains and validates; `trials` in the
+        scope; `method`. Highest first in a scope. No rows for a scope with fewer than `FEWEST_TRIALS`
+        trials, with one value of the objective, or where no factor varies.
+
+        Within a strategy, `fANOVA` (Hutter et al., ICML 2014): the share of the variance of a random
+        forest's prediction, each level of a factor weighing the same, that the factor explains alone. What
+        is lacking to 1 are interactions.
+        Across, `condPED-ANOVA` (Watanabe et al., IJCAI 2023; arXiv:2601.20800): how far a factor, where a
+        strategy has it, sets the best quarter of the trials apart from all. Relative, sum 1, also where all
+        is noise: read it beside `fold`. It is not on the scale of the other, and a factor whose levels were
+        tried under some strategies only takes part of what the strategy does.
+
+    Importance describes this sweep: it grows with the range that was tried, says nothing of direction, and
+    has no uncertainty here. Combinations that were not run (sizes tried at one learning rate only) are
+    guessed by the forest.
+    """
+    trials = _trials(results)
+    tables = [_scope(ACROSS, trials)] if trials["strategy"].nunique() > 1 else []
+    for strategy, part in trials.groupby("strategy", sort=False):
+        tables.append(_scope(str(strategy), part))
+    filled = [table for table in tables if not table.empty]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=IMPORTANCE)
+
+
+def _trials(results: pd.DataFrame) -> pd.DataFrame:
+    """A row a trial: its factors and `objective`."""
+    part = results[
+        (results["split"] == "validation")
+        & (results["weights"] == "best")
+        & (results["sequence"] == "T2")
+        & results["class"].isin(TISSUES)
+    ]
+    defined = part.assign(objective=part["dsc"].fillna(0))
+    means = defined.groupby(["trial_key", *FACTORS], dropna=False, sort=False)["objective"].mean()
+    return means.reset_index()
+
+
+def _scope(scope: str, trials: pd.DataFrame) -> pd.DataFrame:
+    across = scope == ACROSS
+    levels = trials[FACTORS].apply(_levels)
+    factors = [
+        name for name in FACTORS if levels[name].nunique() > 1 and (across or levels[name].notna().all())
+    ]
+    constant = trials["objective"].max() - trials["objective"].min() < SMALLEST_RANGE
+    if len(trials) < FEWEST_TRIALS or constant or not factors:
+        return pd.DataFrame(columns=IMPORTANCE)
+    found = _ped_anova(trials, factors) if across else _fanova(trials, factors)
+    ranked = sorted(found.items(), key=lambda item: (-item[1], FACTORS.index(item[0])))
+    table = pd.DataFrame(ranked, columns=["factor", "importance"])
+    method = "condPED-ANOVA" if across else "fANOVA"
+    return table.assign(scope=scope, trials=len(trials), method=method)[IMPORTANCE]
+
+
+def _fanova(trials: pd.DataFrame, factors: Sequence[str]) -> dict[str, float]:
+    """A level is its rank, in the middle of a bin of width 1: so each level weighs the same.
+
+    With the values themselves, or whole numbers, fANOVA weighs a level by the width around it, which gives
+    1e-4 next to nothing beside 1e-2. Trees as deep as these can part any levels, whatever their order.
+    """
+    codes = {name: _levels(trials[name]).rank(method="dense").astype(int) - 1 for name in factors}
+    ranges: dict[str, BaseDistribution] = {
+        name: FloatDistribution(-0.5, float(code.max()) + 0.5) for name, code in codes.items()
+    }
+    params = pd.DataFrame(codes).astype(float).to_dict("records")
+    study = _study([{str(k): v for k, v in row.items()} for row in params], ranges, trials["objective"])
+    return FanovaImportanceEvaluator(seed=SEED).evaluate(study)
+
+
+def _ped_anova(trials: pd.DataFrame, factors: Sequence[str]) -> dict[str, float]:
+    """A factor that a strategy lacks is no parameter of its trials."""
+    levels = {
+        name: _levels(trials[name]).astype("str").where(_levels(trials[name]).notna()) for name in factors
+    }
+    ranges: dict[str, BaseDistribution] = {
+        name: CategoricalDistribution(sorted(values.dropna().unique())) for name, values in levels.items()
+    }
+    rows = pd.DataFrame(levels).to_dict("records")
+    params = [{str(k): v for k, v in row.items() if pd.notna(v)} for row in rows]
+    share = max(TOP_SHARE, FEWEST_TOP / len(trials))
+    study = _study(params, ranges, trials["objective"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a factor that a single trial has, which then counts for nothing
+        found = PedAnovaImportanceEvaluator(target_quantile=share).evaluate(study)
+    total = sum(found.values())
+    return {name: value / total for name, value in found.items()} if total else {}
+
+
+def _study(
+    params: Sequence[dict[str, object]], ranges: dict[str, BaseDistribution], objective: pd.Series
+) -> optuna.Study:
+    with _quietly():
+        study = optuna.create_study(direction="maximize")
+    study.add_trials(
+        [
+            optuna.create_trial(params=row, distributions={name: ranges[name] for name in row}, value=value)
+            for row, value in zip(params, objective.tolist(), strict=True)
+        ]
+    )
+    return study
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without Optuna's line about a new study."""
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(level)
+
+
+def _levels(values: pd.Series) -> pd.Series:
+    """Empty text is a factor that the strategy lacks."""
+    return values.mask(values == "") if pd.api.types.is_string_dtype(values) else values

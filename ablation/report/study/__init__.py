@@ -1,0 +1,1 @@
+"""The study's printed numbers, claims and layouts beside ours."""

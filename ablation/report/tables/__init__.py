@@ -1,0 +1,1 @@
+"""Tables of arms and patients, from rows of results."""

@@ -1,0 +1,94 @@
+"""The table that a run ends with: a row an arm, its learning rate chosen on validation."""
+
+import pandas as pd
+from rich.table import Table
+
+from ablation.names import ARM, FACTORS
+from ablation.space.naming import arm_name
+
+TISSUES = ["bone", "soft_tissue", "air"]
+SHOWN = [*TISSUES, "internal_air"]
+
+
+def chosen(results: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each arm at its best learning rate.
+
+    The best rate has the highest validation Dice: mean over bone, soft tissue and air, then over folds
+    and seeds; an undefined Dice counts as 0. Test scores play no part (Sec. 3.5 names neither).
+    """
+    validation = _part(results, split="validation", weights="best", sequence="T2")
+    tissue = validation[validation["class"].isin(TISSUES)]
+    rates = (
+        tissue.assign(dsc=tissue["dsc"].fillna(0))
+        .groupby([*ARM, "learning_rate"], dropna=False)["dsc"]
+        .mean()
+    )
+    best = rates.reset_index().sort_values("dsc", ascending=False, kind="stable").drop_duplicates(ARM)
+    return results.merge(best[[*ARM, "learning_rate"]], on=[*ARM, "learning_rate"], how="inner")
+
+
+def summarise(results: pd.DataFrame) -> pd.DataFrame:
+    """Means over folds and seeds of the chosen rows, an arm a row: test Dice of each class, and time.
+
+    Undefined where a fold is. Where the T1 network was scored on T1 heads as well, that is a row of its own,
+    its sequence T1.
+    """
+    rows = _part(chosen(results), split="test", weights="best")
+    keys = [*ARM, "learning_rate", "sequence"]
+    groups = rows.groupby(keys, dropna=False, sort=False)
+    # An undefined fold leaves the mean undefined: the mean of the others would be of other patients.
+    by_class = rows.groupby([*keys, "class"], dropna=False, sort=False)["dsc"]
+    dice = by_class.mean(skipna=False).unstack("class")
+    table = dice.reindex(columns=SHOWN).dropna(how="all")
+    table["seconds"] = groups["standalone_seconds"].mean()
+    table["folds"] = groups["fold"].nunique()
+    return table.reset_index()
+
+
+def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
+    """How each arm's learning rate was chosen (T5): its validation Dice at each rate, and the choice.
+
+    A row an arm and rate: Dice of each class and their mean, over folds and seeds; `chosen` is true once
+    an arm.
+    """
+    validation = _part(results, split="validation", weights="best", sequence="T2")
+    trained = validation[validation["learning_rate"].notna() & validation["class"].isin(TISSUES)]
+    keys = [*ARM, "learning_rate"]
+    dice = trained.assign(dsc=trained["dsc"].fillna(0))
+    table = dice.pivot_table(index=keys, columns="class", values="dsc", aggfunc="mean", dropna=False)
+    table = table.reindex(columns=TISSUES).dropna(how="all")
+    table["mean"] = table.mean(axis=1)
+    table = table.reset_index()
+    best = chosen(results)[keys].drop_duplicates().assign(chosen=True)
+    return table.merge(best, on=keys, how="left").fillna({"chosen": False})
+
+
+def render(summary: pd.DataFrame, title: str) -> Table:
+    """For the terminal."""
+    table = Table(title=title, title_justify="left")
+    for name in ("arm", "tested on", "T2 patients", "learning rate", *SHOWN, "seconds", "folds"):
+        table.add_column(name.replace("_", " "), justify="left" if name in ("arm", "tested on") else "right")
+    for row in summary.to_dict("records"):
+        arm = arm_name(row["strategy"], row["tuned_layers"], row["fusion"])
+        dice = ["undefined" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in SHOWN]
+        size = "" if pd.isna(row["t2_train_size"]) else str(row["t2_train_size"])
+        rate = "" if pd.isna(row["learning_rate"]) else f"{row['learning_rate']:g}"
+        table.add_row(arm, row["sequence"], size, rate, *dice, f"{row['seconds']:.1f}", str(row["folds"]))
+    return table
+
+
+def never_predicted(results: pd.DataFrame) -> list[str]:
+    """A sentence for each trial and class of which no test voxel was predicted."""
+    rows = _part(results, split="test", weights="best", sequence="T2")
+    silent = rows[(rows["tp"] + rows["fp"] == 0) & rows["class"].isin(TISSUES)]
+    return [
+        f"{row['class']} is never predicted by "
+        + ", ".join(f"{k} {row[k]}" for k in FACTORS if not pd.isna(row[k]) and row[k] != "")
+        for row in silent.to_dict("records")
+    ]
+
+
+def _part(results: pd.DataFrame, **values: str) -> pd.DataFrame:
+    for column, value in values.items():
+        results = results[results[column] == value]
+    return results

@@ -1,0 +1,1 @@
+"""Searches: candidates, sampler, budget, pruning, journal. Imports `record` and below."""

@@ -1,0 +1,236 @@
+"""The candidates of a search: an arm with a value for each of its factors. Folds and seeds are its trials."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from ablation.space.ranges import Range
+from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
+from ablation.space.space import Arm, Point
+from t1t2core.errors import InputError
+from t1t2core.strategies import Strategy
+
+SAMPLED = ("tuned_layers", "fusion", "t2_train_size", "learning_rate")
+"""Factors of a candidate; the others, fold and seed, repeat it."""
+ARM = "arm"
+"""Parameter that chooses the arm; those of an arm's factors begin with its number."""
+MOST_LISTED = 5000
+"""Candidates of a space that are listed; of more it counts as endless, and listing them would take long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A choice of arm, by its place in the space, and of its factors; None for those that it has not."""
+
+    arm: int
+    strategy: Strategy
+    tuned_layers: Any = None
+    fusion: Any = None
+    t2_train_size: int | None = None
+    learning_rate: float | None = None
+
+    def to_json(self) -> str:
+        """As the record keeps it."""
+        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Candidate":
+        """What `to_json` gave."""
+        return cls(**json.loads(text))
+
+
+class CandidateSpace:
+    """All candidates of these arms.
+
+    Lists of values that have an order are sampled by their rank, so that what is near a good value is
+    thought good as well; a depth of `fc` comes before 3.
+
+    Args:
+        learning_rate: that of a strategy's settings, for arms that name none.
+    """
+
+    def __init__(self, arms: Sequence[Arm], learning_rate: Callable[[Strategy], float]) -> None:
+        self.arms = tuple(arms)
+        self._values = [_values(arm, learning_rate) for arm in self.arms]
+
+    def points(self, candidate: Candidate) -> tuple[Point, ...]:
+        """Its trials: fold by fold, each with all seeds. Candidates that compute the same have the same."""
+        arm = self.arms[candidate.arm]
+        factors = {name: getattr(candidate, name) for name in ("strategy", *SAMPLED)}
+        points = (
+            Point.canonical(**factors, fold=fold, seed=seed) for fold, seed in product(arm.folds, arm.seeds)
+        )
+        return tuple(dict.fromkeys(points))
+
+    @cached_property
+    def everything(self) -> tuple[Candidate, ...] | None:
+        """Every candidate once, or None where there are endlessly many."""
+        sizes = [math.prod(map(_size, values.values())) for values in self._values]
+        if sum(sizes) > MOST_LISTED:
+            return None
+        found: dict[tuple[Point, ...], Candidate] = {}
+        for candidate in self._all():
+            found.setdefault(self.points(candidate), candidate)
+        return tuple(found.values())
+
+    @property
+    def most_trials(self) -> int:
+        """Of a candidate."""
+        return max(len(arm.folds) * len(arm.seeds) for arm in self.arms)
+
+    def suggest(self, ask: Callable[[str, BaseDistribution], Any]) -> Candidate:
+        """The candidate whose parameters `ask` gives, as they are needed."""
+        index = ask(ARM, _arm_distribution(self.arms)) if len(self.arms) > 1 else 0
+        chosen = {}
+        for name, values in self._values[index].items():
+            distribution = _distribution(name, values)
+            drawn = None if distribution is None else ask(f"{index}.{name}", distribution)
+            chosen[name] = _value(name, values, drawn)
+        return self._candidate(index, chosen)
+
+    def params(self, candidate: Candidate) -> dict[str, tuple[Any, BaseDistribution]]:
+        """The parameters that `suggest` would have asked for to give this candidate."""
+        found: dict[str, tuple[Any, BaseDistribution]] = {}
+        if len(self.arms) > 1:
+            found[ARM] = candidate.arm, _arm_distribution(self.arms)
+        for name, values in self._values[candidate.arm].items():
+            if distribution := _distribution(name, values):
+                value = getattr(candidate, name)
+                parameter = value if isinstance(values, Range) or name == "fusion" else values.index(value)
+                found[f"{candidate.arm}.{name}"] = parameter, distribution
+        return found
+
+    def start(self, given: Start) -> Candidate:
+        """The candidate that a starting point names: of the first arm that has it.
+
+        Raises:
+            InputError: no arm has it, or it leaves open what has several values.
+        """
+        named = {name: value for name in SAMPLED if (value := getattr(given, name)) is not None}
+        why = f"no arm of strategy {given.strategy}"
+        for index, (arm, values) in enumerate(zip(self.arms, self._values, strict=True)):
+            if arm.strategy != given.strategy:
+                continue
+            why = _why_not(named, values)
+            if not why:
+                fixed = {name: values[name][0] for name in values if name not in named}
+                return self._candidate(index, {**fixed, **named})
+        raise InputError(why)
+
+    def _all(self) -> Iterator[Candidate]:
+        for index, values in enumerate(self._values):
+            for combination in product(*map(_listed, values.values())):
+                yield self._candidate(index, dict(zip(values, combination, strict=True)))
+
+    def _candidate(self, index: int, chosen: Mapping[str, Any]) -> Candidate:
+        return Candidate(arm=index, strategy=self.arms[index].strategy, **chosen)
+
+
+def check_candidates(space: CandidateSpace, search: Search, most_trials: int | None) -> list[Candidate]:
+    """The candidates to start from.
+
+    Args:
+        most_trials: of the search, if it is limited.
+
+    Raises:
+        InputError: the search cannot be made over this space; all findings are in one message.
+    """
+    findings, starts = [], []
+    for number, given in enumerate(search.start):
+        try:
+            starts.append(space.start(given))
+        except InputError as error:
+            findings.append(f"search.start[{number}]: {error}")
+    if most_trials is not None and most_trials < space.most_trials:
+        findings.append(
+            f"trials: found {most_trials}; a candidate takes up to {space.most_trials}, its folds times its "
+            "seeds, so none could be finished"
+        )
+    folds = max(len(arm.folds) for arm in space.arms)
+    if search.pruning.margin is not None and folds <= FOLDS_BEFORE_PRUNING:
+        findings.append(
+            f"search.pruning.margin: gives arms up after {FOLDS_BEFORE_PRUNING} folds, and no arm has more"
+        )
+    if findings:
+        raise InputError.collect("the search cannot be made:", findings)
+    return starts
+
+
+def _values(arm: Arm, learning_rate: Callable[[Strategy], float]) -> dict[str, Any]:
+    """Of each factor that the arm has: a range, or its values in their order."""
+    point = Point.canonical(strategy=arm.strategy, fold=1, t2_train_size=1, learning_rate=1, seed=0)
+    rates: Any = arm.learning_rate or (learning_rate(arm.strategy),)
+    given: dict[str, Any] = {
+        "tuned_layers": arm.tuned_layers,
+        "fusion": arm.fusion,
+        "t2_train_size": arm.t2_train_size if point.t2_train_size else None,
+        "learning_rate": rates if point.learning_rate else None,
+    }
+    return {
+        name: values if isinstance(values, Range) else _ordered(name, values)
+        for name, values in given.items()
+        if values
+    }
+
+
+def _ordered(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    different = dict.fromkeys(values)
+    if name == "fusion":
+        return tuple(different)
+    return tuple(sorted(different, key=lambda value: 0 if value == "fc" else value))
+
+
+def _size(values: Any) -> float:
+    if not isinstance(values, Range):
+        return len(values)
+    return values.high - values.low + 1 if values.scale == "int_uniform" else math.inf
+
+
+def _listed(values: Any) -> Sequence[Any]:
+    return range(int(values.low), int(values.high) + 1) if isinstance(values, Range) else values
+
+
+def _arm_distribution(arms: Sequence[Arm]) -> BaseDistribution:
+    return CategoricalDistribution(range(len(arms)))
+
+
+def _distribution(name: str, values: Any) -> BaseDistribution | None:
+    """What a factor is sampled from; None where it has one value."""
+    if isinstance(values, Range):
+        if values.scale == "int_uniform":
+            return IntDistribution(int(values.low), int(values.high))
+        return FloatDistribution(values.low, values.high, log=values.scale == "log_uniform")
+    if len(values) == 1:
+        return None
+    return CategoricalDistribution(values) if name == "fusion" else IntDistribution(0, len(values) - 1)
+
+
+def _value(name: str, values: Any, drawn: Any) -> Any:
+    """The factor's value for what was drawn from its distribution."""
+    if isinstance(values, Range):
+        return values.rounded(drawn)
+    if len(values) == 1:
+        return values[0]
+    return drawn if name == "fusion" else values[drawn]
+
+
+def _why_not(named: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Why these values are no candidate of an arm; '' if they are."""
+    for name, value in named.items():
+        if name not in values:
+            return f"{name}: its strategy has no use for it"
+        if not (values[name].holds(value) if isinstance(values[name], Range) else value in values[name]):
+            return f"{name}: found {value!r}, which the arm does not have"
+    open_ones = [name for name in values if name not in named and _size(values[name]) > 1]
+    return f"{open_ones[0]}: missing, the arm has several values of it" if open_ones else ""

@@ -1,0 +1,1 @@
+"""Object storage: volumes, pretrained networks, checkpoints, outcomes. Imports `plan` and below."""

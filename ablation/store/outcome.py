@@ -1,0 +1,128 @@
+"""What a finished trial leaves, as files: written by the worker, delivered to the record by the driver.
+
+They wait in storage under `outcomes/KEY/`, so that nothing is lost when the driver dies in between.
+`scores.json` is written last: where it is, the others are.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.names import SCORES
+from ablation.plan.plan import Trial
+from ablation.plan.trial_result import TrialResult
+from ablation.store.storage import Storage
+from t1t2core.evaluation.pictures import cut_slices, draw_confusion, draw_slices
+from t1t2core.evaluation.scores import METRICS
+from t1t2core.evaluation.slices import SLICES, pack_slices
+from t1t2core.experiment import Outcome, PatientScore, pool
+from t1t2core.network.weights import pack_weights
+from t1t2core.trial import AnyExperiment
+
+FOLDER = "outcomes"
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a trial took.
+
+    Args:
+        total_seconds: here.
+        standalone_seconds: what it would take alone, with nothing shared.
+        peak_memory_mb: of its process on a CPU, of its tensors on a GPU.
+    """
+
+    total_seconds: float
+    standalone_seconds: float
+    peak_memory_mb: float
+
+
+def write_outcome(
+    storage: Storage,
+    trial: Trial,
+    experiment: AnyExperiment,
+    outcome: Outcome,
+    cost: Cost,
+    history: list[dict[str, float]],
+) -> None:
+    """Puts the files of a finished trial into storage; `history` has the metrics of each epoch."""
+    about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}
+    slices = cut_slices(experiment, outcome)
+    files = {
+        "weights.safetensors": pack_weights(outcome.weights, about),
+        "confusion_matrix.png": draw_confusion(experiment, outcome),
+        **draw_slices(slices),
+        SLICES: pack_slices(slices),
+        SUMMARY: _json({**_summary(outcome, cost), "history": history}),
+        SCORES: _json([asdict(score) for score in outcome.scores]),
+    }
+    for name, content in files.items():
+        storage.write(f"{FOLDER}/{trial.key}/{name}", content)
+
+
+def fetch_outcome(storage: Storage, key: str, folder: Path) -> dict[str, Any]:
+    """Copies the files into `folder` and gives the summary; it stays in storage."""
+    for name in storage.names(f"{FOLDER}/{key}"):
+        (folder / Path(name).name).write_bytes(storage.read(name))
+    summary = folder / SUMMARY
+    content = json.loads(summary.read_text(encoding="utf-8"))
+    summary.unlink()
+    return content
+
+
+def read_result(storage: Storage, key: str) -> TrialResult:
+    """What a finished trial scored, from the files that wait to be recorded."""
+    summary, scores = (json.loads(storage.read(f"{FOLDER}/{key}/{name}")) for name in (SUMMARY, SCORES))
+    return TrialResult(summary["metrics"], scores)
+
+
+def has_outcome(storage: Storage, key: str) -> bool:
+    """Whether a worker has finished this trial and its files wait to be recorded."""
+    return storage.has(f"{FOLDER}/{key}/{SCORES}")
+
+
+def remove_outcome(storage: Storage, key: str) -> None:
+    """Takes the files away once they are recorded, the one that makes them count first."""
+    names = storage.names(f"{FOLDER}/{key}")
+    for name in sorted(names, key=lambda name: not name.endswith(SCORES)):
+        storage.delete(name)
+
+
+def score_metrics(scores: list[PatientScore]) -> dict[str, float]:
+    """Pooled metrics by the names that the record has for them; undefined ones left out."""
+    prefixes = {
+        ("validation", "best"): "best_validation",
+        ("test", "best"): "test",
+        ("test", "last"): "test_last",
+    }
+    metrics = {}
+    for (split, weights), prefix in prefixes.items():
+        for sequence in ("T2", "T1"):
+            chosen = [
+                s.counts for s in scores if (s.split, s.weights, s.sequence) == (split, weights, sequence)
+            ]
+            suffix = "" if sequence == "T2" else "_T1"
+            for name, counts in pool(chosen).items() if chosen else ():
+                for metric in METRICS:
+                    metrics[f"{prefix}{suffix}/{name}/{metric}"] = getattr(counts, metric)
+    return metrics
+
+
+def _summary(outcome: Outcome, cost: Cost) -> dict[str, Any]:
+    seconds = outcome.epoch_seconds
+    metrics = {
+        **score_metrics(outcome.scores),
+        "time/epochs": outcome.epochs,
+        "time/seconds_per_epoch": sum(seconds) / len(seconds) if seconds else 0.0,
+        "time/total_seconds": cost.total_seconds,
+        "time/standalone_seconds": cost.standalone_seconds,
+        "memory/peak_mb": cost.peak_memory_mb,
+    }
+    finite = {name: value for name, value in metrics.items() if value == value}
+    return {"metrics": finite, "stop_reason": outcome.stop_reason}
+
+
+def _json(content: Any) -> bytes:
+    return json.dumps(content).encode()

@@ -1,0 +1,122 @@
+"""Prepared volumes in object storage: made once for a subject and its settings, reused by every run."""
+
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+from ablation.plan.digest import digest_of
+from ablation.store.processes import helpers
+from ablation.store.storage import Storage
+from t1t2core.cohort.names import exclude_line
+from t1t2core.cohort.subject import Cohort, Subject
+from t1t2core.errors import InputError
+from t1t2core.preparation.copies import find_copies
+from t1t2core.preparation.prepare import (
+    PREPARATION_VERSION,
+    PreparedSubject,
+    load_prepared,
+    prepare_subject,
+    save_prepared,
+)
+from t1t2core.settings import PreparationSettings
+
+FOLDER = "prepared"
+Progress = Callable[[int, int], None]
+"""Told how many subjects are done, and of how many."""
+
+
+def prepare_cohort(
+    cohort: Cohort, settings: PreparationSettings, storage: Storage, progress: Progress
+) -> dict[str, PreparedSubject]:
+    """The volumes of every subject by name; those that are not in storage are made and put there.
+
+    Raises:
+        InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
+    """
+    missing = _missing(cohort, settings, storage)
+    if missing:
+        try:
+            _prepare(missing, settings, storage, progress)
+        except BrokenProcessPool as error:
+            left = ", ".join(subject.name for subject in _missing(cohort, settings, storage))
+            raise InputError(
+                f"preparing volumes: a process was killed, most likely for lack of memory; not prepared yet: "
+                f"{left}. Given again, the command goes on with these"
+            ) from error
+    # Stored under its content: another cohort may have given the same scans another name.
+    prepared = {s.name: replace(_load(s, settings, storage), name=s.name) for s in cohort.subjects}
+    _refuse_misaligned(cohort, prepared.values())
+    _refuse_copies(cohort, prepared.values())
+    return prepared
+
+
+def _missing(cohort: Cohort, settings: PreparationSettings, storage: Storage) -> list[Subject]:
+    return [subject for subject in cohort.subjects if not storage.has(_name(subject, settings))]
+
+
+def _prepare(
+    subjects: list[Subject], settings: PreparationSettings, storage: Storage, progress: Progress
+) -> None:
+    """In as many processes as there are cores; on this machine, since only it has the scans."""
+    workers = min(len(subjects), os.cpu_count() or 1)
+    with helpers(workers) as pool:
+        work = partial(_prepare_one, settings=settings, address=storage.address)
+        for done, _ in enumerate(pool.map(work, subjects), start=1):
+            progress(done, len(subjects))
+
+
+def _prepare_one(subject: Subject, settings: PreparationSettings, address: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prepared.safetensors"
+        save_prepared(prepare_subject(subject, settings), path)
+        Storage(address).write(_name(subject, settings), path.read_bytes())
+
+
+def _load(subject: Subject, settings: PreparationSettings, storage: Storage) -> PreparedSubject:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prepared.safetensors"
+        path.write_bytes(storage.read(_name(subject, settings)))
+        return load_prepared(path)
+
+
+def _name(subject: Subject, settings: PreparationSettings) -> str:
+    content = {
+        "scans": subject.fingerprint,
+        "settings": asdict(settings),
+        "version": PREPARATION_VERSION,
+    }
+    return f"{FOLDER}/{digest_of(content)}.safetensors"
+
+
+def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
+    found = find_copies(prepared)
+    if found:
+        raise InputError.collect(
+            f"subjects of {cohort.name} are there under two names, which would put a patient on both sides "
+            f"of a split (to leave them out: `{exclude_line(copy for copy, _, _ in found)}`):",
+            [
+                f"{copy}: its {sequence}w scan is that of {first}, saved anew"
+                for copy, first, sequence in found
+            ],
+        )
+
+
+def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> None:
+    findings, names = [], []
+    for subject in prepared:
+        failed = {sequence: a for sequence, a in subject.alignment.items() if not a.ok}
+        findings += [
+            f"{subject.name}, {'label map' if a.method == 'given' else 'CT'} onto {sequence}w: {a.reason}"
+            for sequence, a in failed.items()
+        ]
+        names += [subject.name] if failed else []
+    if findings:
+        raise InputError.collect(
+            f"the CT or label map of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} does "
+            f"not lie on their MR (to leave them out: `{exclude_line(names)}`):",
+            findings,
+        )

@@ -1,0 +1,114 @@
+"""What went wrong with a trial, and what is done about it."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+
+from ray import cloudpickle
+from ray.exceptions import RayActorError, RayTaskError
+from ray.tune.experiment import Trial as TuneTrial
+
+from ablation.record.breakdown import breakdown
+from ablation.space.space import Recovery
+from ablation.store.storage import is_breakdown
+
+MOST_LOSSES = 10
+"""Times that one trial may lose its worker: then it is likely what brings the worker down."""
+LOSS = "its worker was lost: killed, out of memory, or its machine gone"
+COLOURS = r"\x1b\[[0-9;]*m"
+"""Of a terminal, which Ray puts into what it says."""
+OUT_OF_MEMORY = "OutOfMemoryError"
+"""Class of torch's error on a GPU."""
+
+
+class Kind(Enum):
+    """Of a failure."""
+
+    LOST = auto()
+    """The worker or its machine is gone; the trial may have had no part in it."""
+    OUT_OF_MEMORY = auto()
+    """Too little memory on the GPU."""
+    BREAKDOWN = auto()
+    """Storage does not answer, or the disk is full: no trial has a part in it."""
+    RAISED = auto()
+    """An error in the trial."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failure.
+
+    Args:
+        cause: last line of the error.
+        traceback: all of it.
+    """
+
+    kind: Kind
+    cause: str
+    traceback: str
+
+
+class Verdict(Enum):
+    """What is done about a failure."""
+
+    AGAIN = auto()
+    WITH_MORE_OF_THE_GPU = auto()
+    GIVE_UP = auto()
+    STOP = auto()
+
+
+def read_failure(trial: TuneTrial) -> Failure:
+    """Why Tune ended the trial."""
+    # Not `get_pickled_error`: that reads a copy which is made later.
+    error: object = ""
+    if file := trial.pickled_error_file:
+        error = cloudpickle.loads(Path(file).read_bytes())
+    elif trial.error_file:
+        error = Path(trial.error_file).read_text(encoding="utf-8", errors="replace")
+    text = re.sub(COLOURS, "", str(error))
+    if isinstance(error, RayActorError):
+        return Failure(Kind.LOST, LOSS, text)
+    raised = error.cause if isinstance(error, RayTaskError) else None
+    if raised is not None and is_breakdown(raised):
+        return Failure(Kind.BREAKDOWN, breakdown(raised), text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    cause = lines[-1] if lines else "no message"
+    kind = Kind.OUT_OF_MEMORY if type(raised).__name__ == OUT_OF_MEMORY else Kind.RAISED
+    return Failure(kind, cause, text)
+
+
+class Failures:
+    """Counts the failures of a sweep and decides."""
+
+    def __init__(self, recovery: Recovery) -> None:
+        self._recovery = recovery
+        self._raised: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
+        self._last_cause = ""
+        self._in_a_row = 0
+
+    def judge(self, key: str, failure: Failure, gpus: float) -> Verdict:
+        """What is done with a trial that had this share of a GPU."""
+        if failure.kind is Kind.BREAKDOWN:
+            return Verdict.STOP
+        if failure.kind is Kind.OUT_OF_MEMORY and 0 < gpus < 1:
+            return Verdict.WITH_MORE_OF_THE_GPU
+        counter, most = self._raised, self._recovery.retries
+        if failure.kind is Kind.LOST:
+            counter, most = self._lost, MOST_LOSSES
+        counter[key] += 1
+        return Verdict.AGAIN if counter[key] <= most else Verdict.GIVE_UP
+
+    def given_up(self, failure: Failure) -> str | None:
+        """Notes a trial that failed for good; why the sweep should stop, if it should."""
+        self._in_a_row = self._in_a_row + 1 if failure.cause == self._last_cause else 1
+        self._last_cause = failure.cause
+        if self._in_a_row < self._recovery.stop_after:
+            return None
+        return f"{self._in_a_row} trials in a row failed with the same error: {failure.cause}"
+
+    def succeeded(self) -> None:
+        """Notes a trial that finished."""
+        self._in_a_row = 0

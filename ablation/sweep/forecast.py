@@ -1,0 +1,110 @@
+"""How much is still to be run, how long that takes, and what it comes to."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from statistics import fmean
+
+import torch
+
+from ablation.plan.plan import Trial
+from ablation.search.budget import HOUR, MINUTE, Spending
+from ablation.search.candidates import CandidateSpace
+from ablation.space.space import Resources, Space
+from ablation.sweep.estimate import Estimator
+from ablation.sweep.progress import clock
+
+MOST_ESTIMATED = 200
+"""Candidates of a space that its mean is taken of."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of a plan or a search.
+
+    Args:
+        trials: of all, recorded or not, as far as the budget reaches.
+        recorded: of them.
+        each: seconds of those that are to be run, in the order in which they start.
+    """
+
+    trials: int
+    recorded: int
+    each: Sequence[float]
+
+    @property
+    def to_run(self) -> int:
+        """Trials that are not recorded."""
+        return len(self.each)
+
+    @property
+    def mean(self) -> float:
+        """Seconds of a trial."""
+        return fmean(self.each) if self.each else 0.0
+
+    def seconds(self, space: Space, slots: int) -> float:
+        """By the clock, with so many trials at once; no longer than the budget allows."""
+        alone = sum(self.each) / slots
+        minutes = space.budget.minutes
+        return alone if minutes is None else min(alone, minutes * MINUTE)
+
+    def lines(self, space: Space, slots: int) -> list[str]:
+        """What `--plan` ends with: costs where they are known, then the numbers of trials."""
+        seconds = self.seconds(space, slots)
+        hours, priced = seconds / HOUR, "machine"
+        lines = []
+        if gpus := gpus_of(space.resources):
+            hours, priced = sum(self.each) * gpus / HOUR, "GPU"
+            lines.append(f"about {hours:.2f} GPU-hours")
+        if (price := space.resources.price_per_hour) is not None:
+            lines.append(f"about {hours * price:.2f}, at {price:g} an hour of a {priced}")
+        ends = f"{self.trials} trials: {self.recorded} recorded, {self.to_run} to run, about {clock(seconds)}"
+        return [*lines, ends]
+
+
+def gpus_of(resources: Resources) -> float:
+    """The share of a GPU that a trial takes, at most: how many share one is known once a step was tried."""
+    if resources.gpus != "auto":
+        return resources.gpus
+    return float(torch.cuda.is_available())
+
+
+def forecast_grid(
+    plan: Sequence[Trial], to_run: Sequence[Trial], spending: Spending, estimator: Estimator
+) -> Forecast:
+    """Of a grid; a budget of trials reaches no further than that."""
+    within, recorded = to_run[: spending.trials_left], len(plan) - len(to_run)
+    return Forecast(recorded + len(within), recorded, estimator.all_seconds(within))
+
+
+def forecast_search(
+    sampled: Sequence[Trial],
+    recorded: Collection[str] | Mapping[str, object],
+    corners: Sequence[Trial],
+    candidates: CandidateSpace,
+    spending: Spending,
+    estimator: Estimator,
+    *,
+    slots: int,
+    gpus: float,
+) -> Forecast:
+    """Of a search: the mean of its space stands for the candidates that are not sampled yet.
+
+    Args:
+        sampled: trials of its candidates so far.
+        slots: trials at once.
+        gpus: share of a GPU that a trial takes.
+        corners: trials at the ends of its ranges and all values of its lists.
+    """
+    done = sum(trial.key in recorded for trial in sampled)
+    alike = estimator.all_seconds(corners[:: ceil(len(corners) / MOST_ESTIMATED)])
+    mean = fmean(alike)
+    limits = [spending.trials_left]
+    if candidates.everything is not None:
+        limits.append(len(candidates.everything) * candidates.most_trials - done)
+    if spending.limit.gpu_hours is not None:
+        limits.append(ceil(spending.limit.gpu_hours * HOUR / (mean * (gpus or 1))))
+    if spending.limit.minutes is not None:
+        limits.append(ceil(spending.limit.minutes * MINUTE * slots / mean))
+    to_run = max(0, min(limit for limit in limits if limit is not None))
+    return Forecast(done + to_run, done, [mean] * to_run)

@@ -1,0 +1,66 @@
+"""How far the trials of a sweep are, and how long the rest takes."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+
+log = logging.getLogger(__name__)
+
+Show = Callable[[str], None]
+"""Is given the line that tells how far the trials are, whenever it has changed."""
+REPEAT_SECONDS = 30.0
+"""Between lines in a log."""
+
+
+class Progress:
+    """Trials done, running and failed, and the time left, in one line.
+
+    Args:
+        each: estimated seconds of the trials, in the order in which they start.
+        estimated_seconds: of all of them by the clock.
+        show: is given the line.
+    """
+
+    def __init__(self, each: Sequence[float], estimated_seconds: float, show: Show) -> None:
+        self.done = self.failed = self.running = 0
+        self._total, self._estimate, self._show = len(each), estimated_seconds, show
+        self._until = list(accumulate(each, initial=0.0))
+        self._started = time.monotonic()
+
+    def show(self) -> None:
+        """After any of the numbers has changed."""
+        self._show(
+            f"{self.done} of {self._total} trials done, {self.running} running, {self.failed} failed, "
+            f"about {clock(self._seconds_left())} left"
+        )
+
+    def _seconds_left(self) -> float:
+        """By how much of the estimate is done, since the longest trials start first."""
+        ended = min(self.done + self.failed, self._total)
+        passed = time.monotonic() - self._started
+        if ended == 0:
+            return max(0.0, self._estimate - passed)
+        # Trials end in about the order in which they start, and those under way are half done on average.
+        started = min(ended + self.running, self._total)
+        done = (self._until[ended] + self._until[started]) / 2
+        return passed * (self._until[-1] / done - 1)
+
+
+def log_now_and_then() -> Show:
+    """Logs a line at once, then at most one within `REPEAT_SECONDS`."""
+    logged = float("-inf")
+
+    def show(line: str) -> None:
+        nonlocal logged
+        if time.monotonic() - logged >= REPEAT_SECONDS:
+            logged = time.monotonic()
+            log.info(line)
+
+    return show
+
+
+def clock(seconds: float) -> str:
+    """H:MM:SS."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

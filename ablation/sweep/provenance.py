@@ -1,0 +1,100 @@
+"""What a record tells of where its numbers come from: code, machine, command, patients."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from ablation.record.ledger import HARDWARE
+from ablation.record.space_file import file_tags
+from ablation.store.storage import public
+from ablation.sweep.workspace import Workspace
+from t1t2core.cohort.roles import count_overlap
+from t1t2core.training.compute import device_here
+from t1t2core.version import SCIENCE_VERSION
+
+SOUND_CUDNN = 91500
+"""cuDNN 9.15: before it, 3-D convolutions in bfloat16 take several times the memory, since torch goes round
+cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
+LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
+"""Whose versions the record keeps."""
+
+
+def plan_tags(workspace: Workspace) -> dict[str, str]:
+    """Of a plan's parent run."""
+    overlap = {
+        f"overlap.fold_{split.fold}.{name}": str(number)
+        for split in workspace.study.splits
+        for name, number in count_overlap(split).items()
+    }
+    return {
+        **trial_tags(workspace),
+        **overlap,
+        **file_tags(workspace.space.source),
+        "warnings": "; ".join(machine_warnings(workspace)),
+        "command": given_command(),
+        "machine": platform.platform(),
+        "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
+        "cohort": workspace.cohort.name,
+        "simulated": str(workspace.cohort.simulated),
+        "preset": workspace.preset,
+        "overrides": " ".join(workspace.request.overrides),
+    }
+
+
+def machine_warnings(workspace: Workspace) -> list[str]:
+    """What speaks against this machine, as far as those of a cluster are like it; a sentence each."""
+    device = device_here(kind="cpu" if workspace.space.resources.gpus == 0 else None)
+    version = torch.backends.cudnn.version() or SOUND_CUDNN
+    if device.kind == "cpu" or workspace.study.precision != "bfloat16" or version >= SOUND_CUDNN:
+        return []
+    shown = f"{version // 10_000}.{version // 100 % 100}"
+    return [
+        f"cuDNN {shown} is no good at 3-D convolutions in bfloat16: they take more memory, or are wrong; "
+        "install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to float32"
+    ]
+
+
+def trial_tags(workspace: Workspace) -> dict[str, str]:
+    """Of every trial, and of the T1 networks."""
+    return {
+        "cohort_fingerprint": workspace.study.cohort_fingerprint,
+        "git_commit": git_commit(),
+        HARDWARE: this_machine(),
+    }
+
+
+def this_machine() -> str:
+    """What trials run on, as far as this machine is like those of a cluster."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
+
+
+def given_command() -> str:
+    """What was typed."""
+    return public(" ".join(["python -m ablation.run", *sys.argv[1:]]))
+
+
+def git_commit() -> str:
+    """Commit of the checkout that the code runs from, or `unknown`.
+
+    A copy that is installed somewhere inside another repository is none of its files.
+    """
+    if not _git("ls-files", "--error-unmatch", Path(__file__).name):
+        return "unknown"
+    return _git("rev-parse", "HEAD") or "unknown"
+
+
+def _git(*command: str) -> str:
+    """What git says beside this file; empty where it fails or is not there."""
+    folder = Path(__file__).parent
+    try:
+        asked = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return asked.stdout.strip() if asked.returncode == 0 else ""

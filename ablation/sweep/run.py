@@ -1,0 +1,218 @@
+"""From a workspace to recorded trials and published T1 networks."""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+import ray
+from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
+
+from ablation.plan.plan import Trial, make_plan, recipes_of
+from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.tables import subject_warnings, subjects_frame, warning_lines, write_table
+from ablation.record.breakdown import breakdown
+from ablation.record.pretraining import PretrainingRecord
+from ablation.search.budget import Spending
+from ablation.store.volumes import prepare_cohort
+from ablation.sweep.cluster import LOCAL, connect, device_of, request_of, slots_of
+from ablation.sweep.forecast import forecast_grid, forecast_search, gpus_of
+from ablation.sweep.plan_run import PlanRun, estimator_of, write_plan
+from ablation.sweep.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
+from ablation.sweep.progress import Show
+from ablation.sweep.provenance import machine_warnings, trial_tags
+from ablation.sweep.search_run import candidates_of, search_so_far
+from ablation.sweep.sweep import Endings
+from ablation.sweep.workspace import Workspace
+from t1t2core.cohort.roles import count_overlap
+from t1t2core.preparation.prepare import PreparedSubject
+
+log = logging.getLogger(__name__)
+
+Draw = Callable[[Mapping[str, PreparedSubject]], bytes | None]
+"""Draws how well the subjects are aligned, as PNG."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would do.
+
+    Args:
+        plan: a row a trial, as `plan.csv`; empty for a search that has sampled nothing yet.
+        lines: costs where they are known, then the numbers of trials.
+    """
+
+    plan: pd.DataFrame
+    lines: list[str]
+
+
+def preview(workspace: Workspace) -> Preview:
+    """What would run and for how long; writes `plan.csv`."""
+    if workspace.address == LOCAL:
+        return _preview(workspace, max(1, int((os.cpu_count() or 1) // workspace.space.resources.cpus)))
+    with connect(workspace.address):
+        resources = request_of(workspace.space.resources)
+        return _preview(workspace.on(device_of(resources)), slots_of(resources))
+
+
+def _preview(workspace: Workspace, slots: int) -> Preview:
+    """As `preview`, for so many trials at once unless the request says how many."""
+    slots = workspace.request.max_concurrent or slots
+    known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
+    recorded = recorded_trials(workspace)
+    estimator = estimator_of(workspace, recorded)
+    plan = make_plan(workspace.points, workspace.study, known)
+    if workspace.space.search.samples:
+        corners = plan
+        plan, spending = search_so_far(workspace, known, recorded)
+        forecast = forecast_search(
+            plan,
+            recorded,
+            corners,
+            candidates_of(workspace),
+            spending,
+            estimator,
+            slots=slots,
+            gpus=gpus_of(workspace.space.resources),
+        )
+    else:
+        to_run = [trial for trial in plan if trial.key not in recorded]
+        forecast = forecast_grid(plan, to_run, Spending(workspace.space.budget), estimator)
+    frame = write_plan(workspace, plan, recorded, estimator)
+    return Preview(frame, forecast.lines(workspace.space, max(1, min(slots, forecast.to_run))))
+
+
+@dataclass
+class Ended:
+    """How a run ended.
+
+    Args:
+        plan: its trials, of a search those that it has sampled.
+        recorded: finished before it began, by key.
+    """
+
+    plan: list[Trial] = field(default_factory=list)
+    recorded: Mapping[str, Run] = field(default_factory=dict)
+    result: Endings = field(default_factory=Endings)
+
+
+def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
+    """Run what is not recorded yet; an interrupt or a breakdown of the record is told in the result.
+
+    Args:
+        show: is given the line that tells how far the trials are.
+        draw: makes the picture of the subjects' alignment that the record keeps.
+    """
+    known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
+    sampled = workspace.space.search.samples
+    ended = Ended(plan=[] if sampled else make_plan(workspace.points, workspace.study, known))
+    try:
+        with connect(workspace.address):
+            resources = request_of(workspace.space.resources)
+            if workspace.address != LOCAL:
+                workspace = workspace.on(device_of(resources))
+                known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
+            for warning in machine_warnings(workspace):
+                log.warning(warning)
+            prepared = _prepare(workspace)
+            references = {name: ray.put(subject) for name, subject in prepared.items()}
+            encoders = _train_encoders(workspace, known, references, resources)
+            ended.recorded = recorded_trials(workspace)
+            sweep = PlanRun(workspace, encoders, ended.recorded, show, lambda: draw(prepared))
+            try:
+                ended.result = sweep.run(references, resources)
+            finally:
+                ended.plan = sweep.plan
+    except KeyboardInterrupt:
+        ended.result.interrupted = True
+    except PretrainingFailedError as error:
+        ended.result.stopped = str(error)
+    except (MlflowException, OSError) as error:
+        ended.result.stopped = breakdown(error)
+    return ended
+
+
+def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str], list[str]]:
+    """Train and publish the T1 networks that the space's folds need.
+
+    Args:
+        workers: that train a network together.
+
+    Returns:
+        The address of each network by its digest, and the digests of those that could not be recorded.
+
+    Raises:
+        InputError: there is no room for so many workers.
+        PretrainingFailedError: some could not be trained; all others are published.
+    """
+    check_workers(workers, workspace.settings.pretraining)
+    with connect(workspace.address):
+        resources = request_of(workspace.space.resources)
+        if workspace.address != LOCAL:
+            workspace = workspace.on(device_of(resources))
+        check_room(workers, resources)
+        folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
+        recipes = list(dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds)))
+        prepared = _prepare(workspace)
+        references = {name: ray.put(subject) for name, subject in prepared.items()}
+        pretrainer = _pretrainer(workspace, references, resources, workers)
+        digests = pretrainer.ensure(recipes)
+    addresses = {digests[recipe]: workspace.encoders.address(digests[recipe]) for recipe in recipes}
+    return addresses, pretrainer.unrecorded
+
+
+def _pretrainer(
+    workspace: Workspace, references: Mapping[str, ray.ObjectRef], resources: dict[str, float], workers: int
+) -> Pretrainer:
+    recovery = workspace.space.recovery
+    return Pretrainer(
+        store=workspace.encoders,
+        record=PretrainingRecord(workspace.ledger, trial_tags(workspace), recovery.lease_seconds),
+        subjects=references,
+        request=resources,
+        workers=workers,
+        checkpoint_seconds=recovery.checkpoint_seconds,
+    )
+
+
+def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
+    """All volumes, and what is known of the subjects, before anything is spent on training."""
+    prepared = prepare_cohort(
+        workspace.cohort,
+        workspace.settings.preparation,
+        workspace.storage,
+        lambda done, total: log.info(f"preparing: {done} of {total} subjects"),
+    )
+    splits = workspace.study.splits
+    warnings = subject_warnings(workspace.cohort, prepared)
+    frame = subjects_frame(workspace.cohort, splits, prepared, warnings)
+    write_table(frame, workspace.folder / "subjects.csv")
+    for line in warning_lines(warnings):
+        log.warning(line)
+    folds = [count_overlap(split)["t2_training_in_t1_training"] for split in splits]
+    log.info(
+        f"overlap {workspace.settings.cohort.overlap}: T2 training patients who also train T1, a fold: "
+        f"{', '.join(map(str, folds))}; T2 test patients who do: "
+        f"{', '.join(str(count_overlap(split)['t2_test_in_t1_training']) for split in splits)}"
+    )
+    return prepared
+
+
+def _train_encoders(
+    workspace: Workspace,
+    known: Mapping[EncoderRecipe, str],
+    references: Mapping[str, ray.ObjectRef],
+    resources: dict[str, float],
+) -> Mapping[EncoderRecipe, str]:
+    """Digests of the T1 networks of all folds, those that are not there trained first."""
+    if workspace.request.encoder is not None:
+        return known
+    recipes = recipes_of(workspace.points, workspace.study)
+    return _pretrainer(workspace, references, resources, workers=1).ensure(recipes)
+
+
+def recorded_trials(workspace: Workspace) -> dict[str, Run]:
+    """Finished trials by key; none where they are to be run again."""
+    return {} if workspace.request.rerun else workspace.ledger.finished()

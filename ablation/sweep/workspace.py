@@ -1,0 +1,268 @@
+"""Everything that a command works with, checked before anything is spent."""
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from ablation.plan.plan import Study
+from ablation.plan.recipe import EncoderRecipe
+from ablation.record.database import ARTIFACTS
+from ablation.record.ledger import Ledger, record_address
+from ablation.record.pretraining import EXPERIMENT as PRETRAINING
+from ablation.record.space_file import plan_of_file
+from ablation.search.candidates import CandidateSpace, check_candidates
+from ablation.space.configuration import resolve_settings
+from ablation.space.search_settings import Budget, Search, epoch_findings
+from ablation.space.space import Point, Recovery, Resources, Space, expand, read_space
+from ablation.store.pretrained import EncoderStore
+from ablation.store.processes import helpers
+from ablation.store.storage import Storage
+from ablation.sweep.cluster import LOCAL
+from t1t2core.cohort.check import Examined, Task, check_cohort
+from t1t2core.cohort.known_scans import KnownScans
+from t1t2core.cohort.phantom import write_phantom
+from t1t2core.cohort.read import read_cohort
+from t1t2core.cohort.split import check_request, draw_splits
+from t1t2core.cohort.subject import Cohort
+from t1t2core.errors import InputError
+from t1t2core.preparation.patches import patch_starts
+from t1t2core.presets import PresetName
+from t1t2core.settings import CohortSettings, Precision, Settings
+from t1t2core.strategies import Strategy, training_of
+from t1t2core.training.compute import Device, device_here, resolve_precision
+
+PHANTOM = "phantom"
+SCANS_FILE = "scans.json"
+"""Under the output folder: which scans were checked before."""
+SMALL_BYTES = 10_000_000
+"""Of scans that are checked in less time than other processes take to start."""
+NO_SPACE = Space(
+    name=PRETRAINING,
+    arms=(),
+    settings={},
+    resources=Resources(),
+    recovery=Recovery(),
+    search=Search(),
+    budget=Budget(),
+    source=Path(),
+)
+
+log = logging.getLogger(__name__)
+"""Where a command needs none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a command was asked for; the fields are its options (see README)."""
+
+    space: Path | None
+    cohort: str = PHANTOM
+    preset: PresetName | None = None
+    overrides: tuple[str, ...] = ()
+    output: Path = Path("runs")
+    storage: str | None = None
+    encoder: str | None = None
+    tracking_uri: str | None = None
+    address: str | None = None
+    max_concurrent: int | None = None
+    rerun: bool = False
+
+    @property
+    def ray_address(self) -> str:
+        """Of the Ray cluster: the given one, that of the environment, or this machine."""
+        return self.address or os.environ.get("RAY_ADDRESS") or LOCAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workspace:
+    """A request, resolved: nothing in it is unchecked."""
+
+    request: Request
+    space: Space
+    preset: PresetName
+    settings: Settings
+    storage: Storage
+    ledger: Ledger
+    cohort: Cohort
+    study: Study
+    points: tuple[Point, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the space's tables and report go."""
+        return self.request.output / self.space.name
+
+    @property
+    def address(self) -> str:
+        """Of the Ray cluster."""
+        return self.request.ray_address
+
+    def on(self, device: Device) -> "Workspace":
+        """The same with trials computed on this device.
+
+        Raises:
+            InputError: it cannot compute what the settings ask for.
+        """
+        return replace(self, study=replace(self.study, precision=_precision(self.settings, device)))
+
+    def learning_rate(self, strategy: Strategy) -> float:
+        """That of a strategy's settings."""
+        return training_of(strategy, None, self.settings).learning_rate
+
+    @cached_property
+    def encoders(self) -> EncoderStore:
+        """T1 networks in the run's storage."""
+        return EncoderStore(self.storage)
+
+    def given_encoder(self) -> str | None:
+        """Digest of the T1 network that the user chose, brought into storage if it lies elsewhere."""
+        wanted = self.request.encoder
+        return None if wanted is None else self.encoders.adopt(wanted)
+
+    def known_encoders(self, recipes: list[EncoderRecipe]) -> dict[EncoderRecipe, str]:
+        """Digests of the T1 networks that are there already."""
+        given = self.given_encoder()
+        if given is not None:
+            self._check(given)
+            return dict.fromkeys(recipes, given)
+        return {recipe: digest for recipe in recipes if (digest := self.encoders.find(recipe))}
+
+    def _check(self, digest: str) -> None:
+        """A T1 network must fit, and not have seen the T2 test patients unless the user asks for that."""
+        seen = self.encoders.fetch(digest, self.settings.network).seen
+        if self.settings.cohort.overlap == "as_published":
+            return
+        folds = {point.fold for point in self.points}
+        tested = {name for split in self.study.splits if split.fold in folds for name in split.t2.test}
+        if leaked := sorted(seen & tested):
+            raise InputError(
+                f"--encoder {digest}: it was trained on or chosen by patients that are tested here: "
+                f"{', '.join(leaked)}; use another, or `cohort: {{overlap: as_published}}` to allow it"
+            )
+
+
+def open_workspace(request: Request) -> Workspace:
+    """Reads and checks all that the request names, the cheap things first.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    space = read_space(request.space) if request.space else NO_SPACE
+    preset: PresetName = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
+    settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
+    for training in (settings.pretraining, settings.training):
+        patch_starts(settings.preparation.grid, training.patch, training.stride)
+    _check_search(space, settings)
+    address = record_address(request.output, request.tracking_uri)
+    _check_output(request.output)
+    if (folder := request.output / space.name).exists():
+        _check_output(folder)
+    storage = Storage(request.storage or str(request.output / "store"))
+    storage.check()
+    ledger = Ledger(address, request.output / ARTIFACTS)
+    _check_names(ledger, space)
+    cohort = _read_cohort(request, settings.cohort)
+    for name, reason in cohort.left_out.items():
+        log.info(f"left out: {name}: {reason}")
+    splits = draw_splits(cohort, settings.cohort)
+    points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
+    check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
+    cohort = _check_cohort(cohort, request.output)
+    study = Study(
+        settings=settings,
+        precision=_precision(settings, _first_device(request, space.resources)),
+        cohort_fingerprint=cohort.fingerprint,
+        splits=splits,
+    )
+    return Workspace(
+        request=request,
+        space=space,
+        preset=preset,
+        settings=settings,
+        storage=storage,
+        ledger=ledger,
+        cohort=cohort,
+        study=study,
+        points=points,
+    )
+
+
+def _check_names(ledger: Ledger, space: Space) -> None:
+    """The experiments that may be written to are there, and the space's is that of no other file."""
+    for name in (space.name, PRETRAINING):
+        ledger.check_experiment(name)
+    if space is not NO_SPACE and (plans := ledger.plans(space.name)):
+        plan_of_file(ledger, plans, space.source)
+
+
+def _first_device(request: Request, resources: Resources) -> Device:
+    """What trials are computed on; of a cluster the most able, until it is joined and asked."""
+    if request.ray_address != LOCAL:
+        return Device(kind="cuda", bfloat16=True)
+    return device_here(kind="cpu" if resources.gpus == 0 else None)
+
+
+def _precision(settings: Settings, device: Device) -> Precision:
+    """Of the trials; what pretraining asks for is checked too."""
+    training, pretraining = settings.training, settings.pretraining
+    resolve_precision(pretraining.precision, device, [pretraining.patch])
+    return resolve_precision(training.precision, device, [training.patch, pretraining.patch])
+
+
+def _check_search(space: Space, settings: Settings) -> None:
+    """Can the search, if it is one, be made over this space with these settings?"""
+    if not space.search.samples:
+        return
+    if findings := epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
+        raise InputError.collect("the search cannot be made:", findings)
+    candidates = CandidateSpace(space.arms, lambda s: training_of(s, None, settings).learning_rate)
+    check_candidates(candidates, space.search, space.search.trials or space.budget.trials)
+
+
+def _check_output(output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {output}: cannot be made ({error.strerror})") from error
+    if not os.access(output, os.W_OK | os.X_OK):
+        raise InputError(f"--output {output}: cannot be written")
+
+
+def _check_cohort(cohort: Cohort, output: Path) -> Cohort:
+    """The cohort once all its scans are known to be sound; what was read before is not read again."""
+
+    def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
+        log.info(f"checking {len(tasks)} scans of {cohort.name}")
+        if _are_small(task.path for task in tasks):
+            yield from map(examine, tasks)
+            return
+        with helpers(min(len(tasks), os.cpu_count() or 1)) as pool:
+            yield from pool.map(examine, tasks)
+
+    try:
+        return check_cohort(cohort, KnownScans(output / SCANS_FILE), each=each)
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"checking the scans of {cohort.name}: a process was killed, most likely for lack of memory"
+        ) from error
+
+
+def _are_small(scans: Iterable[Path]) -> bool:
+    """Whether these are files, no folders of DICOM series, that are read within a second or two."""
+    sizes = [scan.stat().st_size if scan.is_file() else SMALL_BYTES for scan in scans]
+    return sum(sizes) < SMALL_BYTES
+
+
+def _read_cohort(request: Request, settings: CohortSettings) -> Cohort:
+    if request.cohort != PHANTOM:
+        return read_cohort(Path(request.cohort), settings)
+    heads, with_t2w, voxel_mm = settings.phantom_subjects, settings.phantom_t2w, settings.phantom_voxel_mm
+    folder = request.output / "phantom" / f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm"
+    if not folder.exists():
+        log.info(f"making {heads} digital heads in {folder}")
+    write_phantom(folder, subjects=heads, with_t2w=with_t2w, voxel_mm=voxel_mm)
+    return read_cohort(folder, settings)

@@ -1,0 +1,52 @@
+"""What a command says and returns when its trials are done."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ablation.api import _report
+from ablation.sweep.sweep import Endings
+from ablation.sweep.workspace import Request, Workspace, open_workspace
+from tests.conftest import Record
+from tests.recorded_sweeps import add_sweep, factors
+
+SMOKE = Path(__file__).parents[3] / "search_spaces" / "smoke.yaml"
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Path) -> Workspace:
+    add_record(tmp_path / "runs")
+    request = Request(space=SMOKE, cohort=str(tiny_heads), preset="demo", output=tmp_path / "runs")
+    return open_workspace(request)
+
+
+@pytest.mark.parametrize("obstacle", ["results.csv", "report"])
+def test_a_report_that_cannot_be_written_is_told_and_is_a_failure(
+    obstacle: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The trials are recorded all the same."""
+    parent = add_sweep(workspace.ledger, [factors("open")], space="smoke").parent.info.run_id
+    workspace.folder.mkdir()
+    taken = workspace.folder / obstacle
+    if obstacle == "results.csv":
+        taken.mkdir()
+    else:
+        taken.touch()
+    assert _report(workspace, [], {}, Endings(parent=parent)) == 1
+    printed = capsys.readouterr()
+    assert "the report could not be written: " in printed.err
+    assert str(taken) in printed.err
+    output = workspace.request.output
+    assert f"`python -m ablation.report --space {SMOKE} --output {output}` writes it" in printed.err
+    assert printed.out.splitlines()[-1] == "0 trials: 0 finished (0 reused), 0 failed"
+
+
+def test_files_of_the_record_that_are_gone_are_told_the_same_way(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = add_sweep(workspace.ledger, [factors("open")], space="smoke")
+    (score,) = (workspace.request.output / "artifacts").rglob("scores.json")
+    score.unlink()
+    assert _report(workspace, [], {}, Endings(parent=plan.parent.info.run_id)) == 1
+    assert "was the record moved without its folder artifacts?" in capsys.readouterr().err

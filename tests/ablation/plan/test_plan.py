@@ -1,0 +1,323 @@
+"""A trial is named by what it computes: by all of that, and by nothing else."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, fields, replace
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+
+from ablation.plan.plan import Study, Trial, make_plan, plan, recipes_of
+from ablation.plan.recipe import EncoderRecipe
+from ablation.space.space import Point
+from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.settings import Settings, TrainingSettings
+
+T1 = Roles(training=("a", "b", "c"), validation=("d",), test=("x", "y"))
+FOLD_1 = FoldSplit(1, T1, Roles(training=("a", "b", "c"), validation=("d",), test=("x",)))
+FOLD_2 = FoldSplit(2, T1, Roles(training=("d", "b", "c"), validation=("a",), test=("x",)))
+ROTATED = FoldSplit(
+    2, Roles(training=("x", "y", "c"), validation=("d",), test=("a", "b")), replace(FOLD_2.t2, test=("a",))
+)
+STUDY = Study(
+    settings=Settings(training=TrainingSettings(max_steps=100)),
+    precision="float32",
+    cohort_fingerprint="cohort",
+    splits=(FOLD_1, FOLD_2),
+)
+TUNED = Point(
+    strategy="conservative",
+    tuned_layers=9,
+    fusion=None,
+    t2_train_size=2,
+    learning_rate=1e-3,
+    fold=1,
+    seed=0,
+)
+UNTUNED = Point.canonical(strategy="no_fine_tuning", fold=1)
+SCRATCH = Point.canonical(strategy="scratch", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0)
+RESOLVED = {("training", "learning_rate"), ("training", "precision")}
+"""Settings that a factor and the machine decide in the end."""
+HYBRID_ALONE = {
+    ("network", "hybrid_decoder"),
+    ("network", "hybrid_indices"),
+    ("network", "hybrid_training"),
+    ("training", "batch_size_of_concatenation"),
+    ("training", "hybrid_steps_factor"),
+}
+CONSERVATIVE_ALONE = ("network", "frozen_norm")
+HYBRID = Point.canonical(
+    strategy="hybrid", fusion="concatenation", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0
+)
+
+
+def trial(point: Point = TUNED, study: Study = STUDY, encoder: str | None = "encoder") -> Trial:
+    """The trial of a point where the T1 network of its fold is there, or is not."""
+    encoders = {} if encoder is None else {study.recipe(point.fold): encoder}
+    (made,) = make_plan([point], study, encoders)
+    return made
+
+
+def key(point: Point = TUNED, study: Study = STUDY, encoder: str = "encoder") -> str:
+    made = trial(point, study, encoder).key
+    assert made is not None
+    return made
+
+
+def other(kind: Any, value: Any) -> Any:
+    """Another value that a setting of this type may have."""
+    if get_origin(kind) is Literal:
+        return next(choice for choice in get_args(kind) if choice != value)
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, tuple):
+        return tuple(part * 2 for part in value)
+    if isinstance(value, float):
+        return value / 2 if value else 0.5
+    return 1 if value is None else value + 1
+
+
+def changed(study: Study, group: str, name: str) -> Study:
+    """The study with one setting changed."""
+    settings = getattr(study.settings, group)
+    (kind,) = (field.type for field in fields(settings) if field.name == name)
+    new = replace(settings, **{name: other(kind, getattr(settings, name))})
+    return replace(study, settings=replace(study.settings, **{group: new}))
+
+
+def names(*groups: str) -> Iterator[tuple[str, str]]:
+    for group in groups:
+        for field in fields(getattr(Settings(), group)):
+            yield group, field.name
+
+
+# What changes the result changes the key
+
+
+@pytest.mark.parametrize(
+    "factor",
+    [
+        {"strategy": "open", "tuned_layers": None},
+        {"tuned_layers": 12},
+        {"tuned_layers": "fc"},
+        {"t2_train_size": 3},
+        {"learning_rate": 1e-4},
+        {"fold": 2},
+        {"seed": 1},
+    ],
+    ids=str,
+)
+def test_each_factor_counts(factor: dict[str, Any]) -> None:
+    assert key(replace(TUNED, **factor)) != key()
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [item for item in names("training", "network", "preparation") if item not in RESOLVED | HYBRID_ALONE],
+)
+def test_each_setting_of_training_network_and_preparation_counts(group: str, name: str) -> None:
+    assert key(study=changed(STUDY, group, name)) != key()
+
+
+@pytest.mark.parametrize(("group", "name"), sorted(HYBRID_ALONE))
+def test_settings_of_the_hybrid_count_for_the_hybrid_alone(group: str, name: str) -> None:
+    study = changed(STUDY, group, name)
+    # The same T1 network serves, so its weights are the same.
+    assert key(HYBRID, study) != key(HYBRID)
+    for point in (TUNED, UNTUNED, SCRATCH):
+        assert key(point, study) == key(point), point.strategy
+    assert study.recipe(1).digest == STUDY.recipe(1).digest
+
+
+def test_the_batch_norm_of_frozen_layers_counts_where_layers_are_frozen_beside_trained_ones() -> None:
+    study = changed(STUDY, *CONSERVATIVE_ALONE)
+    assert key(TUNED, study) != key(TUNED)
+    for point in (HYBRID, UNTUNED, SCRATCH):
+        assert key(point, study) == key(point), point.strategy
+    assert study.recipe(1).digest == STUDY.recipe(1).digest
+
+
+def test_the_augmented_network_has_the_settings_of_the_t1_network() -> None:
+    point = Point.canonical(strategy="augmented", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0)
+    assert key(point, changed(STUDY, "pretraining", "max_epochs")) != key(point)
+    assert key(point, changed(STUDY, "training", "max_epochs")) == key(point)
+    trained = replace(STUDY, splits=(replace(FOLD_1, t1=replace(T1, training=("a", "b"))),))
+    assert key(point, trained) != key(point)
+
+
+def test_whether_surface_distances_are_measured_counts() -> None:
+    assert key(study=changed(STUDY, "evaluation", "surface_distances")) != key()
+
+
+def test_precision_counts_as_it_was_resolved() -> None:
+    assert key(study=replace(STUDY, precision="bfloat16")) != key()
+    asked = replace(STUDY.settings, training=replace(STUDY.settings.training, precision="float32"))
+    assert key(study=replace(STUDY, settings=asked)) == key()
+
+
+def test_the_cohort_counts() -> None:
+    assert key(study=replace(STUDY, cohort_fingerprint="another")) != key()
+
+
+def test_the_encoder_counts_where_one_is_used() -> None:
+    assert key(encoder="another") != key()
+    assert key(UNTUNED, encoder="another") != key(UNTUNED)
+    assert key(SCRATCH, encoder="another") == key(SCRATCH)
+
+
+@pytest.mark.parametrize("role", ["training", "validation", "test"])
+def test_the_patients_count(role: str) -> None:
+    exchanged = replace(FOLD_1.t2, **{role: ("p", "q", "r")})
+    assert key(study=replace(STUDY, splits=(replace(FOLD_1, t2=exchanged),))) != key()
+
+
+def test_only_the_patients_that_are_trained_on_count() -> None:
+    later = replace(FOLD_1, t2=replace(FOLD_1.t2, training=("a", "b", "z")))
+    study = replace(STUDY, splits=(later,))
+    assert key(study=study) == key()
+    three = replace(TUNED, t2_train_size=3)
+    assert key(three, study) != key(three)
+
+
+def test_the_t1_patients_count_where_they_are_scored() -> None:
+    tested = replace(STUDY, splits=(replace(FOLD_1, t1=replace(T1, test=("x", "z"))),))
+    assert key(UNTUNED, tested) != key(UNTUNED)
+    assert key(TUNED, tested) == key(TUNED)
+
+
+@pytest.mark.parametrize("point", [TUNED, UNTUNED, SCRATCH], ids=lambda point: point.strategy)
+def test_another_version_of_the_science_is_another_result(
+    point: Point, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = key(point)
+    monkeypatch.setattr(plan, "SCIENCE_VERSION", 10_000)
+    assert key(point) != before
+
+
+# What does not change the result does not change the key
+
+
+@pytest.mark.parametrize(("group", "name"), [("evaluation", "pictures"), *names("pretraining")])
+def test_what_the_trial_itself_does_not_compute_with_does_not_count(group: str, name: str) -> None:
+    # How the T1 network was trained is in its digest.
+    assert key(study=changed(STUDY, group, name)) == key()
+
+
+@pytest.mark.parametrize(
+    "cohort", [{"split_seed": 7}, {"split_file": "roles.csv"}, {"test_patients": "rotated"}], ids=str
+)
+def test_how_the_roles_came_about_does_not_count(cohort: dict[str, Any]) -> None:
+    settings = replace(STUDY.settings, cohort=replace(STUDY.settings.cohort, **cohort))
+    assert key(study=replace(STUDY, settings=settings)) == key()
+
+
+def test_the_default_learning_rate_does_not_count_where_a_factor_sets_it() -> None:
+    assert key(study=changed(STUDY, "training", "learning_rate")) == key()
+
+
+@pytest.mark.parametrize("name", ["max_steps", "max_epochs", "loss", "batch_size", "validate_every"])
+def test_settings_of_the_training_do_not_count_where_nothing_is_trained(name: str) -> None:
+    assert key(UNTUNED, changed(STUDY, "training", name)) == key(UNTUNED)
+
+
+@pytest.mark.parametrize("name", ["patch", "stride"])
+def test_patches_count_even_where_nothing_is_trained(name: str) -> None:
+    # Scans are labelled patch by patch.
+    assert key(UNTUNED, changed(STUDY, "training", name)) != key(UNTUNED)
+
+
+# Encoders
+
+
+def test_folds_with_the_same_t1_patients_share_an_encoder() -> None:
+    points = [replace(TUNED, fold=fold) for fold in (1, 2)]
+    assert recipes_of(points, STUDY) == [STUDY.recipe(1)]
+
+
+def test_rotated_folds_have_an_encoder_each() -> None:
+    study = replace(STUDY, splits=(FOLD_1, ROTATED))
+    points = [replace(TUNED, fold=fold, seed=seed) for fold in (1, 2) for seed in (0, 1)]
+    assert recipes_of(points, study) == [study.recipe(1), study.recipe(2)]
+    assert study.recipe(1).digest != study.recipe(2).digest
+
+
+def test_scratch_needs_no_encoder() -> None:
+    assert recipes_of([SCRATCH], STUDY) == []
+    made = trial(SCRATCH, encoder=None)
+    assert (made.recipe, made.encoder) == (None, None)
+    assert made.key
+
+
+def test_the_key_is_empty_until_the_encoder_is_there() -> None:
+    before = trial(encoder=None)
+    assert (before.recipe, before.encoder, before.key) == (STUDY.recipe(1), None, None)
+    after = trial(encoder="encoder")
+    assert (after.recipe, after.encoder) == (STUDY.recipe(1), "encoder")
+    assert after.key
+
+
+def test_a_plan_takes_for_each_fold_the_encoder_of_its_own_recipe() -> None:
+    study = replace(STUDY, splits=(FOLD_1, ROTATED))
+    points = [replace(TUNED, fold=fold) for fold in (2, 1)]
+    made = make_plan(points, study, {study.recipe(1): "first", study.recipe(2): "second"})
+    assert [trial.encoder for trial in made] == ["second", "first"]
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        item
+        for item in names("pretraining", "network", "preparation")
+        if item[1] != "precision"
+        and ("training", item[1]) not in HYBRID_ALONE
+        and item not in HYBRID_ALONE | {CONSERVATIVE_ALONE}
+    ],
+)
+def test_each_setting_that_an_encoder_is_made_with_is_in_its_recipe(group: str, name: str) -> None:
+    assert changed(STUDY, group, name).recipe(1).digest != STUDY.recipe(1).digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cohort_fingerprint": "another"},
+        {"training": ("a", "b")},
+        {"validation": ("a",)},
+        {"precision": "bfloat16"},
+        {"science": 10_000},
+    ],
+    ids=str,
+)
+def test_what_an_encoder_is_made_from_is_in_its_recipe(change: dict[str, Any]) -> None:
+    recipe = STUDY.recipe(1)
+    assert replace(recipe, **change).digest != recipe.digest
+
+
+@pytest.mark.parametrize("group", ["training", "evaluation", "cohort"])
+def test_an_encoder_is_reused_whatever_is_trained_from_it(group: str) -> None:
+    for _, name in names(group):
+        if name in ("exclude", "split_file", "session", "run", "select"):
+            continue  # they show in the cohort's fingerprint and in the roles
+        assert changed(STUDY, group, name).recipe(1) == STUDY.recipe(1), name
+
+
+def test_the_order_of_the_t1_patients_does_not_make_another_encoder() -> None:
+    backwards = replace(FOLD_1, t1=replace(T1, training=T1.training[::-1]))
+    assert replace(STUDY, splits=(backwards,)).recipe(1).digest == STUDY.recipe(1).digest
+
+
+def test_a_recipe_survives_being_written_down() -> None:
+    recipe: EncoderRecipe = STUDY.recipe(1)
+    assert asdict(recipe)["training"] == ("a", "b", "c")
+    assert len(recipe.digest) == 64
+
+
+def test_a_trial_knows_its_factors_and_leaves_those_without_meaning_empty() -> None:
+    assert trial(UNTUNED).factors == {
+        "strategy": "no_fine_tuning",
+        "tuned_layers": None,
+        "fusion": None,
+        "t2_train_size": None,
+        "learning_rate": None,
+        "fold": 1,
+        "seed": None,
+    }

@@ -1,0 +1,92 @@
+"""What a search came to: the best by validation with its spread, or a front, and what was given up."""
+
+import json
+from collections.abc import Sequence
+
+from ablation.models.find import best_model
+from ablation.names import SEARCH
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import PLAN_FILE, PlanRecord, read_plan
+from ablation.record.results import patients_frame, results_frame
+from ablation.report.page.choice import choice_sentences, choose, scored_candidates, search_table
+from ablation.report.page.compose import sheets
+from ablation.search.candidates import Candidate
+from tests.recorded_sweeps import add_sweep, factors
+
+DICE = ["validation/bone/dsc"]
+OPEN = Candidate(arm=0, strategy="open", t2_train_size=8, learning_rate=0.001)
+
+
+def conservative(layers: int) -> Candidate:
+    return Candidate(
+        arm=1, strategy="conservative", tuned_layers=layers, t2_train_size=8, learning_rate=0.001
+    )
+
+
+def add_search(ledger: Ledger, objectives: Sequence[str] = DICE) -> PlanRecord:
+    """Candidates: two whole, the later the better, and one that was given up after the first of two folds."""
+    arms = [("open", None), ("conservative", "9"), ("conservative", "18")]
+    planned = [factors(*arm, fold=fold) for arm in arms for fold in (1, 2)]
+    tags = {
+        SEARCH: json.dumps({"objective": list(objectives)}),
+        "candidate.0001": OPEN.to_json(),
+        "candidate.0002": conservative(9).to_json(),
+        "candidate.0003": conservative(18).to_json(),
+        "pruned.0003": json.dumps({"reason": "worse", "values": [0.7]}),
+    }
+    plan = add_sweep(ledger, planned, unfinished=1, tags=tags).plan
+    plan["status"] = ["recorded"] * 5 + ["pruned"]
+    parent = ledger.plans("sweep")[0].info.run_id
+    ledger.keep_files(parent, {PLAN_FILE: plan.to_csv(index=False).encode()})
+    return read_plan(ledger, "sweep")
+
+
+def test_the_best_whole_candidate_is_chosen_and_its_spread_told(ledger: Ledger) -> None:
+    record = add_search(ledger)
+    assert choice_sentences(record) == [
+        "Chosen by validation/bone/dsc of 3 candidates, 1 of them given up early: conservative 9, 8 T2w "
+        "patients, learning rate 0.001: 0.625 (mean of 2 trials, standard deviation 0.035)."
+    ]
+    table = search_table(record)
+    assert list(table["state"]) == ["whole", "whole", "pruned"]
+    assert list(table["choice"]) == ["", "chosen", ""]
+    assert list(table["trials"]) == [2, 2, 1]
+    assert table["why"].iloc[2] == "worse"
+
+
+def test_several_objectives_have_a_front(ledger: Ledger) -> None:
+    objectives = ["validation/bone/dsc", "time/total_seconds"]
+    record = add_search(ledger, objectives)
+    (slow,) = (run for run in record.records if run.name == "sweep 3")
+    slow.metrics["time/total_seconds"] = 99.0
+    best = choose(scored_candidates(record), objectives)
+    assert [one.number for one in best] == [2, 1]
+    (sentence,) = choice_sentences(record)
+    assert sentence.startswith("Pareto front of validation/bone/dsc and time/total_seconds of 3 candidates")
+    assert list(search_table(record)["choice"]) == ["on the front", "on the front", ""]
+
+
+def test_what_was_pruned_enters_no_table_no_choice_and_is_not_missing(ledger: Ledger) -> None:
+    record = add_search(ledger)
+    assert (len(record.records), len(record.partial), record.finished) == (4, 1, 5)
+    assert (record.pruned, record.missing) == (1, 0)
+    results, patients = results_frame(record.records), patients_frame(record.records)
+    groups = sheets(record, results, patients)
+    assert [sheet.name for sheet in groups["The search"]] == ["search"]
+    compared = groups["How sure"][0].frame
+    assert "conservative 18" not in {*compared["first"], *compared["second"]}
+    assert "conservative 9" in best_model(ledger, record, "bone").about
+
+
+def test_a_grid_has_no_search(ledger: Ledger) -> None:
+    record = add_sweep(ledger, [factors("open"), factors("open", fold=2)])
+    assert choice_sentences(record) == []
+    assert search_table(record).empty
+    assert record.partial == []
+
+
+def test_without_a_whole_candidate_nothing_is_chosen(ledger: Ledger) -> None:
+    tags = {SEARCH: json.dumps({"objective": DICE}), "candidate.0001": OPEN.to_json()}
+    record = add_sweep(ledger, [factors("open"), factors("open", fold=2)], unfinished=1, tags=tags)
+    assert choice_sentences(record) == ["No candidate of the search is whole yet, so nothing is chosen."]
+    assert [one.state for one in scored_candidates(record)] == ["unfinished"]

@@ -1,0 +1,151 @@
+"""Trials are handed out in their order, each once it is claimed."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray.tune.search import Searcher
+
+from ablation.plan.plan import Trial
+from ablation.record.ledger import GPUS
+from ablation.record.recorder import Claim
+from ablation.search.budget import Spending
+from ablation.search.source import Listed
+from ablation.space.search_settings import Budget
+from ablation.store.storage import Storage
+from ablation.sweep.feed import Feed
+from tests.ablation.record.test_recorder import TRIAL
+
+POINT = json.dumps(asdict(TRIAL.point))
+A, B, C = (replace(TRIAL, key=key) for key in "abc")
+
+
+class Claims:
+    """Stands for the record: says whose a trial is, and notes what is delivered."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+        self.of: dict[str, Claim] = {}
+        self.held: set[str] = set()
+        self.delivered: list[str] = []
+
+    def claim(self, trial: Trial) -> Claim:
+        return self.of.get(str(trial.key), Claim.OURS)
+
+    def holds(self, key: str) -> bool:
+        return key in self.held
+
+    def tag(self, key: str, name: str, value: str) -> None:
+        assert (name, value) == (GPUS, "0.5") or (name, value) == (GPUS, "1")
+
+    def finish(self, trial: Trial) -> bool:
+        self.delivered.append(str(trial.key))
+        return True
+
+
+@pytest.fixture
+def claims(tmp_path: Path) -> Claims:
+    return Claims(Storage(str(tmp_path)))
+
+
+@pytest.fixture
+def recorded() -> list[tuple[str, bool]]:
+    return []
+
+
+@pytest.fixture
+def feed(claims: Any, recorded: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch) -> Feed:
+    monkeypatch.setattr("ablation.sweep.feed.POLL_SECONDS", 0.0)
+    return make_feed(claims, recorded)
+
+
+def make_feed(claims: Any, recorded: list[tuple[str, bool]], budget: Budget | None = None) -> Feed:
+    return Feed(
+        Listed([A, B, C]),
+        Spending(budget or Budget()),
+        claims,
+        {"cpu": 1.0, "gpu": 0.5},
+        lambda t, here: recorded.append((str(t.key), here)),
+    )
+
+
+def asked(feed: Feed, times: int = 1) -> list[Any]:
+    given = [feed.suggest("any") for _ in range(times)]
+    return [one["key"] if isinstance(one, dict) else one for one in given]
+
+
+def test_all_are_handed_out_once_in_order_with_what_they_ask_for(feed: Feed) -> None:
+    assert feed.suggest("any") == {"key": "a", "point": POINT, "cpu": 1.0, "gpu": 0.5}
+    assert feed.trial("a") == A
+    assert asked(feed, 3) == ["b", "c", None]
+    for key in "abc":
+        feed.ended(key)
+    assert asked(feed) == [Searcher.FINISHED]
+    assert feed.left() == []
+
+
+def test_one_is_tried_again_after_the_others_with_more_of_a_gpu(feed: Feed, claims: Claims) -> None:
+    assert asked(feed) == ["a"]
+    claims.held.add("a")
+    claims.of["a"] = Claim.THEIRS  # it is held: nobody is asked
+    feed.again(A, 1.0)
+    assert asked(feed, 2) == ["b", "c"]
+    assert feed.suggest("any") == {"key": "a", "point": POINT, "cpu": 1.0, "gpu": 1.0}
+
+
+def test_what_another_driver_is_at_work_on_is_waited_for(
+    feed: Feed, claims: Claims, recorded: list[tuple[str, bool]]
+) -> None:
+    claims.of["a"] = Claim.THEIRS
+    assert asked(feed, 2) == ["b", "c"]
+    for key in "bc":
+        feed.ended(key)
+    assert asked(feed, 2) == [None, None]
+    claims.of["a"] = Claim.RECORDED
+    assert asked(feed) == [Searcher.FINISHED]
+    assert recorded == [("a", False)]
+
+
+def test_what_another_driver_has_left_is_taken_over(feed: Feed, claims: Claims) -> None:
+    claims.of["a"] = Claim.THEIRS
+    assert asked(feed, 2) == ["b", "c"]
+    claims.of["a"] = Claim.OURS
+    assert asked(feed) == ["a"]
+
+
+def test_what_a_worker_left_is_delivered_and_not_run(
+    feed: Feed, claims: Claims, recorded: list[tuple[str, bool]]
+) -> None:
+    claims.storage.write("outcomes/a/scores.json", b"[]")
+    assert asked(feed) == ["b"]
+    assert claims.delivered == ["a"]
+    assert recorded == [("a", True)]
+
+
+def test_nothing_is_started_once_it_is_stopped(feed: Feed, claims: Claims) -> None:
+    assert asked(feed) == ["a"]
+    claims.of["b"] = Claim.THEIRS
+    feed.stop()
+    assert asked(feed) == [None], "one is under way"
+    feed.ended("a")
+    assert asked(feed) == [Searcher.FINISHED]
+    assert [trial.key for trial in feed.left()] == ["b", "c"]
+
+
+def test_once_the_budget_is_spent_nothing_new_is_started_but_what_failed_is_tried_again(
+    claims: Claims, recorded: list[tuple[str, bool]]
+) -> None:
+    feed = make_feed(claims, recorded, Budget(trials=1))
+    assert asked(feed, 2) == ["a", None]
+    feed.again(A)
+    assert asked(feed) == ["a"]
+    feed.ended("a")
+    assert asked(feed) == [Searcher.FINISHED]
+    assert [trial.key for trial in feed.left()] == ["b", "c"]
+
+
+def test_what_is_recorded_costs_no_budget(claims: Claims, recorded: list[tuple[str, bool]]) -> None:
+    claims.of["a"] = Claim.RECORDED
+    assert asked(make_feed(claims, recorded, Budget(trials=1)), 2) == ["b", None]

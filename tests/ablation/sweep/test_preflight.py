@@ -1,0 +1,98 @@
+"""The trial that needs the most is tried for one step before any is started."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import ray
+from ray.cluster_utils import Cluster
+
+from ablation.plan.plan import Study, Trial
+from ablation.space.space import Point, Resources
+from ablation.sweep.cluster import connect, request_of, slots_of
+from ablation.sweep.preflight import FirstStep, largest, share_of_gpu
+from ablation.worker.trial import Shared
+from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.errors import InputError
+from t1t2core.settings import Settings
+from tests.heads import TINY, make_subjects, make_training
+
+GB = 10**9
+REQUEST = {"cpu": 1.0, "gpu": 0.0}
+SETTINGS = Settings(
+    network=replace(TINY, hybrid_training="staged"),
+    training=make_training(max_epochs=1000),
+    pretraining=make_training(max_epochs=1000),
+)
+
+
+def trial(strategy: str, **factors: Any) -> Trial:
+    given = {"t2_train_size": 2, "learning_rate": 1e-2, "seed": 0, **factors}
+    split = FoldSplit(
+        1, t1=Roles(("P01", "P02"), ("P05",), ("P06",)), t2=Roles(("P03", "P02"), ("P04",), ("P06",))
+    )
+    point = Point.canonical(strategy=strategy, fold=1, **given)
+    return Trial(point=point, split=split, recipe=None, encoder=None, key="k")
+
+
+def test_the_largest_is_found_by_what_a_step_needs() -> None:
+    ordered = [
+        trial("no_fine_tuning"),
+        trial("conservative", tuned_layers="fc"),
+        trial("conservative", tuned_layers=3),
+        trial("conservative", tuned_layers=18),
+        trial("augmented"),
+        trial("open"),
+        trial("hybrid", fusion="average"),
+        trial("hybrid", fusion="concatenation"),
+    ]
+    for number, expected in enumerate(ordered[1:], start=2):
+        assert largest(ordered[:number], SETTINGS) == [expected]
+        assert largest(ordered[number - 1 :: -1], SETTINGS) == [expected]
+    assert largest(ordered[:1], SETTINGS) == [], "it does not train"
+
+
+def test_where_batches_differ_each_size_has_a_largest() -> None:
+    """The study's hybrid by concatenation takes one patch at a time, all others two (Sec. 4.3)."""
+    paper = replace(SETTINGS, training=replace(SETTINGS.training, batch_size_of_concatenation=1))
+    trials = [trial("hybrid", fusion=fusion) for fusion in ("concatenation", "average")]
+    assert largest([trial("open"), *trials], paper) == [trials[1], trials[0]]
+
+
+def test_as_many_trials_share_a_gpu_as_fit_with_a_margin() -> None:
+    assert share_of_gpu(0, 0) == 1, "no GPU"
+    assert share_of_gpu(5 * GB, 16 * GB) == 0.5, "three would leave nothing free"
+    assert share_of_gpu(5 * GB, 17 * GB) == 0.3333
+    assert share_of_gpu(15 * GB, 16 * GB) == share_of_gpu(20 * GB, 16 * GB) == 1
+
+
+def test_what_they_share_is_used_at_once() -> None:
+    """A pretend GPU: Ray counts shares, whatever is there."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1})
+    try:
+        with connect(cluster.address):
+            request = request_of(Resources(cpus=1, gpus="auto"))
+            assert request == {"cpu": 1, "gpu": 1}
+            assert slots_of(request) == 1
+            assert slots_of({**request, "gpu": share_of_gpu(5 * GB, 17 * GB)}) == 3
+    finally:
+        cluster.shutdown()
+
+
+def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
+    with connect("local"):
+        subjects = {name: ray.put(subject) for name, subject in make_subjects(6).items()}
+        shared = Shared(
+            study=Study(settings=SETTINGS, precision="float32", cohort_fingerprint="heads", splits=()),
+            digests={},
+            subjects=subjects,
+            encoders={},
+            storage="",
+            threads=1,
+            checkpoint_seconds=None,
+        )
+        assert FirstStep(trial("scratch"), shared, REQUEST).share() == 1  # not a thousand epochs
+        broken = replace(shared, subjects={})
+        expected = r"one step of the largest trial \(strategy scratch, .*\) fails: KeyError: 'P0"
+        with pytest.raises(InputError, match=expected):
+            FirstStep(trial("scratch"), broken, REQUEST).share()
