@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from ablation import environment
 from ablation.record.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
+
+environment.set_up()  # as a command does; MLflow is asked for its variables when it is used
 
 # A shell that starts the tests in the background has interrupts ignored: the commands under test would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

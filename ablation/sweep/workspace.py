@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ablation.plan.plan import Study
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.study import Study
 from ablation.record.database import ARTIFACTS
 from ablation.record.ledger import Ledger, record_address
 from ablation.record.pretraining import EXPERIMENT as PRETRAINING

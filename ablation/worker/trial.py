@@ -11,8 +11,9 @@ import ray
 import torch
 from ray import tune
 
-from ablation.plan.plan import Study, Trial, make_plan
+from ablation.plan.plan import Trial, make_plan
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.study import Study
 from ablation.space.space import Point
 from ablation.store.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ablation.store.outcome import Cost, write_outcome

@@ -22,7 +22,8 @@ from ray import tune
 from ray.cluster_utils import Cluster
 
 from ablation.commands.progress import LiveLine
-from ablation.plan.plan import Study, Trial, make_plan, recipes_of
+from ablation.plan.plan import Trial, make_plan, recipes_of
+from ablation.plan.study import Study
 from ablation.record.ledger import Ledger
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending

@@ -6,8 +6,9 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from ablation.plan.plan import Study, Trial, make_plan, plan, recipes_of
+from ablation.plan.plan import Trial, make_plan, recipes_of
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.study import Study
 from ablation.space.space import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings, TrainingSettings
@@ -189,7 +190,7 @@ def test_another_version_of_the_science_is_another_result(
     point: Point, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = key(point)
-    monkeypatch.setattr(plan, "SCIENCE_VERSION", 10_000)
+    monkeypatch.setattr("ablation.plan.key.SCIENCE_VERSION", 10_000)
     assert key(point) != before
 
 

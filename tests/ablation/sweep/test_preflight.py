@@ -7,7 +7,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from ablation.plan.plan import Study, Trial
+from ablation.plan.plan import Trial
+from ablation.plan.study import Study
 from ablation.space.space import Point, Resources
 from ablation.sweep.cluster import connect, request_of, slots_of
 from ablation.sweep.preflight import FirstStep, largest, share_of_gpu

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from ablation.api import _report
+from ablation.sweep.run import Ended
 from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Request, Workspace, open_workspace
 from tests.conftest import Record
 from tests.recorded_sweeps import add_sweep, factors
 
-SMOKE = Path(__file__).parents[3] / "search_spaces" / "smoke.yaml"
+SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def workspace(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: 
 
 @pytest.mark.parametrize("obstacle", ["results.csv", "report"])
 def test_a_report_that_cannot_be_written_is_told_and_is_a_failure(
-    obstacle: str, workspace: Workspace, capsys: pytest.CaptureFixture[str]
+    obstacle: str, workspace: Workspace, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The trials are recorded all the same."""
     parent = add_sweep(workspace.ledger, [factors("open")], space="smoke").parent.info.run_id
@@ -33,20 +34,20 @@ def test_a_report_that_cannot_be_written_is_told_and_is_a_failure(
         taken.mkdir()
     else:
         taken.touch()
-    assert _report(workspace, [], {}, Endings(parent=parent)) == 1
-    printed = capsys.readouterr()
-    assert "the report could not be written: " in printed.err
-    assert str(taken) in printed.err
+    result = _report(workspace, Ended(result=Endings(parent=parent)))
+    assert not result.complete
+    assert str(taken) in result.unwritten
     output = workspace.request.output
-    assert f"`python -m ablation.report --space {SMOKE} --output {output}` writes it" in printed.err
-    assert printed.out.splitlines()[-1] == "0 trials: 0 finished (0 reused), 0 failed"
+    assert f"run `python -m ablation.report --space {SMOKE} --output {output}`" in caplog.text
+    assert str(result) == "0 trials: 0 finished (0 reused), 0 failed"
 
 
 def test_files_of_the_record_that_are_gone_are_told_the_same_way(
-    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+    workspace: Workspace,
 ) -> None:
     plan = add_sweep(workspace.ledger, [factors("open")], space="smoke")
     (score,) = (workspace.request.output / "artifacts").rglob("scores.json")
     score.unlink()
-    assert _report(workspace, [], {}, Endings(parent=plan.parent.info.run_id)) == 1
-    assert "was the record moved without its folder artifacts?" in capsys.readouterr().err
+    result = _report(workspace, Ended(result=Endings(parent=plan.parent.info.run_id)))
+    assert "was the record moved without its folder artifacts?" in result.unwritten
+    assert not result.complete
