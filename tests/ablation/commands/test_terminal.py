@@ -42,7 +42,7 @@ def test_an_interrupt_when_all_is_done_changes_nothing(number: signal.Signals) -
 def test_an_interrupt_that_comes_while_something_is_finalised_is_not_lost() -> None:
     ended = run("Interrupted(); time.sleep(20)")
     assert ended.returncode == INTERRUPTED
-    assert ended.stderr == "interrupted; the same command goes on where it stopped\n"
+    assert ended.stderr == "interrupted; re-run the same command to resume\n"
 
 
 def test_neither_what_is_imported_nor_what_is_left_is_looked_through_for_garbage() -> None:
