@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.inference import Predictor, cross_entropy
 from t1t2core.evaluation.scores import Counts, count_classes
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.network.base import Network
-from t1t2core.preparation.prepare import PreparedScan
+from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit, StopReason
@@ -34,6 +35,12 @@ class Scans:
     training: Mapping[str, PreparedScan] = field(default_factory=dict)
     validation: Mapping[str, PreparedScan] = field(default_factory=dict)
     test: Mapping[str, PreparedScan] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sequence: Sequence, roles: Roles, subjects: Mapping[str, PreparedSubject]) -> "Scans":
+        """Return the scans of the patients that have a role."""
+        names = (roles.training, roles.validation, roles.test)
+        return cls(*({name: subjects[name].scan(sequence) for name in role} for role in names))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pydantic.dataclasses import dataclass
 
 Sequence = Literal["T1", "T2"]
 Precision = Literal["float32", "bfloat16"]
+Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
+"""How a hybrid joins its two encoders (Table 5)."""
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]

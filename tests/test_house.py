@@ -39,16 +39,15 @@ STEPS = (
     "cohort",
     "preparation",
     "network",
-    "transfer",
     "training",
     "evaluation",
-    "labelling",
     "experiment",
-    "staged",
+    "strategies",
     "trial",
 )
-"""Of the science, in the order in which data flows: a step imports earlier ones only."""
-GROUND = {"errors", "files", "presets", "seeds", "settings", "strategies", "version"}
+"""Of the science, in the order in which data flows: a step imports earlier ones only. A strategy comes late
+since it makes its own experiment out of networks, training and scores, none of which knows of strategies."""
+GROUND = {"errors", "files", "presets", "seeds", "settings", "version"}
 """Under all steps: imports none of them."""
 
 

@@ -19,7 +19,7 @@ from ablation.space.ranges import Range
 from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
 from ablation.space.space import Arm, Point
 from t1t2core.errors import InputError
-from t1t2core.strategies import Strategy
+from t1t2core.strategies import StrategyName
 
 SAMPLED = ("tuned_layers", "fusion", "t2_train_size", "learning_rate")
 """Factors of a candidate; the others, fold and seed, repeat it."""
@@ -34,7 +34,7 @@ class Candidate:
     """A choice of arm, by its place in the space, and of its factors; None for those that it has not."""
 
     arm: int
-    strategy: Strategy
+    strategy: StrategyName
     tuned_layers: Any = None
     fusion: Any = None
     t2_train_size: int | None = None
@@ -60,7 +60,7 @@ class CandidateSpace:
         learning_rate: that of a strategy's settings, for arms that name none.
     """
 
-    def __init__(self, arms: Sequence[Arm], learning_rate: Callable[[Strategy], float]) -> None:
+    def __init__(self, arms: Sequence[Arm], learning_rate: Callable[[StrategyName], float]) -> None:
         self.arms = tuple(arms)
         self._values = [_values(arm, learning_rate) for arm in self.arms]
 
@@ -144,7 +144,7 @@ def check_candidates(space: CandidateSpace, search: Search, most_trials: int | N
         most_trials: of the search, if it is limited.
 
     Raises:
-        InputError: the search cannot be made over this space; all findings are in one message.
+        InputError: the search does not fit this space; all findings are in one message.
     """
     findings, starts = [], []
     for number, given in enumerate(search.start):
@@ -163,11 +163,11 @@ def check_candidates(space: CandidateSpace, search: Search, most_trials: int | N
             f"search.pruning.margin: gives arms up after {FOLDS_BEFORE_PRUNING} folds, and no arm has more"
         )
     if findings:
-        raise InputError.collect("the search cannot be made:", findings)
+        raise InputError.collect("invalid search settings:", findings)
     return starts
 
 
-def _values(arm: Arm, learning_rate: Callable[[Strategy], float]) -> dict[str, Any]:
+def _values(arm: Arm, learning_rate: Callable[[StrategyName], float]) -> dict[str, Any]:
     """Of each factor that the arm has: a range, or its values in their order."""
     point = Point.canonical(strategy=arm.strategy, fold=1, t2_train_size=1, learning_rate=1, seed=0)
     rates: Any = arm.learning_rate or (learning_rate(arm.strategy),)

@@ -6,8 +6,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.evaluation.scores import CLASSES, METRICS
-from t1t2core.settings import Settings
-from t1t2core.strategies import FROM_SCRATCH, TRAINS, Fusion, Strategy, training_of
+from t1t2core.settings import Fusion, Settings
+from t1t2core.strategies import STRATEGIES, StrategyName
 
 TIMES = ("time/total_seconds", "time/standalone_seconds", "time/seconds_per_epoch", "time/epochs")
 OBJECTIVES = (
@@ -40,7 +40,7 @@ class Strict(BaseModel):
 class Start(Strict):
     """A candidate to start from: each factor that has several values in its arm is named."""
 
-    strategy: Strategy
+    strategy: StrategyName
     tuned_layers: Literal["fc", 3, 6, 9, 12, 15, 18, 21] | None = None
     fusion: Fusion | None = None
     t2_train_size: Count | None = None
@@ -124,20 +124,16 @@ def search_findings(search: Search, budget: Budget, is_given: bool) -> list[str]
     return findings + _objective_findings(search.objective) + _pruning_findings(search)
 
 
-def epoch_findings(search: Search, settings: Settings, strategies: list[Strategy]) -> list[str]:
+def epoch_findings(search: Search, settings: Settings, strategies: list[StrategyName]) -> list[str]:
     """A line where trials are to be pruned by what is not measured after each epoch."""
     if not (search.samples and search.pruning.epochs):
         return []
-    trained = [strategy for strategy in dict.fromkeys(strategies) if strategy in TRAINS]
-    rare = {
-        strategy: every
-        for strategy in trained
-        if (every := training_of(strategy, None, settings).validate_every) != 1
-    }
+    groups = {name: STRATEGIES[name].training_group for name in strategies if STRATEGIES[name].trains}
     return [
-        f"search.pruning.epochs: {strategy} is validated every {every} epochs, and pruning needs a "
-        f"score after each; set {'pretraining' if strategy in FROM_SCRATCH else 'training'}.validate_every: 1"
-        for strategy, every in rare.items()
+        f"search.pruning.epochs: {name} is validated every {every} epochs, and pruning needs a "
+        f"score after each; set {group}.validate_every: 1"
+        for name, group in groups.items()
+        if (every := getattr(settings, group).validate_every) != 1
     ]
 
 

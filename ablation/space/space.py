@@ -29,26 +29,8 @@ from ablation.space.yaml_loader import PlainLoader
 from t1t2core.cohort.names import is_reserved
 from t1t2core.cohort.text import is_there, read_text
 from t1t2core.errors import InputError
-from t1t2core.settings import Settings
-from t1t2core.strategies import Fusion, Strategy
-
-TunedLayers = Literal["fc", 3, 6, 9, 12, 15, 18]
-
-ALL_LAYERS = 21
-"""Convolutions of the network (Sec. 3.3): tuning that many is the strategy `open`."""
-
-_TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
-
-FACTORS_OF: dict[str, frozenset[str]] = {
-    "no_fine_tuning": frozenset({"fold"}),
-    "open": _TRAINED,
-    "conservative": _TRAINED | {"tuned_layers"},
-    "hybrid": _TRAINED | {"fusion"},
-    "augmented": _TRAINED,
-    "scratch": _TRAINED,
-    "norm_adaptation": frozenset({"t2_train_size", "fold"}),
-}
-"""The fields of a `Point` that change what each strategy computes; the others are None there."""
+from t1t2core.settings import Fusion, Settings
+from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     "t2_train_size": (8,),
@@ -85,7 +67,7 @@ def _as_list(value: Any) -> tuple[Any, ...]:
 
 def _not_taken(name: str) -> str:
     if name.lower() in _TAKEN_NAMES or name.lower().startswith("mlflow.db"):
-        raise ValueError("stands beside the space's folder already")
+        raise ValueError("is reserved")
     if is_reserved(name):
         raise ValueError("no folder of this name can be made everywhere")
     return name
@@ -93,6 +75,7 @@ def _not_taken(name: str) -> str:
 
 Item = TypeVar("Item")
 _Values = Annotated[tuple[Item, ...], BeforeValidator(_as_list), Field(min_length=1)]
+_Layers = Literal["fc", 3, 6, 9, 12, 15, 18, 21]
 _Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 _Count = Annotated[int, Field(ge=1)]
 _Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -144,8 +127,8 @@ class Recovery(Strict):
 class _Factors(Strict):
     """Factors as the file has them, in an arm or at the top; empty where not given."""
 
-    strategy: Strategy | None = None
-    tuned_layers: _Values[Literal[TunedLayers, 21]] = ()
+    strategy: StrategyName | None = None
+    tuned_layers: _Values[_Layers] = ()
     fusion: _Values[Fusion] = ()
     t2_train_size: _Sizes = ()
     learning_rate: _Rates = ()
@@ -168,8 +151,8 @@ class _File(_Factors):
 class Arm:
     """One strategy and the values of its factors; None for those that it never has."""
 
-    strategy: Strategy
-    tuned_layers: tuple[Literal[TunedLayers, 21], ...] | None
+    strategy: StrategyName
+    tuned_layers: tuple[TunedLayers, ...] | None
     fusion: tuple[Fusion, ...] | None
     t2_train_size: tuple[int, ...] | Range
     learning_rate: tuple[float, ...] | Range
@@ -203,26 +186,14 @@ class Space:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class Point(Factors):
     """One combination of factors. Points that compute the same thing are equal if made by `canonical`.
 
     Args:
-        strategy: how the T1 network is brought to T2.
-        tuned_layers: the last so many convolutions, or "fc", the last layer alone.
-        fusion: operator that joins the two encoders.
-        t2_train_size: T2 training patients.
-        learning_rate: initial rate.
         fold: of the cohort's split, from 1.
-        seed: of the training's random numbers.
     """
 
-    strategy: Strategy
-    tuned_layers: TunedLayers | None
-    fusion: Fusion | None
-    t2_train_size: int | None
-    learning_rate: float | None
     fold: int
-    seed: int | None
 
     @classmethod
     def canonical(
@@ -230,30 +201,26 @@ class Point:
         *,
         strategy: str,
         fold: int,
-        tuned_layers: TunedLayers | Literal[21] | None = None,
+        tuned_layers: TunedLayers | None = None,
         fusion: Fusion | None = None,
         t2_train_size: int | None = None,
         learning_rate: float | None = None,
         seed: int | None = None,
     ) -> "Point":
-        """The point with None for each factor that means nothing to its strategy; 21 layers are `open`."""
-        if strategy == "conservative" and tuned_layers == ALL_LAYERS:
-            strategy = "open"
+        """Return the point with None for each factor that means nothing to its strategy."""
+        name = STRATEGIES[cast(StrategyName, strategy)].resolve(tuned_layers)
         given: dict[str, Any] = {
             "tuned_layers": tuned_layers,
             "fusion": fusion,
             "t2_train_size": t2_train_size,
             "learning_rate": learning_rate,
-            "fold": fold,
             "seed": seed,
         }
-        used: dict[str, Any] = {
-            name: value if name in FACTORS_OF[strategy] else None for name, value in given.items()
-        }
-        return cls(strategy=cast(Strategy, strategy), **used)
+        used = {factor: value for factor, value in given.items() if factor in STRATEGIES[name].factors}
+        return cls(strategy=name, fold=fold, **used)
 
 
-def expand(space: Space, *, learning_rate: Callable[[Strategy], float]) -> tuple[Point, ...]:
+def expand(space: Space, *, learning_rate: Callable[[StrategyName], float]) -> tuple[Point, ...]:
     """Every canonical point of the space once, in the order of the arms and of their values.
 
     Of a range its two ends.
@@ -264,7 +231,7 @@ def expand(space: Space, *, learning_rate: Callable[[Strategy], float]) -> tuple
     return tuple(dict.fromkeys(point for arm in space.arms for point in _points(arm, learning_rate)))
 
 
-def _points(arm: Arm, learning_rate: Callable[[Strategy], float]) -> Iterator[Point]:
+def _points(arm: Arm, learning_rate: Callable[[StrategyName], float]) -> Iterator[Point]:
     values = {
         "tuned_layers": arm.tuned_layers or (None,),
         "fusion": arm.fusion or (None,),
@@ -355,7 +322,7 @@ def _merge(top: _Factors, arm: _Factors) -> Arm:
 
 
 def _uses(strategy: str, key: str) -> bool:
-    return _FACTOR_OF_KEY.get(key, key) in FACTORS_OF[strategy]
+    return _FACTOR_OF_KEY.get(key, key) in STRATEGIES[strategy].factors
 
 
 _ARM_KEYS = tuple(_Factors.model_fields)
@@ -372,7 +339,7 @@ _KEYS_IN: dict[str, tuple[str, ...]] = {
     "budget": tuple(Budget.model_fields),
 }
 
-_STRATEGIES, _FUSIONS = get_args(Strategy), get_args(Fusion)
+_STRATEGIES, _FUSIONS = get_args(StrategyName), get_args(Fusion)
 _NAMES_FOR: dict[str, tuple[str, ...]] = {
     "strategy": _STRATEGIES,
     "fusion": _FUSIONS,
@@ -386,7 +353,7 @@ _ALLOWED = {
     f"and none of {', '.join(_TAKEN_NAMES)}, nor a device's name such as con",
     "arms": "a list of one or more arms, each with keys and values, such as `- strategy: open`",
     "strategy": "one of " + ", ".join(_STRATEGIES),
-    "tuned_layers": f"one or more of fc, 3, 6, 9, 12, 15, 18, and {ALL_LAYERS}, which is the strategy open",
+    "tuned_layers": "one or more of fc, 3, 6, 9, 12, 15, 18, and 21, which is the strategy open",
     "fusion": "one or more of " + ", ".join(_FUSIONS),
     "t2_train_size": "one or more whole numbers of patients, 1 or more",
     "learning_rate": "one or more numbers above 0 and at most 1",

@@ -32,7 +32,7 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
 from t1t2core.settings import CohortSettings, Precision, Settings
-from t1t2core.strategies import Strategy, training_of
+from t1t2core.strategies import STRATEGIES, StrategyName
 from t1t2core.training.compute import Device, device_here, resolve_precision
 
 PHANTOM = "phantom"
@@ -109,9 +109,9 @@ class Workspace:
         """
         return replace(self, study=replace(self.study, precision=_precision(self.settings, device)))
 
-    def learning_rate(self, strategy: Strategy) -> float:
+    def learning_rate(self, strategy: StrategyName) -> float:
         """That of a strategy's settings."""
-        return training_of(strategy, None, self.settings).learning_rate
+        return STRATEGIES[strategy].learning_rate(self.settings)
 
     @cached_property
     def encoders(self) -> EncoderStore:
@@ -169,7 +169,7 @@ def open_workspace(request: Request) -> Workspace:
     for name, reason in cohort.left_out.items():
         log.info(f"left out: {name}: {reason}")
     splits = draw_splits(cohort, settings.cohort)
-    points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
+    points = expand(space, learning_rate=lambda s: STRATEGIES[s].learning_rate(settings))
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
     cohort = _check_cohort(cohort, request.output)
     study = Study(
@@ -218,8 +218,8 @@ def _check_search(space: Space, settings: Settings) -> None:
     if not space.search.samples:
         return
     if findings := epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
-        raise InputError.collect("the search cannot be made:", findings)
-    candidates = CandidateSpace(space.arms, lambda s: training_of(s, None, settings).learning_rate)
+        raise InputError.collect("invalid search settings:", findings)
+    candidates = CandidateSpace(space.arms, lambda s: STRATEGIES[s].learning_rate(settings))
     check_candidates(candidates, space.search, space.search.trials or space.budget.trials)
 
 

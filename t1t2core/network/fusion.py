@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 
 from t1t2core.network.stage import Features
-from t1t2core.strategies import Fusion
+from t1t2core.settings import Fusion
 
 
 def fuse(

@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from t1t2core.cohort.roles import FoldSplit, Roles
-from t1t2core.experiment import Experiment, Outcome
-from t1t2core.settings import EvaluationSettings, Settings
-from t1t2core.staged import StagedExperiment
+from t1t2core.experiment import Experiment, Outcome, Scans
+from t1t2core.settings import EvaluationSettings, Sequence, Settings
+from t1t2core.strategies import STRATEGIES, Factors
+from t1t2core.strategies.staged import AnyExperiment, StagedExperiment
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
-from t1t2core.trial import AnyExperiment, Factors, make_experiment, pretraining_experiment, scans_of
+from t1t2core.trial import make_experiment, pretraining_experiment
 from tests.heads import FLOAT32, TINY, make_subjects, make_training, pretrained_state
 
 SUBJECTS = make_subjects(6)
@@ -31,6 +32,10 @@ SETTINGS = Settings(
 
 def start(factors: Factors, settings: Settings = SETTINGS, compute: Compute = FLOAT32) -> AnyExperiment:
     return make_experiment(factors, SPLIT, SUBJECTS, settings, pretrained=pretrained_state(), compute=compute)
+
+
+def scans_of(factors: Factors) -> dict[Sequence, Scans]:
+    return STRATEGIES[factors.strategy].scans(factors, SPLIT, SUBJECTS)
 
 
 def run(experiment: AnyExperiment) -> Outcome:
@@ -72,10 +77,10 @@ def test_every_strategy_ends_with_scores_of_the_same_test_patients(
 
 
 def test_augmented_learns_from_both_sequences_and_nobody_else_trains_on_t1() -> None:
-    both = scans_of("augmented", SPLIT, 1, SUBJECTS)
+    both = scans_of(Factors(strategy="augmented", t2_train_size=1))
     assert (set(both["T1"].training), set(both["T2"].training)) == ({"P01", "P02"}, {"P03"})
-    assert set(scans_of("open", SPLIT, 2, SUBJECTS)) == {"T2"}
-    assert not scans_of("no_fine_tuning", SPLIT, None, SUBJECTS)["T1"].training
+    assert set(scans_of(Factors(strategy="open", t2_train_size=2))) == {"T2"}
+    assert not scans_of(Factors(strategy="no_fine_tuning"))["T1"].training
 
 
 def test_norm_adaptation_differs_from_the_plain_t1_network_only_by_its_statistics() -> None:

@@ -72,3 +72,6 @@ class StagedExperiment:
         outcome = self._second.score()
         seconds = [*self._alone.epoch_seconds, *outcome.epoch_seconds]
         return replace(outcome, epochs=len(seconds), epoch_seconds=seconds)
+
+
+AnyExperiment = Experiment | StagedExperiment
