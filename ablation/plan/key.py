@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from ablation.plan.digest import digest_of
 from ablation.plan.study import Study
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit, Roles
 from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.strategies import STRATEGIES

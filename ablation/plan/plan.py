@@ -7,7 +7,7 @@ from typing import Any
 from ablation.plan.key import key_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit
 from t1t2core.strategies import STRATEGIES
 

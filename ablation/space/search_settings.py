@@ -2,8 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from ablation.space.factors import Layers
+from ablation.space.strict import Count, Number, Seed, Strict
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.evaluation.scores import CLASSES, METRICS
 from t1t2core.settings import Fusion, Settings
@@ -19,9 +21,6 @@ OBJECTIVES = (
 FOLDS_BEFORE_PRUNING = 2
 """After which an arm may be given up."""
 
-Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-
 
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
@@ -31,17 +30,11 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Strict(BaseModel):
-    """Takes what it knows, as it is, and nothing else."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
 class Start(Strict):
     """A candidate to start from: each factor that has several values in its arm is named."""
 
     strategy: StrategyName
-    tuned_layers: Literal["fc", 3, 6, 9, 12, 15, 18, 21] | None = None
+    tuned_layers: Layers | None = None
     fusion: Fusion | None = None
     t2_train_size: Count | None = None
     learning_rate: Number | None = None
@@ -75,7 +68,7 @@ class Search(Strict):
         "validation/bone/dsc",
     )
     sampler: Literal["tpe", "random"] = "tpe"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     start: Annotated[tuple[Start, ...], BeforeValidator(_listed)] = ()
     pruning: Pruning = Pruning()
 

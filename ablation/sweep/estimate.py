@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from ablation.plan.plan import Trial
 from ablation.record.ledger import HARDWARE
 from ablation.record.settings import as_params
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Precision, Settings

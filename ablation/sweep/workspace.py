@@ -16,8 +16,10 @@ from ablation.record.pretraining import EXPERIMENT as PRETRAINING
 from ablation.record.space_file import plan_of_file
 from ablation.search.candidates import CandidateSpace, check_candidates
 from ablation.space.configuration import resolve_settings
+from ablation.space.points import Point, expand
+from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Search, epoch_findings
-from ablation.space.space import Point, Recovery, Resources, Space, expand, read_space
+from ablation.space.space import Space, read_space
 from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage

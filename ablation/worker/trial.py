@@ -14,7 +14,7 @@ from ray import tune
 from ablation.plan.plan import Trial, make_plan
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.space.space import Point
+from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ablation.store.outcome import Cost, write_outcome
 from ablation.store.storage import Storage

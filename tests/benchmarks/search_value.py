@@ -21,8 +21,8 @@ from ablation.plan.trial_result import TrialResult
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.search import GivenUp, OptunaSearch, Tried
+from ablation.space.points import Point
 from ablation.space.search_settings import Budget, Pruning, Search
-from ablation.space.space import Point
 from ablation.sweep.workspace import Request, Workspace, open_workspace
 from t1t2core.strategies import STRATEGIES
 

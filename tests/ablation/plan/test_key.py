@@ -7,7 +7,7 @@ import pytest
 
 from ablation.plan.key import key_of
 from ablation.plan.study import Study
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES

@@ -9,7 +9,8 @@ from ray.cluster_utils import Cluster
 
 from ablation.plan.plan import Trial
 from ablation.plan.study import Study
-from ablation.space.space import Point, Resources
+from ablation.space.points import Point
+from ablation.space.resources import Resources
 from ablation.sweep.cluster import connect, request_of, slots_of
 from ablation.sweep.preflight import FirstStep, largest, share_of_gpu
 from ablation.worker.trial import Shared
