@@ -133,7 +133,7 @@ def test_the_science_imports_earlier_steps_only() -> None:
         f"{module} imports {imported}"
         for module, all_imported in _graph("t1t2core").items()
         for imported in all_imported & set(_graph("t1t2core"))
-        if _step(imported) > _step(module)
+        if module != "t1t2core" and _step(imported) > _step(module)
     ]
     assert findings == []
 

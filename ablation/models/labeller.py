@@ -19,7 +19,6 @@ from t1t2core.preparation.appearance import doubts
 from t1t2core.preparation.labels import BONE
 from t1t2core.settings import Sequence
 from t1t2core.strategies import STRATEGIES, StrategyName
-from t1t2core.training.compute import Compute, device_here, resolve_precision
 
 log = logging.getLogger(__name__)
 
@@ -54,15 +53,8 @@ class Labeller:
         for warning in (*scan_notes(scan), *doubts(image, self._sequence)):
             log.warning("%s: %s", scan, warning)
         first = self._networks[0]
-        device = device_here()
-        precision = resolve_precision(first.training.precision, device, [first.training.patch])
-        labels = label_scan(
-            image,
-            [one.network for one in self._networks],
-            first.preparation,
-            first.training,
-            Compute(precision=precision, device=device.kind),
-        )
+        networks = [one.network for one in self._networks]
+        labels = label_scan(image, networks, first.preparation, first.training)
         if not (sitk.GetArrayViewFromImage(labels) == BONE).any():
             log.warning("%s: no voxel was labelled bone", scan)
         if target is not None:

@@ -63,19 +63,19 @@ class _Paired(torch.autograd.Function):
         return _convolve(x, weight)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """Of `x` by the convolution with the mirrored kernel; of the weight in the weight's own type."""
         x, weight = ctx.saved_tensors
-        of_x = of_weight = None
+        grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            of_x = _convolve(gradient, weight.flip(2, 3, 4).transpose(0, 1))
+            grad_x = _convolve(grad_output, weight.flip(2, 3, 4).transpose(0, 1))
         if ctx.needs_input_grad[1]:
-            pair = _pair_voxels(gradient)
+            pair = _pair_voxels(grad_output)
             shape = _pair_kernel(weight).shape
             both = conv3d_weight(x, list(shape), pair, stride=list(STRIDE), padding=[1, 1, 1])
             first, second = both.to(weight.dtype).chunk(2)
-            of_weight = first[..., :3] + second[..., 1:]
-        return of_x, of_weight
+            grad_weight = first[..., :3] + second[..., 1:]
+        return grad_x, grad_weight
 
 
 def _type_on_cpu(x: Tensor) -> torch.dtype | None:

@@ -129,40 +129,40 @@ def normalise(
 @kernel
 def normalise_backward(
     x: np.ndarray,
-    pull: np.ndarray,
+    grad_output: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray,
     mean: np.ndarray,
     variance: np.ndarray,
     epsilon: float,
-    of_x: np.ndarray,
-    of_weight: np.ndarray,
-    of_bias: np.ndarray,
+    grad_x: np.ndarray,
+    grad_weight: np.ndarray,
+    grad_bias: np.ndarray,
 ) -> None:
     """Gradients of `normalise`, whose arguments it takes; the last three are written.
 
     Args:
-        pull: gradient of what `normalise` gave, like `x`.
+        grad_output: gradient of what `normalise` gave, like `x`.
     """
     channels = len(weight)
     slope, shift = line(weight, bias, mean, variance, epsilon)
     slopes, shifts = _to_columns(slope), _to_columns(shift)
-    pulls, products = _pulled(x, pull, slopes, shifts, _to_columns(mean))
+    grad_sums, products = _sum_gradients(x, grad_output, slopes, shifts, _to_columns(mean))
     scale = np.float32(1) / np.sqrt(variance + np.float32(epsilon))
-    of_bias[:] = _to_channels(pulls, channels)
-    of_weight[:] = _to_channels(products, channels) * scale
-    # weight scale (pull - of_bias / n - normal of_weight / n), the last two as a line in x
+    grad_bias[:] = _to_channels(grad_sums, channels)
+    grad_weight[:] = _to_channels(products, channels) * scale
+    # weight scale (grad_output - grad_bias / n - normal grad_weight / n), the last two as a line in x
     count = x.size / channels
-    of_normal = -slope * scale * of_weight / count
-    constant = -slope * of_bias / count - of_normal * mean
-    of_normals = _to_columns(of_normal.astype(np.float32))
+    grad_normal = -slope * scale * grad_weight / count
+    constant = -slope * grad_bias / count - grad_normal * mean
+    grad_normals = _to_columns(grad_normal.astype(np.float32))
     constants = _to_columns(constant.astype(np.float32))
     for b in range(len(x)):
         for r in range(x.shape[1]):
             for j in range(x.shape[2]):
                 value = _read(x[b, r, j])
-                passed = _passed(value * slopes[j] + shifts[j], _read(pull[b, r, j]))
-                of_x[b, r, j] = _as(of_x, passed * slopes[j] + value * of_normals[j] + constants[j])
+                passed = _passed(value * slopes[j] + shifts[j], _read(grad_output[b, r, j]))
+                grad_x[b, r, j] = _as(grad_x, passed * slopes[j] + value * grad_normals[j] + constants[j])
 
 
 @kernel
@@ -186,24 +186,24 @@ def rectify_line(x: np.ndarray, slope: np.ndarray, shift: np.ndarray, y: np.ndar
 
 
 @kernel
-def _pulled(
-    x: np.ndarray, pull: np.ndarray, slopes: np.ndarray, shifts: np.ndarray, means: np.ndarray
+def _sum_gradients(
+    x: np.ndarray, grad_output: np.ndarray, slopes: np.ndarray, shifts: np.ndarray, means: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of each column the sum of what ReLU lets through of `pull`, and of that times x less its mean."""
-    pulls, products = np.zeros(x.shape[2]), np.zeros(x.shape[2])
+    """Sum by column what ReLU lets through of `grad_output`, and that times x less its mean."""
+    grad_sums, products = np.zeros(x.shape[2]), np.zeros(x.shape[2])
     for b in range(len(x)):
         for start in range(0, x.shape[1], BLOCK):
-            some_pulls = np.zeros(x.shape[2], np.float32)
+            some_grads = np.zeros(x.shape[2], np.float32)
             some_products = np.zeros(x.shape[2], np.float32)
             for r in range(start, min(start + BLOCK, x.shape[1])):
                 for j in range(x.shape[2]):
                     value = _read(x[b, r, j])
-                    passed = _passed(value * slopes[j] + shifts[j], _read(pull[b, r, j]))
-                    some_pulls[j] += passed
+                    passed = _passed(value * slopes[j] + shifts[j], _read(grad_output[b, r, j]))
+                    some_grads[j] += passed
                     some_products[j] += passed * (value - means[j])
-            pulls += some_pulls
+            grad_sums += some_grads
             products += some_products
-    return pulls, products
+    return grad_sums, products
 
 
 @kernel
@@ -245,7 +245,7 @@ def attend(
 @kernel
 def attend_backward(
     x: np.ndarray,
-    pull: np.ndarray,
+    grad_output: np.ndarray,
     squeeze: np.ndarray,
     squeeze_bias: np.ndarray,
     excite: np.ndarray,
@@ -254,53 +254,53 @@ def attend_backward(
     spatial_bias: np.ndarray,
     channel_gates: np.ndarray,
     voxel_gates: np.ndarray,
-    of_x: np.ndarray,
-    of_squeeze: np.ndarray,
-    of_squeeze_bias: np.ndarray,
-    of_excite: np.ndarray,
-    of_excite_bias: np.ndarray,
-    of_spatial: np.ndarray,
-    of_spatial_bias: np.ndarray,
+    grad_x: np.ndarray,
+    grad_squeeze: np.ndarray,
+    grad_squeeze_bias: np.ndarray,
+    grad_excite: np.ndarray,
+    grad_excite_bias: np.ndarray,
+    grad_spatial: np.ndarray,
+    grad_spatial_bias: np.ndarray,
 ) -> None:
     """Gradients of `attend`, whose arguments it takes.
 
     Args:
-        pull: gradient of what `attend` gave, like `x`.
-        of_x: is written; those after it are zeros that are added to.
+        grad_output: gradient of what `attend` gave, like `x`.
+        grad_x: is written; those after it are zeros that are added to.
     """
     channels = excite.shape[0]
     spread, products = np.empty(x.shape[2], np.float32), np.empty(x.shape[2], np.float32)
     for b in range(len(x)):
         gates = channel_gates[b]
-        scores, of_kernel, of_gates = _voxel_pulls(x[b], pull[b], gates, voxel_gates[b])
-        of_spatial += of_kernel * gates
-        of_spatial_bias += scores.sum()
-        of_gates += of_kernel * spatial
+        scores, grad_kernel, grad_gates = _voxel_gradients(x[b], grad_output[b], gates, voxel_gates[b])
+        grad_spatial += grad_kernel * gates
+        grad_spatial_bias += scores.sum()
+        grad_gates += grad_kernel * spatial
         # Back through the gates of the channels to their means.
         means = _means(x, b, channels)
         before = _affine(squeeze, means, squeeze_bias)
         hidden = np.maximum(before, np.float32(0))
-        of_second = of_gates * gates * (np.float32(1) - gates)
-        of_first = np.zeros(len(hidden), np.float32)
-        of_means = np.zeros(channels, np.float32)
+        grad_second = grad_gates * gates * (np.float32(1) - gates)
+        grad_first = np.zeros(len(hidden), np.float32)
+        grad_means = np.zeros(channels, np.float32)
         for h in range(len(hidden)):
             for c in range(channels):
-                of_excite[c, h] += of_second[c] * hidden[h]
-                of_first[h] += of_second[c] * excite[c, h]
-            of_first[h] = of_first[h] if before[h] > 0 else np.float32(0)
+                grad_excite[c, h] += grad_second[c] * hidden[h]
+                grad_first[h] += grad_second[c] * excite[c, h]
+            grad_first[h] = grad_first[h] if before[h] > 0 else np.float32(0)
             for c in range(channels):
-                of_squeeze[h, c] += of_first[h] * means[c]
-                of_means[c] += of_first[h] * squeeze[h, c]
-        of_excite_bias += of_second
-        of_squeeze_bias += of_first
-        constants = _to_columns(of_means * np.float32(channels / x[b].size))
+                grad_squeeze[h, c] += grad_first[h] * means[c]
+                grad_means[c] += grad_first[h] * squeeze[h, c]
+        grad_excite_bias += grad_second
+        grad_squeeze_bias += grad_first
+        constants = _to_columns(grad_means * np.float32(channels / x[b].size))
         columns, kernels = _to_columns(gates), _to_columns(gates * spatial)
         for r in range(x.shape[1]):
             _spread(voxel_gates[b, r], spread)
             _spread(scores[r], products)
             for j in range(x.shape[2]):
-                value = _read(pull[b, r, j]) * columns[j] * spread[j]
-                of_x[b, r, j] = _as(of_x, value + kernels[j] * products[j] + constants[j])
+                value = _read(grad_output[b, r, j]) * columns[j] * spread[j]
+                grad_x[b, r, j] = _as(grad_x, value + kernels[j] * products[j] + constants[j])
 
 
 @kernel
@@ -321,21 +321,21 @@ def _write_voxel_gates(x: np.ndarray, kernels: np.ndarray, bias: float, gates: n
 
 
 @kernel
-def _voxel_pulls(
-    x: np.ndarray, pull: np.ndarray, channel_gates: np.ndarray, voxel_gates: np.ndarray
+def _voxel_gradients(
+    x: np.ndarray, grad_output: np.ndarray, channel_gates: np.ndarray, voxel_gates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of the voxels' scores (R, V), of the kernel and of what the channel gates weigh, (C,)."""
     width, channels = x.shape[1], len(channel_gates)
     scores = np.empty_like(voxel_gates)
     products, spread = np.empty(width, np.float32), np.empty(width, np.float32)
-    of_kernel, of_gates = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    grad_kernel, grad_gates = np.zeros(width, np.float32), np.zeros(width, np.float32)
     gates = _to_columns(channel_gates)
     for r in range(len(x)):
         _spread(voxel_gates[r], spread)
         for j in range(width):
-            product = _read(x[r, j]) * _read(pull[r, j])
+            product = _read(x[r, j]) * _read(grad_output[r, j])
             products[j] = product * gates[j]
-            of_gates[j] += product * spread[j]
+            grad_gates[j] += product * spread[j]
         for v in range(voxel_gates.shape[1]):
             gate, total = voxel_gates[r, v], np.float32(0)
             for c in range(channels):
@@ -343,11 +343,11 @@ def _voxel_pulls(
             scores[r, v] = total * gate * (np.float32(1) - gate)
         _spread(scores[r], spread)
         for j in range(width):
-            of_kernel[j] += _read(x[r, j]) * spread[j]
+            grad_kernel[j] += _read(x[r, j]) * spread[j]
     return (
         scores,
-        _to_channels(of_kernel, channels).astype(np.float32),
-        _to_channels(of_gates, channels).astype(np.float32),
+        _to_channels(grad_kernel, channels).astype(np.float32),
+        _to_channels(grad_gates, channels).astype(np.float32),
     )
 
 
@@ -464,29 +464,30 @@ def _softmax(logits: np.ndarray, p: np.ndarray, best: np.ndarray, levels: np.nda
 
 @kernel
 def class_sums_backward(
-    probabilities: np.ndarray, labels: np.ndarray, pull: np.ndarray, of_logits: np.ndarray
+    probabilities: np.ndarray, labels: np.ndarray, grad_output: np.ndarray, grad_logits: np.ndarray
 ) -> None:
     """Writes the gradient of the logits (B, N, 3).
 
     Args:
-        pull: (4, B, 3), gradient of the sums that `class_sums` gave, the last of which depend on no logit.
+        grad_output: (4, B, 3), gradient of the sums of `class_sums`; the last depend on no logit.
     """
     for b in range(len(labels)):
-        p, of_surprise, of_probable, of_overlap = probabilities[b], pull[0, b], pull[1, b], pull[2, b]
+        p, grad_surprise, grad_probable = probabilities[b], grad_output[0, b], grad_output[1, b]
+        grad_overlap = grad_output[2, b]
         for n in range(labels.shape[1]):
             own = labels[b, n]
             if own >= CLASSES:
-                of_logits[b, n, 0] = of_logits[b, n, 1] = of_logits[b, n, 2] = 0
+                grad_logits[b, n, 0] = grad_logits[b, n, 1] = grad_logits[b, n, 2] = 0
                 continue
             # Of probabilities u: of a logit p_c (u_c - sum_k p_k u_k). Of -log p_own: p_c, less 1 if own.
-            mean = p[own, n] * of_overlap[own]
+            mean = p[own, n] * grad_overlap[own]
             for c in range(CLASSES):
-                mean += p[c, n] * of_probable[c]
+                mean += p[c, n] * grad_probable[c]
             for c in range(CLASSES):
-                value = p[c, n] * (of_probable[c] - mean + of_surprise[own])
+                value = p[c, n] * (grad_probable[c] - mean + grad_surprise[own])
                 if c == own:
-                    value += p[c, n] * of_overlap[own] - of_surprise[own]
-                of_logits[b, n, c] = _as(of_logits, value)
+                    value += p[c, n] * grad_overlap[own] - grad_surprise[own]
+                grad_logits[b, n, c] = _as(grad_logits, value)
 
 
 @kernel
@@ -562,18 +563,18 @@ def _sigmoids(x: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _spread(of_voxels: np.ndarray, spread: np.ndarray) -> None:
+def _spread(values: np.ndarray, spread: np.ndarray) -> None:
     """Writes what holds for the voxels of a row (V,) for each of its columns (W,)."""
-    channels = len(spread) // len(of_voxels)
-    for v in range(len(of_voxels)):
+    channels = len(spread) // len(values)
+    for v in range(len(values)):
         for c in range(channels):
-            spread[v * channels + c] = of_voxels[v]
+            spread[v * channels + c] = values[v]
 
 
 @kernel
-def _passed(value: Any, pull: Any) -> Any:
+def _passed(value: Any, grad_output: Any) -> Any:
     """What ReLU lets through of a gradient, where it met this value."""
-    return np.float32(0) if value <= np.float32(0) else pull
+    return np.float32(0) if value <= np.float32(0) else grad_output
 
 
 @kernel

@@ -46,9 +46,9 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor, _: Tensor) -> Tensor:
+    def backward(ctx: Any, grad_output: Tensor, _: Tensor) -> Tensor:
         (places,) = ctx.saved_tensors
-        return _unpooled(pull, places)
+        return _unpooled(grad_output, places)
 
 
 class _Unpool(torch.autograd.Function):
@@ -59,12 +59,12 @@ class _Unpool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (places,) = ctx.saved_tensors
-        of_x = _like(pull, [side // 2 for side in pull.shape[2:]])
-        assert of_x.shape == places.shape
-        kernels.take(_last(pull), _last(places), _last(of_x))
-        return of_x, None
+        grad_x = _like(grad_output, [side // 2 for side in grad_output.shape[2:]])
+        assert grad_x.shape == places.shape
+        kernels.take(_last(grad_output), _last(places), _last(grad_x))
+        return grad_x, None
 
 
 def _unpooled(x: Tensor, places: Tensor) -> Tensor:

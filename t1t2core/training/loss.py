@@ -120,12 +120,14 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor, _: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor, _: Tensor) -> tuple[Tensor, None]:
         logits, probabilities, own = ctx.saved_tensors
-        of_logits = torch.empty_like(logits)
-        voxels = of_logits.movedim(1, -1).flatten(1, 3)
-        kernels.class_sums_backward(*map(kernels.numbers, (probabilities, own, pull.contiguous(), voxels)))
-        return of_logits, None
+        grad_logits = torch.empty_like(logits)
+        voxels = grad_logits.movedim(1, -1).flatten(1, 3)
+        kernels.class_sums_backward(
+            *map(kernels.numbers, (probabilities, own, grad_output.contiguous(), voxels))
+        )
+        return grad_logits, None
 
 
 def class_shares(labels: Sequence[Tensor], classes: int = 3) -> Tensor:
