@@ -126,7 +126,7 @@ class Experiment:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to train."""
+        """Return whether nothing is left to train."""
         return self.fit is None or self.fit.stop_reason is not None
 
     @property
@@ -140,7 +140,7 @@ class Experiment:
         return self._best
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs to go on bit for bit (on a CPU)."""
+        """Return all that `restore` needs to go on bit for bit (on a CPU)."""
         return {
             "fit": None if self.fit is None else self.fit.state(),
             "best": self._best,
@@ -200,7 +200,7 @@ class Experiment:
         )
 
     def _predictor(self, whose: list[Scored]) -> Predictor:
-        """Of this process's share of the scans."""
+        """Make the predictor of this process's share of the scans."""
         scans = [scan for _, _, scan in self.compute.team.share(whose)]
         patches = PatchSet.cut(scans, self.training, self.compute.device)
         return Predictor(self.network, patches, self.compute)

@@ -39,7 +39,7 @@ class Factor:
 
 
 def _as_list(value: Any) -> tuple[Any, ...]:
-    """One value stands for a list of it."""
+    """Make a list of one value."""
     return tuple(value) if isinstance(value, list) else (value,)
 
 

@@ -67,7 +67,7 @@ def misfits(schema: TypeAdapter[Any], document: dict[str, Any]) -> list[str]:
 
 
 def _is_range(error: Mapping[str, Any]) -> bool:
-    """Whether a finding is about a range, which tells itself what is wrong with it."""
+    """Return whether a finding is about a range, which tells itself what is wrong with it."""
     return bool(error["type"] == "value_error" and error["loc"][-1] == RANGE)
 
 
@@ -155,4 +155,4 @@ def _misused(strategy: str, place: str, arm: dict[str, Any], top: dict[str, Any]
 
 
 def _users(key: str) -> str:
-    return ", ".join(strategy for strategy in _NAMES if uses(strategy, key))
+    return ", ".join(name for name in _NAMES if uses(name, key))

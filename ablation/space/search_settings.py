@@ -74,7 +74,7 @@ class Search(Strict):
 
     @property
     def samples(self) -> bool:
-        """Whether points are sampled."""
+        """Return whether points are sampled."""
         return self.method == "optuna"
 
 
@@ -87,12 +87,12 @@ class Budget(Strict):
 
 
 def goes_up(objective: str) -> bool:
-    """Whether more of it is better: scores go up, times and memory down."""
+    """Return whether more of it is better: scores go up, times and memory down."""
     return objective.startswith("validation/")
 
 
 def metric_of(objective: str) -> str:
-    """What the record calls an objective of a finished trial: scores are those of its best weights."""
+    """Return what the record calls an objective of a finished trial: scores are those of its best weights."""
     return f"best_{objective}" if goes_up(objective) else objective
 
 

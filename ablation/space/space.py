@@ -125,7 +125,7 @@ def _merge(top: FactorValues, arm: FactorValues) -> Arm:
 
 
 def _document(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """What is in the file, as plain values; and a line for each key that is there twice."""
+    """Return what is in the file, as plain values; and a line for each key that is there twice."""
     if not is_there(path):
         raise InputError(f"search space {path} is not there{_nearest_files(path)}")
     try:

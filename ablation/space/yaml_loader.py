@@ -97,7 +97,7 @@ _TAKEN_FOR_OTHERS = {f"tag:yaml.org,2002:{name}" for name in ("bool", "int", "fl
 
 
 def _at(node: yaml.Node | None, place: tuple[str, ...]) -> yaml.Node | None:
-    """What is at a place, None where there is no such place."""
+    """Return what is at a place, None where there is no such place."""
     for name in place:
         pairs = node.value if isinstance(node, yaml.MappingNode) else []
         node = next((value for key, value in pairs if key.value == name), None)

@@ -85,7 +85,7 @@ def class_probabilities(
 
 
 def _within(start: Voxel, patch: Voxel, box: tuple[slice, ...]) -> bool:
-    """Whether a patch lies in the box."""
+    """Return whether a patch lies in the box."""
     return all(part.start <= a and a + n <= part.stop for a, n, part in zip(start, patch, box, strict=True))
 
 

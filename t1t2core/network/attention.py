@@ -66,7 +66,7 @@ class Attention(nn.Module):
         self.spatial = SpatialExcitation(channels)
 
     def extra_repr(self) -> str:
-        """What the parts do not tell."""
+        """Return what the parts do not tell."""
         return f"order={self.order}"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -128,7 +128,7 @@ class _ChannelSpatial(torch.autograd.Function):
 
 
 def _arrays(parameters: Sequence[Tensor]) -> list[np.ndarray]:
-    """Each as an array; of the voxels' kernel, (1, C, 1, 1, 1), the channels alone."""
+    """View each as an array; of the voxels' kernel, (1, C, 1, 1, 1), the channels alone."""
     return [kernels.numbers(each.flatten() if each.dim() > 2 else each) for each in parameters]
 
 

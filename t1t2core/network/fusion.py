@@ -11,7 +11,7 @@ from t1t2core.settings import Fusion
 def fuse(
     adapted: Features, dedicated: Features, operator: Fusion, indices: Literal["adapted", "dedicated"]
 ) -> Features:
-    """One input for one decoder.
+    """Join both into one input for one decoder.
 
     All operators but concatenation are element-wise and keep (B, C, X, Y, Z); concatenation gives
     (B, 2 C, X, Y, Z), the adapted encoder's channels first.

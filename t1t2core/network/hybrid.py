@@ -38,7 +38,7 @@ class HybridSegmenter(Network):
 
     @property
     def has_trained_part(self) -> bool:
-        """Always: the decoder."""
+        """Return True: the decoder is trained."""
         return True
 
     def classifier(self) -> ClassifierStage:

@@ -53,12 +53,12 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def instructions(function: Callable[..., Any]) -> Any:
-    """What takes the place of a call in a compiled loop."""
+    """Return what takes the place of a call in a compiled loop."""
     return intrinsic(function)
 
 
 def suits(x: Tensor) -> bool:
-    """Whether a volume (B, C, X, Y, Z) makes rows without a copy, and is worth it."""
+    """Return whether a volume (B, C, X, Y, Z) makes rows without a copy, and is worth it."""
     return (
         _is_at_home(x)
         and x.numel() >= FEWEST_NUMBERS
@@ -70,7 +70,7 @@ def suits(x: Tensor) -> bool:
 
 
 def suits_classes(logits: Tensor) -> bool:
-    """Whether logits (B, 3, X, Y, Z) can be taken as they lie, and are worth it."""
+    """Return whether logits (B, 3, X, Y, Z) can be taken as they lie, and are worth it."""
     return (
         _is_at_home(logits)
         and logits.numel() >= FEWEST_LOGITS
@@ -80,7 +80,7 @@ def suits_classes(logits: Tensor) -> bool:
 
 
 def _is_at_home(x: Tensor) -> bool:
-    """Whether it lies where these loops run, in a type that they know."""
+    """Return whether it lies where these loops run, in a type that they know."""
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
@@ -398,7 +398,7 @@ def take(y: np.ndarray, places: np.ndarray, x: np.ndarray) -> None:
 def class_sums(
     logits: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, sums: np.ndarray, right: np.ndarray
 ) -> None:
-    """What the losses need of each patch and class.
+    """Return what the losses need of each patch and class.
 
     Args:
         logits: (B, N, 3).
@@ -492,7 +492,7 @@ def class_sums_backward(
 
 @kernel
 def _column_sums(x: np.ndarray) -> np.ndarray:
-    """Of each column of (B, R, W), (W,), float64."""
+    """Sum each column of (B, R, W): (W,), float64."""
     total = np.zeros(x.shape[2])
     for b in range(len(x)):
         for start in range(0, x.shape[1], BLOCK):
@@ -506,7 +506,7 @@ def _column_sums(x: np.ndarray) -> np.ndarray:
 
 @kernel
 def _column_squares(x: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Of each column the sum of squared distances from its mean, (W,), float64."""
+    """Sum the squared distances of each column from its mean: (W,), float64."""
     total = np.zeros(x.shape[2])
     for b in range(len(x)):
         for start in range(0, x.shape[1], BLOCK):
@@ -521,14 +521,14 @@ def _column_squares(x: np.ndarray, means: np.ndarray) -> np.ndarray:
 
 @kernel
 def _means(x: np.ndarray, b: int, channels: int) -> np.ndarray:
-    """Of each channel of volume `b`, (C,), float32."""
+    """Return the mean of each channel of volume `b`: (C,), float32."""
     sums = _to_channels(_column_sums(x[b : b + 1]), channels)
     return (sums * (channels / x[b].size)).astype(np.float32)
 
 
 @kernel
 def _to_channels(columns: np.ndarray, channels: int) -> np.ndarray:
-    """What holds for columns (W,) added up for each channel, (C,), float64."""
+    """Add up what holds for columns (W,) for each channel: (C,), float64."""
     total = np.zeros(channels)
     for j in range(len(columns)):
         total[j % channels] += columns[j]
@@ -537,7 +537,7 @@ def _to_channels(columns: np.ndarray, channels: int) -> np.ndarray:
 
 @kernel
 def _to_columns(a_channel: np.ndarray) -> np.ndarray:
-    """What holds for channels (C,) for each column of a row, (W,)."""
+    """Repeat what holds for channels (C,) for each column of a row: (W,)."""
     columns = np.empty(WIDTH, a_channel.dtype)
     for j in range(WIDTH):
         columns[j] = a_channel[j % len(a_channel)]
@@ -573,13 +573,13 @@ def _spread(values: np.ndarray, spread: np.ndarray) -> None:
 
 @kernel
 def _passed(value: Any, grad_output: Any) -> Any:
-    """What ReLU lets through of a gradient, where it met this value."""
+    """Return what ReLU lets through of a gradient, where it met this value."""
     return np.float32(0) if value <= np.float32(0) else grad_output
 
 
 @kernel
 def _exp(x: Any) -> Any:
-    """To within 3e-7 of itself, from e^-87 to e^88: 2^n times a series of the rest (Cody & Waite, 1980)."""
+    """Compute e^x to within 3e-7 of itself, from e^-87 to e^88: 2^n times a series (Cody & Waite, 1980)."""
     x = min(max(x, np.float32(-87)), np.float32(88))
     n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     rest = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
@@ -595,7 +595,7 @@ def _exp(x: Any) -> Any:
 
 @kernel
 def _log(x: Any) -> Any:
-    """Of a number from 1 to 3, to within 1e-7: half of ln 3, and of x / sqrt 3 twice the series of artanh."""
+    """Compute ln of 1 to 3 to within 1e-7: half of ln 3, and of x / sqrt 3 twice the series of artanh."""
     z = (x - np.float32(math.sqrt(3))) / (x + np.float32(math.sqrt(3)))
     square = z * z
     series = square * np.float32(1 / 9) + np.float32(1 / 7)

@@ -75,17 +75,17 @@ def _unpooled(x: Tensor, places: Tensor) -> Tensor:
 
 
 def _like(x: Tensor, grid: list[int]) -> Tensor:
-    """Of the same type and channels, which are last in memory, on another grid."""
+    """Make a tensor of the same type and channels, which are last in memory, on another grid."""
     return torch.empty((*x.shape[:2], *grid), dtype=x.dtype, memory_format=torch.channels_last_3d)
 
 
 def _last(x: Tensor) -> np.ndarray:
-    """As an array (B, X, Y, Z, C), without a copy if the channels are last in memory."""
+    """View as an array (B, X, Y, Z, C), without a copy if the channels are last in memory."""
     return kernels.numbers(x.movedim(1, -1).contiguous())
 
 
 def _places(index: Tensor) -> Tensor:
-    """Of torch's flat indices in the doubled grid."""
+    """Turn torch's flat indices in the doubled grid into places."""
     grid = _doubled(index)
     rest = index - grid[::2, ::2, ::2]
     i = rest >= grid[1, 0, 0]
@@ -96,7 +96,7 @@ def _places(index: Tensor) -> Tensor:
 
 
 def _index(places: Tensor) -> Tensor:
-    """Those indices again, int64."""
+    """Turn places into torch's indices again, int64."""
     grid = _doubled(places)
     window = grid[:2, :2, :2].flatten()
     return grid[::2, ::2, ::2] + window[places.long()]

@@ -36,7 +36,7 @@ class ClassSums:
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor) -> "ClassSums":
-        """Of logits (B, 3, X, Y, Z) and labels (B, X, Y, Z), int64, 255 where unknown."""
+        """Sum up logits (B, 3, X, Y, Z) and labels (B, X, Y, Z), int64, 255 where unknown."""
         if kernels.suits_classes(logits):
             sums, right = _Sums.apply(logits, labels)
             surprise, probable, overlap, present = sums.unbind()
@@ -80,7 +80,7 @@ def _one_hot(labels: Tensor) -> Tensor:
 
 
 def _cross_entropy(sums: ClassSums, weights: Tensor | None, present: Tensor) -> Tensor:
-    """As torch has it, mean over known voxels, weighted by class; 0 and not NaN where none is known.
+    """Compute it as torch does: mean over known voxels, weighted by class; 0 and not NaN where none is known.
 
     Args:
         present: voxels of each patch and class of the whole batch.
