@@ -145,7 +145,7 @@ def misplaced(document: dict[str, Any]) -> list[str]:
     return findings
 
 
-def _misused(strategy: str, place: str, arm: dict[str, Any], top: dict[str, Any]) -> list[str]:
+def _misused(strategy: StrategyName, place: str, arm: dict[str, Any], top: dict[str, Any]) -> list[str]:
     useless = [key for key in FACTOR_KEYS if key in arm and not uses(strategy, key)]
     lacking = [key for key in FACTOR_KEYS if uses(strategy, key) and key not in {**DEFAULTS, **arm, **top}]
     return [
