@@ -10,5 +10,5 @@ class InputError(ValueError):
 
     @classmethod
     def collect(cls, headline: str, findings: list[str]) -> "InputError":
-        """One error that names every finding on a line of its own under `headline`."""
+        """Make one error that names every finding on a line of its own under `headline`."""
         return cls("\n".join([headline, *(f"  - {finding}" for finding in findings)]))

@@ -9,11 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.inference import Predictor, cross_entropy
 from t1t2core.evaluation.scores import Counts, count_classes
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.network.base import Network
-from t1t2core.preparation.prepare import PreparedScan
+from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit, StopReason
@@ -34,6 +35,12 @@ class Scans:
     training: Mapping[str, PreparedScan] = field(default_factory=dict)
     validation: Mapping[str, PreparedScan] = field(default_factory=dict)
     test: Mapping[str, PreparedScan] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, sequence: Sequence, roles: Roles, subjects: Mapping[str, PreparedSubject]) -> "Scans":
+        """Return the scans of the patients that have a role."""
+        names = (roles.training, roles.validation, roles.test)
+        return cls(*({name: subjects[name].scan(sequence) for name in role} for role in names))
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ class Experiment:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to train."""
+        """Return whether nothing is left to train."""
         return self.fit is None or self.fit.stop_reason is not None
 
     @property
@@ -133,7 +140,7 @@ class Experiment:
         return self._best
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs to go on bit for bit (on a CPU)."""
+        """Return all that `restore` needs to go on bit for bit (on a CPU)."""
         return {
             "fit": None if self.fit is None else self.fit.state(),
             "best": self._best,
@@ -193,7 +200,7 @@ class Experiment:
         )
 
     def _predictor(self, whose: list[Scored]) -> Predictor:
-        """Of this process's share of the scans."""
+        """Make the predictor of this process's share of the scans."""
         scans = [scan for _, _, scan in self.compute.team.share(whose)]
         patches = PatchSet.cut(scans, self.training, self.compute.device)
         return Predictor(self.network, patches, self.compute)

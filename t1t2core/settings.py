@@ -12,6 +12,8 @@ from pydantic.dataclasses import dataclass
 
 Sequence = Literal["T1", "T2"]
 Precision = Literal["float32", "bfloat16"]
+Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
+"""How a hybrid joins its two encoders (Table 5)."""
 Positive = Annotated[int, Field(gt=0)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -26,7 +28,7 @@ STRICT = ConfigDict(extra="forbid")
 
 
 def _as_names(given: object) -> object:
-    """One name stands for a list of it, and nothing for an empty one."""
+    """Make a list of one name, and an empty one of nothing."""
     if isinstance(given, str):
         return (given,)
     return () if given is None else given
@@ -37,7 +39,7 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
 class CohortSettings:
-    """Which patients take part, and in which role."""
+    """Patients that take part, and their roles."""
 
     exclude: Names = Field(default=(), description="subjects to leave out, by name")
     session: str | None = Field(default=None, description="BIDS session to use where a subject has several")
@@ -68,7 +70,7 @@ class CohortSettings:
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
 class PreparationSettings:
-    """From raw scans to the network's grid (Sec. 3.2)."""
+    """The way from raw scans to the network's grid (Sec. 3.2)."""
 
     registration: Literal["rigid", "none"] = Field(
         default="rigid",
@@ -241,7 +243,7 @@ class EvaluationSettings:
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
 class Settings:
-    """All of them."""
+    """All settings of a run."""
 
     cohort: CohortSettings = CohortSettings()
     preparation: PreparationSettings = PreparationSettings()

@@ -16,9 +16,8 @@ from ablation.store.pretrained import EncoderStore
 from t1t2core.network.base import Network
 from t1t2core.network.weights import pack_weights
 from t1t2core.preparation.prepare import PREPARATION_VERSION
-from t1t2core.settings import NetworkSettings, PreparationSettings, Settings
-from t1t2core.strategies import STARTS_PRETRAINED, Strategy, TunedLayers
-from t1t2core.transfer import build_network
+from t1t2core.settings import Fusion, NetworkSettings, PreparationSettings, Settings
+from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from t1t2core.version import SCIENCE_VERSION
 from tests.heads import make_training, pretrained_state
 
@@ -56,18 +55,18 @@ def _trained_on_t1(width: int, seed: int) -> dict[str, Tensor]:
 def tuned_network(
     encoders: EncoderStore,
     digest: str,
-    strategy: Strategy,
+    strategy: StrategyName,
     tuned_layers: TunedLayers | None = None,
     *,
     settings: Settings = SMALL,
     seed: int = 1,
 ) -> Network:
     """A network that differs from the T1 network in what its strategy trains."""
-    pretrained = encoders.fetch(digest, settings.network).weights if strategy in STARTS_PRETRAINED else None
-    fusion = "average" if strategy == "hybrid" else None
-    network = build_network(
-        strategy, tuned_layers, fusion, settings.network, pretrained=pretrained, seed=seed
-    )
+    starts_pretrained = STRATEGIES[strategy].starts_pretrained
+    pretrained = encoders.fetch(digest, settings.network).weights if starts_pretrained else None
+    fusion: Fusion | None = "average" if strategy == "hybrid" else None
+    factors = Factors(strategy=strategy, tuned_layers=tuned_layers, fusion=fusion, seed=seed)
+    network = STRATEGIES[strategy].build(factors, settings.network, pretrained=pretrained)
     for tensor in network.trained_state().values():
         if tensor.is_floating_point():
             tensor.mul_(1 + 0.01 * seed)
@@ -79,7 +78,7 @@ def record_trial(
     network: Network | None = None,
     *,
     space: str = "conservative",
-    strategy: Strategy = "conservative",
+    strategy: StrategyName = "conservative",
     tuned_layers: TunedLayers | None = 9,
     encoder: str = "",
     fold: int = 1,

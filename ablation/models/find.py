@@ -8,11 +8,11 @@ import pandas as pd
 from mlflow.entities import Run
 
 from ablation.models.registry import registered_runs
-from ablation.names import ARM
 from ablation.record.ledger import KIND, Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import results_frame
 from ablation.report.tables.summary import chosen
+from ablation.space.factors import ARM
 from ablation.space.naming import arm_name
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError

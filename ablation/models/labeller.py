@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import SimpleITK as sitk
 
@@ -13,12 +14,11 @@ from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from t1t2core.cohort.scan import examine_scan, read_scan, scan_notes
 from t1t2core.errors import InputError
-from t1t2core.labelling import label_scan, write_labels
+from t1t2core.evaluation.labelling import label_scan, write_labels
 from t1t2core.preparation.appearance import doubts
 from t1t2core.preparation.labels import BONE
 from t1t2core.settings import Sequence
-from t1t2core.strategies import SCORED_ON_T1
-from t1t2core.training.compute import Compute, device_here, resolve_precision
+from t1t2core.strategies import STRATEGIES, StrategyName
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +53,8 @@ class Labeller:
         for warning in (*scan_notes(scan), *doubts(image, self._sequence)):
             log.warning("%s: %s", scan, warning)
         first = self._networks[0]
-        device = device_here()
-        precision = resolve_precision(first.training.precision, device, [first.training.patch])
-        labels = label_scan(
-            image,
-            [one.network for one in self._networks],
-            first.preparation,
-            first.training,
-            Compute(precision=precision, device=device.kind),
-        )
+        networks = [one.network for one in self._networks]
+        labels = label_scan(image, networks, first.preparation, first.training)
         if not (sitk.GetArrayViewFromImage(labels) == BONE).any():
             log.warning("%s: no voxel was labelled bone", scan)
         if target is not None:
@@ -79,7 +72,7 @@ def load_labeller(ledger: Ledger, storage: Storage, name: str, sequence: Sequenc
     log.info("%s: %s", name, found.about)
     warnings = list(found.warnings)
     strategies = {run.data.params["strategy"] for run in found.runs}
-    if sequence == "T1" and not strategies <= SCORED_ON_T1:
+    if sequence == "T1" and not all(STRATEGIES[cast(StrategyName, name)].scored_on_t1 for name in strategies):
         warnings.append(f"{', '.join(sorted(strategies))} learns T2w; it was never scored on T1w scans")
     for warning in warnings:
         log.warning("%s: %s", name, warning)

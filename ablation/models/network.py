@@ -16,12 +16,9 @@ from ablation.record.settings import WHOLE_FILE, is_shortened, read_settings
 from ablation.store.pretrained import EncoderStore
 from t1t2core.errors import InputError
 from t1t2core.network.base import Network
-from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.weights import unpack_weights
 from t1t2core.settings import PreparationSettings, TrainingSettings
-from t1t2core.strategies import training_of
-from t1t2core.transfer import build_network
-from t1t2core.trial import Factors
+from t1t2core.strategies import STRATEGIES, Factors
 
 
 @dataclass(frozen=True)
@@ -44,20 +41,11 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     params = run.data.params
     whole = ledger.read_file(run.info.run_id, WHOLE_FILE) if is_shortened(params) else None
     settings, factors = read_settings(params, source=name, whole=whole), _factors(params)
-    network = build_network(
-        factors.strategy,
-        factors.tuned_layers,
-        factors.fusion,
-        settings.network,
-        pretrained=encoders.fetch(digest, settings.network).weights if digest else None,
-        seed=0,  # of weights that are replaced now
-    )
-    if factors.strategy == "norm_adaptation":
-        assert isinstance(network, Segmenter)
-        network.norms_adapted = True
+    pretrained = encoders.fetch(digest, settings.network).weights if digest else None
+    strategy = STRATEGIES[factors.strategy]
+    network = strategy.rebuild(factors, settings.network, pretrained=pretrained)
     _complete(network, _trained(ledger, run, name, digest), name)
-    training = training_of(factors.strategy, factors.fusion, settings)
-    return RecordedNetwork(network, settings.preparation, training)
+    return RecordedNetwork(network, settings.preparation, strategy.training(factors, settings))
 
 
 def _factors(params: Mapping[str, str]) -> Factors:

@@ -7,9 +7,9 @@ from typing import Any
 from ablation.plan.key import key_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit
-from t1t2core.strategies import STARTS_PRETRAINED
+from t1t2core.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Trial:
 
 def recipes_of(points: Iterable[Point], study: Study) -> list[EncoderRecipe]:
     """The T1 networks that these points start from, each once."""
-    folds = dict.fromkeys(point.fold for point in points if point.strategy in STARTS_PRETRAINED)
+    folds = dict.fromkeys(point.fold for point in points if STRATEGIES[point.strategy].starts_pretrained)
     return list(dict.fromkeys(study.recipe(fold) for fold in folds))
 
 
@@ -50,7 +50,7 @@ def make_plan(points: Iterable[Point], study: Study, encoders: Mapping[EncoderRe
 
     def trial(point: Point) -> Trial:
         split = study.split(point.fold)
-        if point.strategy not in STARTS_PRETRAINED:
+        if not STRATEGIES[point.strategy].starts_pretrained:
             return Trial(point, split, None, None, key_of(point, split, study, None))
         if point.fold not in by_fold:
             recipe = study.recipe(point.fold)

@@ -1,11 +1,10 @@
 """The recipe of a pretrained network: same recipe, same network."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 
 from ablation.plan.digest import digest_of
 from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings
-
-USUAL = NetworkSettings()
+from t1t2core.strategies.base import counted_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +30,10 @@ class EncoderRecipe:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe."""
+        """Return the SHA-256 of the recipe."""
         return digest_of(asdict(self))
 
 
 def t1_network(network: NetworkSettings) -> NetworkSettings:
-    """The settings without those of the hybrid and of what is frozen, in which the T1 network has no part."""
-    later = ("hybrid_", "frozen_")
-    usual = {f.name: getattr(USUAL, f.name) for f in fields(network) if f.name.startswith(later)}
-    return replace(network, **usual)
+    """Return the network settings that a T1 network depends on, those of the transfer as usual."""
+    return counted_network(network)

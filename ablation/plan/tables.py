@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 from rich.table import Table
 
-from ablation.names import ARM, FACTORS
 from ablation.plan.plan import Trial
+from ablation.space.factors import ARM, FACTORS
 from ablation.space.naming import arm_name
 from t1t2core.cohort.check import subject_notes
 from t1t2core.cohort.roles import ROLES, FoldSplit

@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities import Run
 
-from ablation.names import FACTORS, SEARCH
+from ablation.names import SEARCH
 from ablation.plan.tables import BETWEEN_WARNINGS, PRUNED_STATUS, WARNINGS, WHOLE_NUMBERS, warning_lines
 from ablation.record.ledger import Ledger, Record
 from ablation.record.space_file import SPACE_FILE, plan_of_file
+from ablation.space.factors import FACTORS
 from t1t2core.errors import InputError
 
 PLAN_FILE = "plan.csv"

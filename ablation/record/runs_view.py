@@ -2,7 +2,7 @@
 
 import json
 
-from ablation.names import FACTORS
+from ablation.space.factors import FACTORS
 
 VIEW = "trials"
 """Key of the view in an address of MLflow's pages: `#/experiments/ID/runs?viewStateShareKey=trials`."""

@@ -15,14 +15,14 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from ablation.space.factors import SAMPLED, UNORDERED
+from ablation.space.points import Point
 from ablation.space.ranges import Range
 from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
-from ablation.space.space import Arm, Point
+from ablation.space.space import Arm
 from t1t2core.errors import InputError
-from t1t2core.strategies import Strategy
+from t1t2core.strategies import STRATEGIES, StrategyName
 
-SAMPLED = ("tuned_layers", "fusion", "t2_train_size", "learning_rate")
-"""Factors of a candidate; the others, fold and seed, repeat it."""
 ARM = "arm"
 """Parameter that chooses the arm; those of an arm's factors begin with its number."""
 MOST_LISTED = 5000
@@ -34,7 +34,7 @@ class Candidate:
     """A choice of arm, by its place in the space, and of its factors; None for those that it has not."""
 
     arm: int
-    strategy: Strategy
+    strategy: StrategyName
     tuned_layers: Any = None
     fusion: Any = None
     t2_train_size: int | None = None
@@ -60,7 +60,7 @@ class CandidateSpace:
         learning_rate: that of a strategy's settings, for arms that name none.
     """
 
-    def __init__(self, arms: Sequence[Arm], learning_rate: Callable[[Strategy], float]) -> None:
+    def __init__(self, arms: Sequence[Arm], learning_rate: Callable[[StrategyName], float]) -> None:
         self.arms = tuple(arms)
         self._values = [_values(arm, learning_rate) for arm in self.arms]
 
@@ -107,7 +107,7 @@ class CandidateSpace:
         for name, values in self._values[candidate.arm].items():
             if distribution := _distribution(name, values):
                 value = getattr(candidate, name)
-                parameter = value if isinstance(values, Range) or name == "fusion" else values.index(value)
+                parameter = value if isinstance(values, Range) or name in UNORDERED else values.index(value)
                 found[f"{candidate.arm}.{name}"] = parameter, distribution
         return found
 
@@ -144,7 +144,7 @@ def check_candidates(space: CandidateSpace, search: Search, most_trials: int | N
         most_trials: of the search, if it is limited.
 
     Raises:
-        InputError: the search cannot be made over this space; all findings are in one message.
+        InputError: the search does not fit this space; all findings are in one message.
     """
     findings, starts = [], []
     for number, given in enumerate(search.start):
@@ -163,20 +163,16 @@ def check_candidates(space: CandidateSpace, search: Search, most_trials: int | N
             f"search.pruning.margin: gives arms up after {FOLDS_BEFORE_PRUNING} folds, and no arm has more"
         )
     if findings:
-        raise InputError.collect("the search cannot be made:", findings)
+        raise InputError.collect("invalid search settings:", findings)
     return starts
 
 
-def _values(arm: Arm, learning_rate: Callable[[Strategy], float]) -> dict[str, Any]:
+def _values(arm: Arm, learning_rate: Callable[[StrategyName], float]) -> dict[str, Any]:
     """Of each factor that the arm has: a range, or its values in their order."""
-    point = Point.canonical(strategy=arm.strategy, fold=1, t2_train_size=1, learning_rate=1, seed=0)
-    rates: Any = arm.learning_rate or (learning_rate(arm.strategy),)
-    given: dict[str, Any] = {
-        "tuned_layers": arm.tuned_layers,
-        "fusion": arm.fusion,
-        "t2_train_size": arm.t2_train_size if point.t2_train_size else None,
-        "learning_rate": rates if point.learning_rate else None,
-    }
+    used = STRATEGIES[arm.strategy].factors
+    given: dict[str, Any] = {name: getattr(arm, name) for name in SAMPLED if name in used}
+    if "learning_rate" in used:
+        given["learning_rate"] = arm.learning_rate or (learning_rate(arm.strategy),)
     return {
         name: values if isinstance(values, Range) else _ordered(name, values)
         for name, values in given.items()
@@ -186,7 +182,7 @@ def _values(arm: Arm, learning_rate: Callable[[Strategy], float]) -> dict[str, A
 
 def _ordered(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
     different = dict.fromkeys(values)
-    if name == "fusion":
+    if name in UNORDERED:
         return tuple(different)
     return tuple(sorted(different, key=lambda value: 0 if value == "fc" else value))
 
@@ -213,7 +209,7 @@ def _distribution(name: str, values: Any) -> BaseDistribution | None:
         return FloatDistribution(values.low, values.high, log=values.scale == "log_uniform")
     if len(values) == 1:
         return None
-    return CategoricalDistribution(values) if name == "fusion" else IntDistribution(0, len(values) - 1)
+    return CategoricalDistribution(values) if name in UNORDERED else IntDistribution(0, len(values) - 1)
 
 
 def _value(name: str, values: Any, drawn: Any) -> Any:
@@ -222,7 +218,7 @@ def _value(name: str, values: Any, drawn: Any) -> Any:
         return values.rounded(drawn)
     if len(values) == 1:
         return values[0]
-    return drawn if name == "fusion" else values[drawn]
+    return drawn if name in UNORDERED else values[drawn]
 
 
 def _why_not(named: Mapping[str, Any], values: Mapping[str, Any]) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from ablation.space.space import Point
-
-LABELS = {"t2_train_size": "size", "learning_rate": "lr", "fold": "fold", "seed": "seed"}
+from ablation.space.factors import LABELS
+from ablation.space.points import Point
 
 
 def arm_name(strategy: str, tuned_layers: object, fusion: object) -> str:

@@ -29,7 +29,7 @@ class Range:
         return self.low, self.high
 
     def holds(self, value: float) -> bool:
-        """Whether a value is one of its own."""
+        """Return whether a value is one of its own."""
         is_whole = self.scale != "int_uniform" or float(value).is_integer()
         return is_whole and self.low <= value <= self.high
 

@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
+from ablation.space.factors import Layers
+from ablation.space.strict import Count, Number, Seed, Strict
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.evaluation.scores import CLASSES, METRICS
-from t1t2core.settings import Settings
-from t1t2core.strategies import FROM_SCRATCH, TRAINS, Fusion, Strategy, training_of
+from t1t2core.settings import Fusion, Settings
+from t1t2core.strategies import STRATEGIES, StrategyName
 
 TIMES = ("time/total_seconds", "time/standalone_seconds", "time/seconds_per_epoch", "time/epochs")
 OBJECTIVES = (
@@ -19,9 +21,6 @@ OBJECTIVES = (
 FOLDS_BEFORE_PRUNING = 2
 """After which an arm may be given up."""
 
-Number = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-
 
 def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
@@ -31,17 +30,11 @@ def _listed(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-class Strict(BaseModel):
-    """Takes what it knows, as it is, and nothing else."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
 class Start(Strict):
     """A candidate to start from: each factor that has several values in its arm is named."""
 
-    strategy: Strategy
-    tuned_layers: Literal["fc", 3, 6, 9, 12, 15, 18, 21] | None = None
+    strategy: StrategyName
+    tuned_layers: Layers | None = None
     fusion: Fusion | None = None
     t2_train_size: Count | None = None
     learning_rate: Number | None = None
@@ -75,13 +68,13 @@ class Search(Strict):
         "validation/bone/dsc",
     )
     sampler: Literal["tpe", "random"] = "tpe"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Seed = 0
     start: Annotated[tuple[Start, ...], BeforeValidator(_listed)] = ()
     pruning: Pruning = Pruning()
 
     @property
     def samples(self) -> bool:
-        """Whether points are sampled."""
+        """Return whether points are sampled."""
         return self.method == "optuna"
 
 
@@ -94,12 +87,12 @@ class Budget(Strict):
 
 
 def goes_up(objective: str) -> bool:
-    """Whether more of it is better: scores go up, times and memory down."""
+    """Return whether more of it is better: scores go up, times and memory down."""
     return objective.startswith("validation/")
 
 
 def metric_of(objective: str) -> str:
-    """What the record calls an objective of a finished trial: scores are those of its best weights."""
+    """Return what the record calls an objective of a finished trial: scores are those of its best weights."""
     return f"best_{objective}" if goes_up(objective) else objective
 
 
@@ -124,20 +117,16 @@ def search_findings(search: Search, budget: Budget, is_given: bool) -> list[str]
     return findings + _objective_findings(search.objective) + _pruning_findings(search)
 
 
-def epoch_findings(search: Search, settings: Settings, strategies: list[Strategy]) -> list[str]:
+def epoch_findings(search: Search, settings: Settings, strategies: list[StrategyName]) -> list[str]:
     """A line where trials are to be pruned by what is not measured after each epoch."""
     if not (search.samples and search.pruning.epochs):
         return []
-    trained = [strategy for strategy in dict.fromkeys(strategies) if strategy in TRAINS]
-    rare = {
-        strategy: every
-        for strategy in trained
-        if (every := training_of(strategy, None, settings).validate_every) != 1
-    }
+    groups = {name: STRATEGIES[name].training_group for name in strategies if STRATEGIES[name].trains}
     return [
-        f"search.pruning.epochs: {strategy} is validated every {every} epochs, and pruning needs a "
-        f"score after each; set {'pretraining' if strategy in FROM_SCRATCH else 'training'}.validate_every: 1"
-        for strategy, every in rare.items()
+        f"search.pruning.epochs: {name} is validated every {every} epochs, and pruning needs a "
+        f"score after each; set {group}.validate_every: 1"
+        for name, group in groups.items()
+        if (every := getattr(settings, group).validate_every) != 1
     ]
 
 

@@ -18,7 +18,7 @@ from t1t2core.evaluation.scores import METRICS
 from t1t2core.evaluation.slices import SLICES, pack_slices
 from t1t2core.experiment import Outcome, PatientScore, pool
 from t1t2core.network.weights import pack_weights
-from t1t2core.trial import AnyExperiment
+from t1t2core.strategies.staged import AnyExperiment
 
 FOLDER = "outcomes"
 SUMMARY = "summary.json"
@@ -49,10 +49,12 @@ def write_outcome(
 ) -> None:
     """Puts the files of a finished trial into storage; `history` has the metrics of each epoch."""
     about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}
-    slices = cut_slices(experiment, outcome)
+    predictions = outcome.predictions
+    scans = {(sequence, name): experiment.scans[sequence].test[name] for sequence, name in predictions}
+    slices = cut_slices(scans, predictions, experiment.evaluation.pictures)
     files = {
         "weights.safetensors": pack_weights(outcome.weights, about),
-        "confusion_matrix.png": draw_confusion(experiment, outcome),
+        "confusion_matrix.png": draw_confusion(scans, predictions),
         **draw_slices(slices),
         SLICES: pack_slices(slices),
         SUMMARY: _json({**_summary(outcome, cost), "history": history}),

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from functools import partial
@@ -11,10 +11,9 @@ from pathlib import Path
 from ablation.plan.digest import digest_of
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage
-from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
-from t1t2core.preparation.copies import find_copies
+from t1t2core.preparation.cohort import check_prepared
 from t1t2core.preparation.prepare import (
     PREPARATION_VERSION,
     PreparedSubject,
@@ -32,7 +31,7 @@ Progress = Callable[[int, int], None]
 def prepare_cohort(
     cohort: Cohort, settings: PreparationSettings, storage: Storage, progress: Progress
 ) -> dict[str, PreparedSubject]:
-    """The volumes of every subject by name; those that are not in storage are made and put there.
+    """Read the volumes of every subject, by name; those that are not in storage are made and put there.
 
     Raises:
         InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
@@ -45,12 +44,11 @@ def prepare_cohort(
             left = ", ".join(subject.name for subject in _missing(cohort, settings, storage))
             raise InputError(
                 f"preparing volumes: a process was killed, most likely for lack of memory; not prepared yet: "
-                f"{left}. Given again, the command goes on with these"
+                f"{left}. Re-run the same command to resume"
             ) from error
     # Stored under its content: another cohort may have given the same scans another name.
     prepared = {s.name: replace(_load(s, settings, storage), name=s.name) for s in cohort.subjects}
-    _refuse_misaligned(cohort, prepared.values())
-    _refuse_copies(cohort, prepared.values())
+    check_prepared(cohort, prepared.values())
     return prepared
 
 
@@ -90,33 +88,3 @@ def _name(subject: Subject, settings: PreparationSettings) -> str:
         "version": PREPARATION_VERSION,
     }
     return f"{FOLDER}/{digest_of(content)}.safetensors"
-
-
-def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
-    found = find_copies(prepared)
-    if found:
-        raise InputError.collect(
-            f"subjects of {cohort.name} are there under two names, which would put a patient on both sides "
-            f"of a split (to leave them out: `{exclude_line(copy for copy, _, _ in found)}`):",
-            [
-                f"{copy}: its {sequence}w scan is that of {first}, saved anew"
-                for copy, first, sequence in found
-            ],
-        )
-
-
-def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> None:
-    findings, names = [], []
-    for subject in prepared:
-        failed = {sequence: a for sequence, a in subject.alignment.items() if not a.ok}
-        findings += [
-            f"{subject.name}, {'label map' if a.method == 'given' else 'CT'} onto {sequence}w: {a.reason}"
-            for sequence, a in failed.items()
-        ]
-        names += [subject.name] if failed else []
-    if findings:
-        raise InputError.collect(
-            f"the CT or label map of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} does "
-            f"not lie on their MR (to leave them out: `{exclude_line(names)}`):",
-            findings,
-        )

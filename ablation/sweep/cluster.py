@@ -11,7 +11,7 @@ from pathlib import Path
 
 import ray
 
-from ablation.space.space import Resources
+from ablation.space.resources import Resources
 from ablation.store.storage import first_line
 from ablation.sweep.cluster_checks import check_entry, check_machines
 from ablation.sweep.machines import machines

@@ -15,13 +15,12 @@ from mlflow.entities import Run
 from ablation.plan.plan import Trial
 from ablation.record.ledger import HARDWARE
 from ablation.record.settings import as_params
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Precision, Settings
-from t1t2core.strategies import TRAINS, Strategy, training_of
+from t1t2core.strategies import STRATEGIES, StrategyName
 from t1t2core.training.compute import Compute
-from t1t2core.transfer import build_network
 
 MEASURED = 2
 """Steps of which the fastest counts, after one to warm up."""
@@ -98,7 +97,8 @@ class Estimator:
         ratios = [
             median(self._alike[SAME_COST_AT][factors]) / steps
             for factors, point in self._one_of.items()
-            if point.strategy in TRAINS and (steps := self._from_steps(point, point.t2_train_size or 0)) > 0
+            if STRATEGIES[point.strategy].trains
+            and (steps := self._from_steps(point, point.t2_train_size or 0)) > 0
         ]
         return median(ratios) if ratios else 1.0
 
@@ -110,7 +110,7 @@ class Estimator:
 
     def _total(self, point: Point, patients: int, label: float, train: float) -> float:
         """From the seconds that a patch takes to be labelled and to be trained on."""
-        training = training_of(point.strategy, point.fusion, self._settings)
+        training = STRATEGIES[point.strategy].training(point, self._settings)
         grid = self._settings.preparation.grid
         per_volume = len(patch_starts(grid, training.patch, training.stride))
         rounds = 3  # validation now and then, and the scores of two sets of weights
@@ -121,22 +121,16 @@ class Estimator:
 
     def _measure(self, point: Point) -> tuple[float, float]:
         """Seconds that a patch takes to be labelled and to be trained on."""
-        training = training_of(point.strategy, point.fusion, self._settings)
-        network = build_network(
-            point.strategy,
-            point.tuned_layers,
-            point.fusion,
-            self._settings.network,
-            pretrained=Segmenter(self._settings.network, seed=0).state_dict(),
-            seed=0,
-        )
+        strategy, settings = STRATEGIES[point.strategy], self._settings.network
+        training = strategy.training(point, self._settings)
+        network = strategy.build(point, settings, pretrained=Segmenter(settings, seed=0).state_dict())
         torch.set_num_threads(1)  # as trials have on a CPU
         sides = [min(side, LARGEST_SIDE) for side in training.patch]
         scale = math.prod(training.patch) / math.prod(sides)
         # In float32 a single image that is trained on takes a slower way than a batch, or than one labelled.
         images = torch.zeros((training.batch_size, 1, *sides))
         with torch.no_grad(), Compute(precision=self._precision).autocast():
-            if point.strategy not in TRAINS:
+            if not strategy.trains:
                 return scale * _fastest(lambda: network(images[:1])), 0.0
             features = network.run_frozen(images)  # once a patch for many trials
             one = features.first(1)
@@ -155,7 +149,7 @@ def _point(params: Mapping[str, str]) -> Point:
     layers = params.get("tuned_layers")
     size = params.get("t2_train_size")
     return Point(
-        strategy=cast(Strategy, params["strategy"]),
+        strategy=cast(StrategyName, params["strategy"]),
         tuned_layers=cast(Any, layers if layers in (None, "fc") else int(layers)),
         fusion=cast(Any, params.get("fusion")),
         t2_train_size=None if size is None else int(size),

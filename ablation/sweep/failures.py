@@ -11,7 +11,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial as TuneTrial
 
 from ablation.record.breakdown import breakdown
-from ablation.space.space import Recovery
+from ablation.space.resources import Recovery
 from ablation.store.storage import is_breakdown
 
 MOST_LOSSES = 10

@@ -10,7 +10,8 @@ import torch
 from ablation.plan.plan import Trial
 from ablation.search.budget import HOUR, MINUTE, Spending
 from ablation.search.candidates import CandidateSpace
-from ablation.space.space import Resources, Space
+from ablation.space.resources import Resources
+from ablation.space.space import Space
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.progress import clock
 

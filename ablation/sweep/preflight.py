@@ -13,12 +13,8 @@ from ablation.worker.trial import CACHE_BYTES, Shared, experiment_of, quiet_read
 from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment
 from t1t2core.settings import Settings, TrainingSettings
-from t1t2core.strategies import TRAINS, training_of
+from t1t2core.strategies import STRATEGIES
 from t1t2core.training.feature_store import FeatureStore
-
-SIZES = ("conservative", "augmented", "scratch", "open", "hybrid")
-"""Strategies by what a step of theirs needs, the largest last; within one, more tuned layers need more."""
-
 
 MARGIN = 0.1
 """Share of a GPU's memory that is left free: what a step needs differs a little from patch to patch."""
@@ -28,8 +24,9 @@ def largest(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
     """The trials whose training step needs the most: one for each size of patch and batch among them."""
     found: dict[tuple[object, ...], Trial] = {}
     for trial in trials:
-        if trial.point.strategy in TRAINS:
-            training = training_of(trial.point.strategy, trial.point.fusion, settings)
+        strategy = STRATEGIES[trial.point.strategy]
+        if strategy.trains:
+            training = strategy.training(trial.point, settings)
             batch = (training.patch, training.batch_size)
             found[batch] = max(found.get(batch, trial), trial, key=_size)
     return list(found.values())
@@ -100,7 +97,5 @@ def _one_step(training: TrainingSettings) -> TrainingSettings:
     return replace(training, max_epochs=1, max_steps=1, steps_per_epoch=1)
 
 
-def _size(trial: Trial) -> tuple[int, int, bool]:
-    point = trial.point
-    layers = 0 if point.tuned_layers in ("fc", None) else int(point.tuned_layers)
-    return SIZES.index(point.strategy), layers, point.fusion == "concatenation"
+def _size(trial: Trial) -> tuple[int, int]:
+    return STRATEGIES[trial.point.strategy].step_size(trial.point)

@@ -13,7 +13,7 @@ from ablation.plan.plan import Trial
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending
 from ablation.search.source import Source
-from ablation.space.space import Recovery
+from ablation.space.resources import Recovery
 from ablation.sweep.early_stop import FoldByFold
 from ablation.sweep.failures import Failures, Verdict, read_failure
 from ablation.sweep.feed import Feed

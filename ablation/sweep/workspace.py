@@ -16,8 +16,10 @@ from ablation.record.pretraining import EXPERIMENT as PRETRAINING
 from ablation.record.space_file import plan_of_file
 from ablation.search.candidates import CandidateSpace, check_candidates
 from ablation.space.configuration import resolve_settings
+from ablation.space.points import Point, expand
+from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Search, epoch_findings
-from ablation.space.space import Point, Recovery, Resources, Space, expand, read_space
+from ablation.space.space import Space, read_space
 from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage
@@ -32,7 +34,7 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
 from t1t2core.settings import CohortSettings, Precision, Settings
-from t1t2core.strategies import Strategy, training_of
+from t1t2core.strategies import STRATEGIES, StrategyName
 from t1t2core.training.compute import Device, device_here, resolve_precision
 
 PHANTOM = "phantom"
@@ -109,9 +111,9 @@ class Workspace:
         """
         return replace(self, study=replace(self.study, precision=_precision(self.settings, device)))
 
-    def learning_rate(self, strategy: Strategy) -> float:
+    def learning_rate(self, strategy: StrategyName) -> float:
         """That of a strategy's settings."""
-        return training_of(strategy, None, self.settings).learning_rate
+        return STRATEGIES[strategy].learning_rate(self.settings)
 
     @cached_property
     def encoders(self) -> EncoderStore:
@@ -169,7 +171,7 @@ def open_workspace(request: Request) -> Workspace:
     for name, reason in cohort.left_out.items():
         log.info(f"left out: {name}: {reason}")
     splits = draw_splits(cohort, settings.cohort)
-    points = expand(space, learning_rate=lambda s: training_of(s, None, settings).learning_rate)
+    points = expand(space, learning_rate=lambda s: STRATEGIES[s].learning_rate(settings))
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
     cohort = _check_cohort(cohort, request.output)
     study = Study(
@@ -218,8 +220,8 @@ def _check_search(space: Space, settings: Settings) -> None:
     if not space.search.samples:
         return
     if findings := epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
-        raise InputError.collect("the search cannot be made:", findings)
-    candidates = CandidateSpace(space.arms, lambda s: training_of(s, None, settings).learning_rate)
+        raise InputError.collect("invalid search settings:", findings)
+    candidates = CandidateSpace(space.arms, lambda s: STRATEGIES[s].learning_rate(settings))
     check_candidates(candidates, space.search, space.search.trials or space.budget.trials)
 
 

@@ -14,7 +14,7 @@ from ray import tune
 from ablation.plan.plan import Trial, make_plan
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.space.space import Point
+from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ablation.store.outcome import Cost, write_outcome
 from ablation.store.storage import Storage
@@ -22,10 +22,11 @@ from ablation.worker.memory import peak_mb, reset_peak
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult
 from t1t2core.settings import Precision, Settings
+from t1t2core.strategies.staged import AnyExperiment
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.warm_up import warm_up
-from t1t2core.trial import AnyExperiment, Factors, make_experiment
+from t1t2core.trial import make_experiment
 
 SCORE, PROGRESS = "score", "progress"
 """Of a trial that may be pruned: its best score so far, and the percentage of its training that is done."""
@@ -192,7 +193,7 @@ def experiment_of(
     """The trial's experiment at its start, its inputs fetched from the object store."""
     weights = None if trial.encoder is None else ray.get(shared.encoders[trial.encoder])
     return make_experiment(
-        Factors(**{name: value for name, value in trial.factors.items() if name != "fold"}),
+        trial.point,
         trial.split,
         Fetched(shared.subjects),
         settings,

@@ -104,12 +104,12 @@ def _identified(subject: Subject, found: dict[Task, Examined]) -> Subject:
 
 
 def subject_notes(subject: Subject) -> list[str]:
-    """What was assumed in reading a subject's scans, a sentence each (see `scan_notes`)."""
+    """Return what was assumed in reading a subject's scans, a sentence each (see `scan_notes`)."""
     return [f"{kind}: {note}" for kind, path in subject.scans.items() for note in scan_notes(path)]
 
 
 def _add_repeated(findings: dict[str, list[str]], subjects: Iterable[Subject]) -> None:
-    """One image under two names would put a patient on both sides of a split."""
+    """Find images under two names, which would put a patient on both sides of a split."""
     owners: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for subject in subjects:
         for kind in IMAGES:

@@ -85,7 +85,7 @@ def missing_part(what: str, file: Path) -> str | None:
 
 
 def content_of(path: Path) -> str | None:
-    """What a file is by its content, and what to do about it: a sentence; None where nothing is known.
+    """Say what a file is by its content, and what to do about it; None where nothing is known.
 
     Raises:
         OSError, EOFError, zlib.error: it cannot be read.

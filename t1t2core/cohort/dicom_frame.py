@@ -72,7 +72,7 @@ _PIXELS = (
 
 @dataclass(frozen=True)
 class Frame:
-    """One slice of a volume.
+    """A slice of a volume.
 
     Args:
         file: that it is in.
@@ -111,7 +111,7 @@ def has_mark(file: Path) -> bool:
 
 
 def may_be_slice(file: Path) -> bool:
-    """Is it a DICOM file, by its mark or, as old ones have none, by its first element?"""
+    """Tell a DICOM file by its mark or, as old ones have none, by its first element."""
     start = _start(file)
     return start[_MARK_AT:] == _MARK or (start[:2] in _FIRST_GROUPS and start[3:4] == b"\0")
 
@@ -186,7 +186,7 @@ def _transfer_syntax(dataset: Dataset) -> UID:
 
 
 def _is_image(dataset: Dataset) -> bool:
-    """Is it of a kind that has slices? A kind that is not known may be."""
+    """Tell a kind that has slices; a kind that is not known may be one."""
     kind = UID(dataset.get("SOPClassUID") or "")
     return kind.name == kind or "Image Storage" in kind.name
 

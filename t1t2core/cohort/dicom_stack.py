@@ -109,7 +109,7 @@ def _upright(frame: Frame) -> np.ndarray:
 
 
 def _check_once(ordered: Sequence[Frame]) -> None:
-    """Is there one slice at each place?"""
+    """Check that there is one slice at each place."""
     places = [[ordered[0]]]
     for before, frame in pairwise(ordered):
         if math.dist(before.position, frame.position) > SAME_PLACE_MM:
@@ -128,7 +128,7 @@ def _check_once(ordered: Sequence[Frame]) -> None:
 
 
 def _difference(frames: Sequence[Frame]) -> str:
-    """What tells frames at one place apart, in words."""
+    """Return what tells frames at one place apart, in words."""
     found = []
     for trait in dict.fromkeys(name for frame in frames for name in frame.traits):
         values = sorted({frame.traits.get(trait, "none") for frame in frames})
@@ -183,7 +183,7 @@ def _check_distances(ordered: Sequence[Frame], heights: np.ndarray) -> None:
 
 
 def _parts(distances: np.ndarray) -> list[int]:
-    """Where each part of a scan begins, within which the slices lie at even distances."""
+    """Find where each part of a scan begins, within which the slices lie at even distances."""
     runs = [[0]]
     for at in range(1, len(distances)):
         if not _same(distances[at], distances[runs[-1][0]]):

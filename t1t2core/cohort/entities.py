@@ -57,7 +57,7 @@ _FILE = re.compile(
 
 @dataclass(frozen=True)
 class BidsFile:
-    """One scan by its name.
+    """A scan by its name.
 
     Args:
         path: the file.
@@ -72,7 +72,7 @@ class BidsFile:
     astray: str
 
     def has(self, entity: str, label: str | None) -> bool:
-        """Is this its label of the (short) entity; with None, has it none?"""
+        """Tell whether this is its label of the (short) entity; with None, whether it has none."""
         return is_same(entity, self.entities.get(entity), label)
 
 
@@ -108,7 +108,7 @@ def long_name(entity: str) -> str:
 
 
 def is_same(entity: str, label: str | None, wanted: str | None) -> bool:
-    """Is a label the one that is wanted, be it written `1`, `01` or `run-1`?"""
+    """Compare a label with the one that is wanted, be it written `1`, `01` or `run-1`."""
     if label is None or wanted is None:
         return label is wanted
     wanted = wanted.removeprefix(f"{entity}-")

@@ -46,7 +46,7 @@ class KnownScans:
 
 
 def content_key(path: Path, kind: str) -> str | None:
-    """What names a scan's files by their content, or None where it is not known which files it has.
+    """Return what names a scan's files by their content, or None where it is not known which files it has.
 
     A NIfTI image is its one file or its pair, a DICOM series all files of its folder. A header in another
     format may name any file for its voxels: such a scan has no key, and is read each time.

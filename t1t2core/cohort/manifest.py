@@ -87,7 +87,7 @@ def _row_defects(folder: Path, cells: dict[str, str]) -> list[str]:
 
 
 def _label_defects(cells: dict[str, str]) -> list[str]:
-    """What a line without CT lacks."""
+    """Return what a line without CT lacks."""
     if not cells["labels_t1w"]:
         return ["has neither ct nor labels_t1w"]
     if cells["t2w"] and not cells["labels_t2w"]:

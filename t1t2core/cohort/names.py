@@ -16,7 +16,7 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?|.*\.", re.IG
 
 
 def is_safe_name(name: str) -> bool:
-    """Can it be a file's name everywhere: up to 100 letters, digits, `.`, `_`, `-`, no dot in front?"""
+    """Tell what can be a file's name anywhere: up to 100 letters, digits, `.`, `_`, `-`, no dot in front."""
     return _SAFE.fullmatch(name) is not None and not is_reserved(name)
 
 
@@ -26,7 +26,7 @@ def given_name(path: Path) -> str:
 
 
 def is_reserved(name: str) -> bool:
-    """Is it one that Windows keeps for a device, or changes since it ends with a dot?"""
+    """Tell a name that Windows keeps for a device, or changes since it ends with a dot."""
     return _RESERVED.fullmatch(name) is not None
 
 

@@ -40,7 +40,7 @@ _SINGLE, _PAIR = (b"n+1", b"n+2"), (b"ni1", b"ni2")
 
 
 def is_nifti(path: Path) -> bool:
-    """Is it a NIfTI or Analyze file by its name?"""
+    """Tell a NIfTI or Analyze file by its name."""
     return path.name.lower().removesuffix(".gz").endswith(_ENDINGS)
 
 
@@ -67,7 +67,7 @@ def read_nifti(path: Path) -> sitk.Image:
 
 
 def nifti_notes(path: Path) -> list[str]:
-    """What is assumed of where a scan lies because its NIfTI or Analyze header does not say, a sentence each.
+    """Say what is assumed of where a scan lies because its header does not say it, a sentence each.
 
     Reads the header only; a scan in another format has no notes here.
     """
@@ -180,7 +180,7 @@ def _scale(stored: np.ndarray, header: AnalyzeHeader) -> np.ndarray:
 
 
 def _offset(header: AnalyzeHeader) -> int:
-    """Where the voxels begin, bytes."""
+    """Find where the voxels begin, bytes."""
     least = int(header["sizeof_hdr"]) + LEAST_OFFSET if _is_single(header) else 0
     return max(int(header["vox_offset"]), least) if math.isfinite(header["vox_offset"]) else least
 

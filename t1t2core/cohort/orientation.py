@@ -53,7 +53,7 @@ class Place:
 
 
 def place_of(header: AnalyzeHeader) -> Place:
-    """Where the volume of a NIfTI or Analyze header lies.
+    """Find where the volume of a NIfTI or Analyze header lies.
 
     Of NIfTI's two forms only those count whose code is above 0, and the sform before the qform, as in SPM,
     FSL and nibabel. With the sform come the voxel sizes of its columns, whatever pixdim says.
@@ -178,7 +178,7 @@ def _in_mm(header: Nifti1Header, matrix: np.ndarray) -> np.ndarray:
 
 
 def _contradictions(header: Nifti1Header, forms: dict[str, np.ndarray], size: np.ndarray) -> tuple[str, ...]:
-    """What in the header speaks against the sform.
+    """Return what in the header speaks against the sform.
 
     Raises:
         InputError: pixdim gives voxels of quite another size.

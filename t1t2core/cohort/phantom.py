@@ -110,7 +110,7 @@ def _check(plan: _Plan) -> None:
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
-    """What the folder says about itself; empty where it is no phantom cohort."""
+    """Read what the folder says about itself; empty where it is no phantom cohort."""
     try:
         return dict(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))["Phantom"])
     except (OSError, ValueError, KeyError, TypeError):

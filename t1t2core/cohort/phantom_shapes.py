@@ -134,7 +134,7 @@ def smooth_noise(
 def band_noise(
     rng: np.random.Generator, shape: tuple[int, ...], voxel_mm: float, wavelength_mm: float
 ) -> Array:
-    """As `smooth_noise`, less the waves much longer than `wavelength_mm`: its zero surfaces fold evenly."""
+    """Make `smooth_noise` less the waves much longer than `wavelength_mm`: its zero surfaces fold evenly."""
     bases = [_spline_basis(size, voxel_mm, wavelength_mm / 3) for size in shape]
     weights = _weights(rng, bases)
     mean = weights

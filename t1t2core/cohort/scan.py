@@ -104,12 +104,12 @@ def examine_scan(path: Path, kind: str) -> tuple[sitk.Image | None, list[str]]:
 
 
 def scan_defects(path: Path, kind: str) -> list[str]:
-    """What is wrong with the scan at `path` as a `kind`, a sentence each; never raises for a bad file."""
+    """Find what is wrong with the scan at `path` as a `kind`, a sentence each; a bad file raises nothing."""
     return examine_scan(path, kind)[1]
 
 
 def scan_notes(path: Path) -> list[str]:
-    """What was assumed in reading the scan at `path` because its file does not say it or contradicts itself.
+    """Say what was assumed of the scan at `path` where its file does not say it or contradicts itself.
 
     Reads headers only. Each note is a sentence that stands alone; there are none for most scans.
 
@@ -120,7 +120,7 @@ def scan_notes(path: Path) -> list[str]:
 
 
 def check_scan(image: sitk.Image, kind: str) -> list[str]:
-    """What is wrong with a 3D `image` as a `kind` (see `examine_scan`): its geometry, then its values."""
+    """Find what is wrong with a 3D `image` as a `kind` (see `examine_scan`): in its geometry, then values."""
     return [*_geometry_defects(image), *_value_defects(_voxels(image), kind)]
 
 

@@ -69,7 +69,7 @@ class ScanChoice:
             _check_asked(entity, label, set().union(*(self._labels[kind, entity] for kind in PLACES)))
 
     def choose(self, found: Iterable[BidsFile]) -> Chosen:
-        """One scan of each kind for a subject."""
+        """Choose one scan of each kind for a subject."""
         chosen = Chosen()
         left = {kind: [file for file in found if file.kind == kind] for kind in PLACES}
         missing = [kind for kind, files in left.items() if not files and kind != "T2w"]
@@ -87,7 +87,7 @@ class ScanChoice:
         return chosen
 
     def may_use(self, session: str | None) -> bool:
-        """Can scans of this session be among the chosen?"""
+        """Tell whether scans of this session can be among the chosen."""
         wanted = [
             self._asked["ses"],
             *(labels["ses"] for labels in self._selected.values() if "ses" in labels),

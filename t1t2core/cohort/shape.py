@@ -8,7 +8,7 @@ MOST_VOXELS = 2**30
 
 
 def shape_defect(size: Sequence[int]) -> str | None:
-    """What is wrong with the lengths of a scan's axes, voxels, or None; further axes may have length 1."""
+    """Find what is wrong with the lengths of a scan's axes, voxels; further axes may have length 1."""
     listed = " x ".join(map(str, size))
     if min(size, default=0) < 1:
         return f"its header gives a size of {list(size)} voxels"

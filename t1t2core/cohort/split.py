@@ -55,7 +55,7 @@ def draw_splits(cohort: Cohort, settings: CohortSettings) -> tuple[FoldSplit, ..
 
 
 def check_request(splits: Sequence[FoldSplit], folds: Sequence[int], sizes: Sequence[int]) -> None:
-    """Can the splits give these folds, and these T2 training sizes in each of them?
+    """Check that the splits give these folds, and these T2 training sizes in each of them.
 
     Raises:
         InputError: says what was asked for and what there is.
@@ -115,7 +115,7 @@ def _without(names: Sequence[str], *taken: Sequence[str]) -> Names:
 
 
 def _fixed_t2(order: list[str]) -> list[Roles]:
-    """One test set; disjoint validation sets among the others, as many as leave one patient to train."""
+    """Draw a test set and disjoint validation sets among the others, as many as leave one to train."""
     part = max(1, round(len(order) * T2_TEST_SHARE))
     test, others = order[:part], order[part:]
     folds = min(MOST_FOLDS, len(others) // part)

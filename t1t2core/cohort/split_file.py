@@ -57,7 +57,7 @@ def read_splits(file: Path, cohort: Cohort, settings: CohortSettings) -> tuple[F
 
 
 def _row_defects(cells: dict[str, str], has: dict[str, set[str]]) -> list[str]:
-    """What is wrong with one line; `has` are the patients who have each sequence."""
+    """Find what is wrong with one line; `has` are the patients who have each sequence."""
     name, sequence, role = cells["subject"], cells["sequence"], cells["role"]
     defects = []
     if name not in has["T1"]:

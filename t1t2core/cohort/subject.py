@@ -72,7 +72,7 @@ class Cohort:
 
     @property
     def with_t2w(self) -> tuple[Subject, ...]:
-        """Those that have a T2-weighted scan."""
+        """Subjects that have a T2-weighted scan."""
         return tuple(subject for subject in self.subjects if subject.t2w is not None)
 
     @cached_property

@@ -23,7 +23,7 @@ _ANNEX, _LFS = b"/annex/objects/", b"version https://git-lfs.github.com/spec/"
 
 
 def is_there(path: Path) -> bool:
-    """Is there a file or folder? Not a link to nothing, a pipe or a device; no name is too odd to ask."""
+    """Tell whether there is a file or folder, no link to nothing, pipe or device; any name may be asked."""
     try:
         return path.is_file() or path.is_dir()
     except (OSError, ValueError):
@@ -32,7 +32,7 @@ def is_there(path: Path) -> bool:
 
 
 def unfetched(path: Path) -> str:
-    """What to do where only a link or a pointer to a file's content is here, as after `datalad clone`.
+    """Say what to do where only a link or a pointer to a file's content is here, as after `datalad clone`.
 
     Returns:
         What the path is and the command that fetches its content; empty for anything else.
@@ -49,7 +49,7 @@ def unfetched(path: Path) -> str:
 
 
 def _is_broken(link: Path) -> bool:
-    """Is its target not there? A link in a circle raises OSError."""
+    """Tell whether its target is not there; a link in a circle raises OSError."""
     try:
         link.stat()
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def _is_broken(link: Path) -> bool:
 
 
 def _pointed(file: Path) -> str:
-    """What to do where a small file is a pointer."""
+    """Say what to do where a small file is a pointer."""
     with file.open("rb") as stream:
         start = stream.read(len(_LFS))
     if start.startswith(_ANNEX):

@@ -35,7 +35,7 @@ _DIRECTIONS = {
 
 
 def text_header_defect(path: Path) -> str | None:
-    """What is wrong with the header of a MetaImage (.mha, .mhd) or NRRD (.nrrd, .nhdr), or None.
+    """Find what is wrong with the header of a MetaImage (.mha, .mhd) or NRRD (.nrrd, .nhdr), or None.
 
     Raises:
         OSError: it cannot be read.
@@ -48,7 +48,7 @@ def text_header_defect(path: Path) -> str | None:
 
 
 def text_header_notes(path: Path) -> list[str]:
-    """What is assumed of a MetaImage or NRRD because its header does not say it, a sentence each.
+    """Return what is assumed of a MetaImage or NRRD because its header does not say it, a sentence each.
 
     Raises:
         OSError: it cannot be read.
@@ -62,7 +62,7 @@ def text_header_notes(path: Path) -> list[str]:
 
 
 def _read_header(path: Path) -> bytes:
-    """All before the voxels, or a little more."""
+    """Read all before the voxels, or a little more."""
     with path.open("rb") as stream:
         return _END_OF_NRRD.split(stream.read(HEADER_BYTES), maxsplit=1)[0]
 

@@ -1,6 +1,7 @@
 """Pictures of a trial for its record."""
 
 import io
+from collections.abc import Mapping
 from functools import partial
 from typing import get_args
 
@@ -9,11 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from t1t2core.evaluation.scores import LABELS, confusion
 from t1t2core.evaluation.slices import PatientSlices, Slices, colour_labels, grey_levels, mark_errors, upright
-from t1t2core.experiment import Outcome
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import Sequence
-from t1t2core.trial import AnyExperiment
 
+Test = tuple[Sequence, str]
+"""A test scan: its sequence and its patient."""
 PALEST, DARKEST = np.array((240, 246, 252)), np.array((8, 48, 107))
 """Of the shares 0 and 1 in a confusion matrix."""
 CELL = (170, 70)
@@ -24,19 +25,23 @@ SHOWN_SLICES = (0.3, 0.5, 0.7)
 """Heights in the volume, as shares, at which axial slices are drawn."""
 
 
-def cut_slices(experiment: AnyExperiment, outcome: Outcome) -> PatientSlices:
-    """Of the first test patients of each sequence."""
+def cut_slices(
+    scans: Mapping[Test, PreparedScan], predictions: Mapping[Test, np.ndarray], most: int
+) -> PatientSlices:
+    """Cut slices from the first `most` test scans of each sequence.
+
+    Args:
+        predictions: labels (X, Y, Z) of some of the scans.
+    """
     found: PatientSlices = {}
     for wanted in get_args(Sequence):
-        patients = [patient for sequence, patient in outcome.predictions if sequence == wanted]
-        for patient in patients[: experiment.evaluation.pictures]:
-            scan = experiment.scans[wanted].test[patient]
-            found[wanted, patient] = _slices_of(scan, outcome.predictions[wanted, patient])
+        tests = [test for test in predictions if test[0] == wanted]
+        found |= {test: _slices_of(scans[test], predictions[test]) for test in tests[:most]}
     return found
 
 
 def draw_slices(found: PatientSlices) -> dict[str, bytes]:
-    """PNG files by name, one a test patient: rows are slices; columns MR, CT labels, prediction, errors."""
+    """Draw a PNG for each test patient: rows are slices; columns MR, CT labels, prediction, errors."""
     return {
         f"slices_{sequence}_{patient}.png": _png(
             np.concatenate([_row(slices, place) for place in range(len(slices.heights))])
@@ -45,14 +50,14 @@ def draw_slices(found: PatientSlices) -> dict[str, bytes]:
     }
 
 
-def draw_confusion(experiment: AnyExperiment, outcome: Outcome) -> bytes:
-    """PNG of the test patients' pooled confusion matrix, shares of each true class.
+def draw_confusion(scans: Mapping[Test, PreparedScan], predictions: Mapping[Test, np.ndarray]) -> bytes:
+    """Draw a PNG of the test scans' pooled confusion matrix, shares of each true class.
 
     Drawn without matplotlib, which takes a worker half a second to import and a tenth for each picture.
     """
     names = list(LABELS)
     table = sum(
-        (confusion(p, experiment.scans[s].test[n].labels) for (s, n), p in outcome.predictions.items()),
+        (confusion(prediction, scans[test].labels) for test, prediction in predictions.items()),
         np.zeros((len(names), len(names)), dtype=np.int64),
     )
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)

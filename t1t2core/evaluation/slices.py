@@ -58,7 +58,7 @@ def pack_slices(found: PatientSlices) -> bytes:
 
 
 def unpack_slices(content: bytes) -> PatientSlices:
-    """What `pack_slices` wrote.
+    """Return what `pack_slices` wrote.
 
     Raises:
         InputError: the file is damaged or of another version.
@@ -91,7 +91,7 @@ def mark_errors(picture: np.ndarray, prediction: np.ndarray, labels: np.ndarray)
 
 
 def upright(picture: np.ndarray) -> np.ndarray:
-    """From (left-right, back-front) to a picture with the front up and the patient's left on the right."""
+    """Turn (left-right, back-front) into a picture with the front up and the patient's left on the right."""
     return np.flip(picture.swapaxes(0, 1), axis=(0, 1))
 
 

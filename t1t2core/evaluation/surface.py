@@ -49,7 +49,7 @@ def _distances(
 
 
 def _between(start: np.ndarray, end: np.ndarray, voxel_mm: tuple[float, float, float]) -> np.ndarray:
-    """From each voxel of one surface to the nearest of the other, mm, in no order."""
+    """Measure from each voxel of one surface to the nearest of the other, mm, in no order."""
     padded = np.pad(end, REACH)
     there = padded.ravel()
     left = np.flatnonzero(np.pad(start & ~end, REACH))
@@ -66,7 +66,7 @@ def _between(start: np.ndarray, end: np.ndarray, voxel_mm: tuple[float, float, f
 
 @cache
 def _steps(shape: tuple[int, ...], voxel_mm: tuple[float, float, float]) -> list[tuple[int, float]]:
-    """Those to all voxels within reach of one, the shortest first: in the flattened volume, and mm."""
+    """List the steps to all voxels within reach, the shortest first: in the flattened volume, and mm."""
     far = range(-REACH, REACH + 1)
     steps = np.array(list(product(far, far, far)))
     mm = np.linalg.norm(steps * voxel_mm, axis=1)

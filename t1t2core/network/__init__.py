@@ -1,0 +1,1 @@
+"""Networks: stages, encoders, decoders, attention, weights, kernels. Imports `preparation` and below."""

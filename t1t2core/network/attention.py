@@ -66,7 +66,7 @@ class Attention(nn.Module):
         self.spatial = SpatialExcitation(channels)
 
     def extra_repr(self) -> str:
-        """What the parts do not tell."""
+        """Return what the parts do not tell."""
         return f"order={self.order}"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -112,23 +112,23 @@ class _ChannelSpatial(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, ...]:
         x, channel_gates, voxel_gates, *parameters = ctx.saved_tensors
-        of_x, gradients = torch.empty_like(x), [torch.zeros_like(each) for each in parameters]
+        grad_x, grad_parameters = torch.empty_like(x), [torch.zeros_like(each) for each in parameters]
         kernels.attend_backward(
             kernels.rows(x),
-            kernels.rows(pull),
+            kernels.rows(grad_output),
             *_arrays(parameters),
             kernels.numbers(channel_gates),
             kernels.numbers(voxel_gates),
-            kernels.rows(of_x),
-            *_arrays(gradients),
+            kernels.rows(grad_x),
+            *_arrays(grad_parameters),
         )
-        return of_x, *gradients
+        return grad_x, *grad_parameters
 
 
 def _arrays(parameters: Sequence[Tensor]) -> list[np.ndarray]:
-    """Each as an array; of the voxels' kernel, (1, C, 1, 1, 1), the channels alone."""
+    """View each as an array; of the voxels' kernel, (1, C, 1, 1, 1), the channels alone."""
     return [kernels.numbers(each.flatten() if each.dim() > 2 else each) for each in parameters]
 
 

@@ -29,7 +29,7 @@ class Network(nn.Module, ABC):
     @property
     @abstractmethod
     def has_trained_part(self) -> bool:
-        """Whether anything is trained."""
+        """Return whether anything is trained."""
 
     @abstractmethod
     def classifier(self) -> ClassifierStage:
@@ -37,7 +37,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def combine_frozen(self, image: Tensor, outputs: list[Features]) -> Features:
-        """What the trained part takes, for an image (B, 1, X, Y, Z) and what each frozen chain made of it."""
+        """Return what the trained part takes, for an image (B, 1, X, Y, Z) and each frozen chain's output."""
 
     @abstractmethod
     def run_trained(self, features: Features) -> Tensor:
@@ -48,7 +48,7 @@ class Network(nn.Module, ABC):
         """The tensors that differ from the pretrained network's, by their full names."""
 
     def run_frozen(self, image: Tensor) -> Features:
-        """What the trained part takes, for an image (B, 1, X, Y, Z); without gradient."""
+        """Return what the trained part takes, for an image (B, 1, X, Y, Z); without gradient."""
         with torch.no_grad():
             outputs = [run_stages(chain, Features(image)) for chain in self.frozen_chains]
             return self.combine_frozen(image, outputs)

@@ -65,16 +65,16 @@ class _Rectified(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, *channels = ctx.saved_tensors
-        of_x, of_weight, of_bias = torch.empty_like(x), *map(torch.empty_like, channels[:2])
+        grad_x, grad_weight, grad_bias = torch.empty_like(x), *map(torch.empty_like, channels[:2])
         kernels.normalise_backward(
             kernels.rows(x),
-            kernels.rows(pull),
+            kernels.rows(grad_output),
             *map(kernels.numbers, channels),
             ctx.epsilon,
-            kernels.rows(of_x),
-            kernels.numbers(of_weight),
-            kernels.numbers(of_bias),
+            kernels.rows(grad_x),
+            kernels.numbers(grad_weight),
+            kernels.numbers(grad_bias),
         )
-        return of_x, of_weight, of_bias, None
+        return grad_x, grad_weight, grad_bias, None

@@ -63,19 +63,19 @@ class _Paired(torch.autograd.Function):
         return _convolve(x, weight)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """Of `x` by the convolution with the mirrored kernel; of the weight in the weight's own type."""
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Compute that of `x` with the mirrored kernel, and that of the weight in its own type."""
         x, weight = ctx.saved_tensors
-        of_x = of_weight = None
+        grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            of_x = _convolve(gradient, weight.flip(2, 3, 4).transpose(0, 1))
+            grad_x = _convolve(grad_output, weight.flip(2, 3, 4).transpose(0, 1))
         if ctx.needs_input_grad[1]:
-            pair = _pair_voxels(gradient)
+            pair = _pair_voxels(grad_output)
             shape = _pair_kernel(weight).shape
             both = conv3d_weight(x, list(shape), pair, stride=list(STRIDE), padding=[1, 1, 1])
             first, second = both.to(weight.dtype).chunk(2)
-            of_weight = first[..., :3] + second[..., 1:]
-        return of_x, of_weight
+            grad_weight = first[..., :3] + second[..., 1:]
+        return grad_x, grad_weight
 
 
 def _type_on_cpu(x: Tensor) -> torch.dtype | None:
@@ -92,14 +92,14 @@ def _types_for_pairs() -> tuple[torch.dtype, ...]:
 
 
 def _convolve_alone(x: Tensor, kernel: Tensor, stride: tuple[int, int, int]) -> Tensor:
-    """Without gradients; by oneDNN where torch would take its own, which it does with one small image."""
+    """Convolve without gradients; by oneDNN where torch would take its own, as with one small image."""
     if x.dtype == torch.float32 and mkldnn.is_available():
         return torch.mkldnn_convolution(x, kernel, None, ONES, stride, ONES, 1)
     return functional.conv3d(x, kernel, stride=stride, padding=1)
 
 
 def _pays(channels: int, x: Tensor) -> bool:
-    """Whether pairs are faster for so many channels that leave."""
+    """Return whether pairs are faster for so many channels that leave."""
     return channels <= PAIRED_CHANNELS and x.shape[1] >= PAIRED_CHANNELS and x.shape[-1] % 2 == 0
 
 

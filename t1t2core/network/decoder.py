@@ -35,5 +35,5 @@ class Decoder(nn.Module):
         return last
 
     def forward(self, features: Features) -> Features:
-        """From (B, 4 width, X/8, Y/8, Z/8) to the logits (B, 3, X, Y, Z)."""
+        """Compute the logits (B, 3, X, Y, Z) of (B, 4 width, X/8, Y/8, Z/8)."""
         return run_stages(self.stages, features)

@@ -22,5 +22,5 @@ class Encoder(nn.Module):
         )
 
     def forward(self, features: Features) -> Features:
-        """From the image (B, 1, X, Y, Z) to (B, 4 width, X/8, Y/8, Z/8)."""
+        """Compute features (B, 4 width, X/8, Y/8, Z/8) of the image (B, 1, X, Y, Z)."""
         return run_stages(self.stages, features)

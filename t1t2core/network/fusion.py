@@ -5,13 +5,13 @@ from typing import Literal
 import torch
 
 from t1t2core.network.stage import Features
-from t1t2core.strategies import Fusion
+from t1t2core.settings import Fusion
 
 
 def fuse(
     adapted: Features, dedicated: Features, operator: Fusion, indices: Literal["adapted", "dedicated"]
 ) -> Features:
-    """One input for one decoder.
+    """Join both into one input for one decoder.
 
     All operators but concatenation are element-wise and keep (B, C, X, Y, Z); concatenation gives
     (B, 2 C, X, Y, Z), the adapted encoder's channels first.

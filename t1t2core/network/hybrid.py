@@ -11,8 +11,7 @@ from t1t2core.network.decoder import Decoder
 from t1t2core.network.encoder import Encoder
 from t1t2core.network.fusion import fuse
 from t1t2core.network.stage import ClassifierStage, Features
-from t1t2core.settings import NetworkSettings
-from t1t2core.strategies import Fusion
+from t1t2core.settings import Fusion, NetworkSettings
 
 
 class HybridSegmenter(Network):
@@ -39,7 +38,7 @@ class HybridSegmenter(Network):
 
     @property
     def has_trained_part(self) -> bool:
-        """Always: the decoder."""
+        """Return True: the decoder is trained."""
         return True
 
     def classifier(self) -> ClassifierStage:

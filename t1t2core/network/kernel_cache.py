@@ -36,12 +36,12 @@ def kept_on_this_machine() -> Iterator[None]:
 
 @cache
 def _folder() -> str:
-    """Of this user; empty, for Numba's own choice, where somebody else could put code into it."""
+    """Find this user's folder; empty, for Numba's own choice, where somebody else could put code into it."""
     return next((str(folder) for place in PLACES if _is_ours(folder := Path(place) / NAME)), "")
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether the folder, made if need be, is this user's, and nobody else can write to it."""
+    """Return whether the folder, made if need be, is this user's, and nobody else can write to it."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

@@ -53,12 +53,12 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def instructions(function: Callable[..., Any]) -> Any:
-    """What takes the place of a call in a compiled loop."""
+    """Return what takes the place of a call in a compiled loop."""
     return intrinsic(function)
 
 
 def suits(x: Tensor) -> bool:
-    """Whether a volume (B, C, X, Y, Z) makes rows without a copy, and is worth it."""
+    """Return whether a volume (B, C, X, Y, Z) makes rows without a copy, and is worth it."""
     return (
         _is_at_home(x)
         and x.numel() >= FEWEST_NUMBERS
@@ -70,7 +70,7 @@ def suits(x: Tensor) -> bool:
 
 
 def suits_classes(logits: Tensor) -> bool:
-    """Whether logits (B, 3, X, Y, Z) can be taken as they lie, and are worth it."""
+    """Return whether logits (B, 3, X, Y, Z) can be taken as they lie, and are worth it."""
     return (
         _is_at_home(logits)
         and logits.numel() >= FEWEST_LOGITS
@@ -80,7 +80,7 @@ def suits_classes(logits: Tensor) -> bool:
 
 
 def _is_at_home(x: Tensor) -> bool:
-    """Whether it lies where these loops run, in a type that they know."""
+    """Return whether it lies where these loops run, in a type that they know."""
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)
@@ -129,40 +129,40 @@ def normalise(
 @kernel
 def normalise_backward(
     x: np.ndarray,
-    pull: np.ndarray,
+    grad_output: np.ndarray,
     weight: np.ndarray,
     bias: np.ndarray,
     mean: np.ndarray,
     variance: np.ndarray,
     epsilon: float,
-    of_x: np.ndarray,
-    of_weight: np.ndarray,
-    of_bias: np.ndarray,
+    grad_x: np.ndarray,
+    grad_weight: np.ndarray,
+    grad_bias: np.ndarray,
 ) -> None:
     """Gradients of `normalise`, whose arguments it takes; the last three are written.
 
     Args:
-        pull: gradient of what `normalise` gave, like `x`.
+        grad_output: gradient of what `normalise` gave, like `x`.
     """
     channels = len(weight)
     slope, shift = line(weight, bias, mean, variance, epsilon)
     slopes, shifts = _to_columns(slope), _to_columns(shift)
-    pulls, products = _pulled(x, pull, slopes, shifts, _to_columns(mean))
+    grad_sums, products = _sum_gradients(x, grad_output, slopes, shifts, _to_columns(mean))
     scale = np.float32(1) / np.sqrt(variance + np.float32(epsilon))
-    of_bias[:] = _to_channels(pulls, channels)
-    of_weight[:] = _to_channels(products, channels) * scale
-    # weight scale (pull - of_bias / n - normal of_weight / n), the last two as a line in x
+    grad_bias[:] = _to_channels(grad_sums, channels)
+    grad_weight[:] = _to_channels(products, channels) * scale
+    # weight scale (grad_output - grad_bias / n - normal grad_weight / n), the last two as a line in x
     count = x.size / channels
-    of_normal = -slope * scale * of_weight / count
-    constant = -slope * of_bias / count - of_normal * mean
-    of_normals = _to_columns(of_normal.astype(np.float32))
+    grad_normal = -slope * scale * grad_weight / count
+    constant = -slope * grad_bias / count - grad_normal * mean
+    grad_normals = _to_columns(grad_normal.astype(np.float32))
     constants = _to_columns(constant.astype(np.float32))
     for b in range(len(x)):
         for r in range(x.shape[1]):
             for j in range(x.shape[2]):
                 value = _read(x[b, r, j])
-                passed = _passed(value * slopes[j] + shifts[j], _read(pull[b, r, j]))
-                of_x[b, r, j] = _as(of_x, passed * slopes[j] + value * of_normals[j] + constants[j])
+                passed = _passed(value * slopes[j] + shifts[j], _read(grad_output[b, r, j]))
+                grad_x[b, r, j] = _as(grad_x, passed * slopes[j] + value * grad_normals[j] + constants[j])
 
 
 @kernel
@@ -186,24 +186,24 @@ def rectify_line(x: np.ndarray, slope: np.ndarray, shift: np.ndarray, y: np.ndar
 
 
 @kernel
-def _pulled(
-    x: np.ndarray, pull: np.ndarray, slopes: np.ndarray, shifts: np.ndarray, means: np.ndarray
+def _sum_gradients(
+    x: np.ndarray, grad_output: np.ndarray, slopes: np.ndarray, shifts: np.ndarray, means: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of each column the sum of what ReLU lets through of `pull`, and of that times x less its mean."""
-    pulls, products = np.zeros(x.shape[2]), np.zeros(x.shape[2])
+    """Sum by column what ReLU lets through of `grad_output`, and that times x less its mean."""
+    grad_sums, products = np.zeros(x.shape[2]), np.zeros(x.shape[2])
     for b in range(len(x)):
         for start in range(0, x.shape[1], BLOCK):
-            some_pulls = np.zeros(x.shape[2], np.float32)
+            some_grads = np.zeros(x.shape[2], np.float32)
             some_products = np.zeros(x.shape[2], np.float32)
             for r in range(start, min(start + BLOCK, x.shape[1])):
                 for j in range(x.shape[2]):
                     value = _read(x[b, r, j])
-                    passed = _passed(value * slopes[j] + shifts[j], _read(pull[b, r, j]))
-                    some_pulls[j] += passed
+                    passed = _passed(value * slopes[j] + shifts[j], _read(grad_output[b, r, j]))
+                    some_grads[j] += passed
                     some_products[j] += passed * (value - means[j])
-            pulls += some_pulls
+            grad_sums += some_grads
             products += some_products
-    return pulls, products
+    return grad_sums, products
 
 
 @kernel
@@ -245,7 +245,7 @@ def attend(
 @kernel
 def attend_backward(
     x: np.ndarray,
-    pull: np.ndarray,
+    grad_output: np.ndarray,
     squeeze: np.ndarray,
     squeeze_bias: np.ndarray,
     excite: np.ndarray,
@@ -254,53 +254,53 @@ def attend_backward(
     spatial_bias: np.ndarray,
     channel_gates: np.ndarray,
     voxel_gates: np.ndarray,
-    of_x: np.ndarray,
-    of_squeeze: np.ndarray,
-    of_squeeze_bias: np.ndarray,
-    of_excite: np.ndarray,
-    of_excite_bias: np.ndarray,
-    of_spatial: np.ndarray,
-    of_spatial_bias: np.ndarray,
+    grad_x: np.ndarray,
+    grad_squeeze: np.ndarray,
+    grad_squeeze_bias: np.ndarray,
+    grad_excite: np.ndarray,
+    grad_excite_bias: np.ndarray,
+    grad_spatial: np.ndarray,
+    grad_spatial_bias: np.ndarray,
 ) -> None:
     """Gradients of `attend`, whose arguments it takes.
 
     Args:
-        pull: gradient of what `attend` gave, like `x`.
-        of_x: is written; those after it are zeros that are added to.
+        grad_output: gradient of what `attend` gave, like `x`.
+        grad_x: is written; those after it are zeros that are added to.
     """
     channels = excite.shape[0]
     spread, products = np.empty(x.shape[2], np.float32), np.empty(x.shape[2], np.float32)
     for b in range(len(x)):
         gates = channel_gates[b]
-        scores, of_kernel, of_gates = _voxel_pulls(x[b], pull[b], gates, voxel_gates[b])
-        of_spatial += of_kernel * gates
-        of_spatial_bias += scores.sum()
-        of_gates += of_kernel * spatial
+        scores, grad_kernel, grad_gates = _voxel_gradients(x[b], grad_output[b], gates, voxel_gates[b])
+        grad_spatial += grad_kernel * gates
+        grad_spatial_bias += scores.sum()
+        grad_gates += grad_kernel * spatial
         # Back through the gates of the channels to their means.
         means = _means(x, b, channels)
         before = _affine(squeeze, means, squeeze_bias)
         hidden = np.maximum(before, np.float32(0))
-        of_second = of_gates * gates * (np.float32(1) - gates)
-        of_first = np.zeros(len(hidden), np.float32)
-        of_means = np.zeros(channels, np.float32)
+        grad_second = grad_gates * gates * (np.float32(1) - gates)
+        grad_first = np.zeros(len(hidden), np.float32)
+        grad_means = np.zeros(channels, np.float32)
         for h in range(len(hidden)):
             for c in range(channels):
-                of_excite[c, h] += of_second[c] * hidden[h]
-                of_first[h] += of_second[c] * excite[c, h]
-            of_first[h] = of_first[h] if before[h] > 0 else np.float32(0)
+                grad_excite[c, h] += grad_second[c] * hidden[h]
+                grad_first[h] += grad_second[c] * excite[c, h]
+            grad_first[h] = grad_first[h] if before[h] > 0 else np.float32(0)
             for c in range(channels):
-                of_squeeze[h, c] += of_first[h] * means[c]
-                of_means[c] += of_first[h] * squeeze[h, c]
-        of_excite_bias += of_second
-        of_squeeze_bias += of_first
-        constants = _to_columns(of_means * np.float32(channels / x[b].size))
+                grad_squeeze[h, c] += grad_first[h] * means[c]
+                grad_means[c] += grad_first[h] * squeeze[h, c]
+        grad_excite_bias += grad_second
+        grad_squeeze_bias += grad_first
+        constants = _to_columns(grad_means * np.float32(channels / x[b].size))
         columns, kernels = _to_columns(gates), _to_columns(gates * spatial)
         for r in range(x.shape[1]):
             _spread(voxel_gates[b, r], spread)
             _spread(scores[r], products)
             for j in range(x.shape[2]):
-                value = _read(pull[b, r, j]) * columns[j] * spread[j]
-                of_x[b, r, j] = _as(of_x, value + kernels[j] * products[j] + constants[j])
+                value = _read(grad_output[b, r, j]) * columns[j] * spread[j]
+                grad_x[b, r, j] = _as(grad_x, value + kernels[j] * products[j] + constants[j])
 
 
 @kernel
@@ -321,21 +321,21 @@ def _write_voxel_gates(x: np.ndarray, kernels: np.ndarray, bias: float, gates: n
 
 
 @kernel
-def _voxel_pulls(
-    x: np.ndarray, pull: np.ndarray, channel_gates: np.ndarray, voxel_gates: np.ndarray
+def _voxel_gradients(
+    x: np.ndarray, grad_output: np.ndarray, channel_gates: np.ndarray, voxel_gates: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients of the voxels' scores (R, V), of the kernel and of what the channel gates weigh, (C,)."""
     width, channels = x.shape[1], len(channel_gates)
     scores = np.empty_like(voxel_gates)
     products, spread = np.empty(width, np.float32), np.empty(width, np.float32)
-    of_kernel, of_gates = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    grad_kernel, grad_gates = np.zeros(width, np.float32), np.zeros(width, np.float32)
     gates = _to_columns(channel_gates)
     for r in range(len(x)):
         _spread(voxel_gates[r], spread)
         for j in range(width):
-            product = _read(x[r, j]) * _read(pull[r, j])
+            product = _read(x[r, j]) * _read(grad_output[r, j])
             products[j] = product * gates[j]
-            of_gates[j] += product * spread[j]
+            grad_gates[j] += product * spread[j]
         for v in range(voxel_gates.shape[1]):
             gate, total = voxel_gates[r, v], np.float32(0)
             for c in range(channels):
@@ -343,11 +343,11 @@ def _voxel_pulls(
             scores[r, v] = total * gate * (np.float32(1) - gate)
         _spread(scores[r], spread)
         for j in range(width):
-            of_kernel[j] += _read(x[r, j]) * spread[j]
+            grad_kernel[j] += _read(x[r, j]) * spread[j]
     return (
         scores,
-        _to_channels(of_kernel, channels).astype(np.float32),
-        _to_channels(of_gates, channels).astype(np.float32),
+        _to_channels(grad_kernel, channels).astype(np.float32),
+        _to_channels(grad_gates, channels).astype(np.float32),
     )
 
 
@@ -398,7 +398,7 @@ def take(y: np.ndarray, places: np.ndarray, x: np.ndarray) -> None:
 def class_sums(
     logits: np.ndarray, labels: np.ndarray, probabilities: np.ndarray, sums: np.ndarray, right: np.ndarray
 ) -> None:
-    """What the losses need of each patch and class.
+    """Return what the losses need of each patch and class.
 
     Args:
         logits: (B, N, 3).
@@ -464,34 +464,35 @@ def _softmax(logits: np.ndarray, p: np.ndarray, best: np.ndarray, levels: np.nda
 
 @kernel
 def class_sums_backward(
-    probabilities: np.ndarray, labels: np.ndarray, pull: np.ndarray, of_logits: np.ndarray
+    probabilities: np.ndarray, labels: np.ndarray, grad_output: np.ndarray, grad_logits: np.ndarray
 ) -> None:
     """Writes the gradient of the logits (B, N, 3).
 
     Args:
-        pull: (4, B, 3), gradient of the sums that `class_sums` gave, the last of which depend on no logit.
+        grad_output: (4, B, 3), gradient of the sums of `class_sums`; the last depend on no logit.
     """
     for b in range(len(labels)):
-        p, of_surprise, of_probable, of_overlap = probabilities[b], pull[0, b], pull[1, b], pull[2, b]
+        p, grad_surprise, grad_probable = probabilities[b], grad_output[0, b], grad_output[1, b]
+        grad_overlap = grad_output[2, b]
         for n in range(labels.shape[1]):
             own = labels[b, n]
             if own >= CLASSES:
-                of_logits[b, n, 0] = of_logits[b, n, 1] = of_logits[b, n, 2] = 0
+                grad_logits[b, n, 0] = grad_logits[b, n, 1] = grad_logits[b, n, 2] = 0
                 continue
             # Of probabilities u: of a logit p_c (u_c - sum_k p_k u_k). Of -log p_own: p_c, less 1 if own.
-            mean = p[own, n] * of_overlap[own]
+            mean = p[own, n] * grad_overlap[own]
             for c in range(CLASSES):
-                mean += p[c, n] * of_probable[c]
+                mean += p[c, n] * grad_probable[c]
             for c in range(CLASSES):
-                value = p[c, n] * (of_probable[c] - mean + of_surprise[own])
+                value = p[c, n] * (grad_probable[c] - mean + grad_surprise[own])
                 if c == own:
-                    value += p[c, n] * of_overlap[own] - of_surprise[own]
-                of_logits[b, n, c] = _as(of_logits, value)
+                    value += p[c, n] * grad_overlap[own] - grad_surprise[own]
+                grad_logits[b, n, c] = _as(grad_logits, value)
 
 
 @kernel
 def _column_sums(x: np.ndarray) -> np.ndarray:
-    """Of each column of (B, R, W), (W,), float64."""
+    """Sum each column of (B, R, W): (W,), float64."""
     total = np.zeros(x.shape[2])
     for b in range(len(x)):
         for start in range(0, x.shape[1], BLOCK):
@@ -505,7 +506,7 @@ def _column_sums(x: np.ndarray) -> np.ndarray:
 
 @kernel
 def _column_squares(x: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Of each column the sum of squared distances from its mean, (W,), float64."""
+    """Sum the squared distances of each column from its mean: (W,), float64."""
     total = np.zeros(x.shape[2])
     for b in range(len(x)):
         for start in range(0, x.shape[1], BLOCK):
@@ -520,14 +521,14 @@ def _column_squares(x: np.ndarray, means: np.ndarray) -> np.ndarray:
 
 @kernel
 def _means(x: np.ndarray, b: int, channels: int) -> np.ndarray:
-    """Of each channel of volume `b`, (C,), float32."""
+    """Return the mean of each channel of volume `b`: (C,), float32."""
     sums = _to_channels(_column_sums(x[b : b + 1]), channels)
     return (sums * (channels / x[b].size)).astype(np.float32)
 
 
 @kernel
 def _to_channels(columns: np.ndarray, channels: int) -> np.ndarray:
-    """What holds for columns (W,) added up for each channel, (C,), float64."""
+    """Add up what holds for columns (W,) for each channel: (C,), float64."""
     total = np.zeros(channels)
     for j in range(len(columns)):
         total[j % channels] += columns[j]
@@ -536,7 +537,7 @@ def _to_channels(columns: np.ndarray, channels: int) -> np.ndarray:
 
 @kernel
 def _to_columns(a_channel: np.ndarray) -> np.ndarray:
-    """What holds for channels (C,) for each column of a row, (W,)."""
+    """Repeat what holds for channels (C,) for each column of a row: (W,)."""
     columns = np.empty(WIDTH, a_channel.dtype)
     for j in range(WIDTH):
         columns[j] = a_channel[j % len(a_channel)]
@@ -562,23 +563,23 @@ def _sigmoids(x: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _spread(of_voxels: np.ndarray, spread: np.ndarray) -> None:
+def _spread(values: np.ndarray, spread: np.ndarray) -> None:
     """Writes what holds for the voxels of a row (V,) for each of its columns (W,)."""
-    channels = len(spread) // len(of_voxels)
-    for v in range(len(of_voxels)):
+    channels = len(spread) // len(values)
+    for v in range(len(values)):
         for c in range(channels):
-            spread[v * channels + c] = of_voxels[v]
+            spread[v * channels + c] = values[v]
 
 
 @kernel
-def _passed(value: Any, pull: Any) -> Any:
-    """What ReLU lets through of a gradient, where it met this value."""
-    return np.float32(0) if value <= np.float32(0) else pull
+def _passed(value: Any, grad_output: Any) -> Any:
+    """Return what ReLU lets through of a gradient, where it met this value."""
+    return np.float32(0) if value <= np.float32(0) else grad_output
 
 
 @kernel
 def _exp(x: Any) -> Any:
-    """To within 3e-7 of itself, from e^-87 to e^88: 2^n times a series of the rest (Cody & Waite, 1980)."""
+    """Compute e^x to within 3e-7 of itself, from e^-87 to e^88: 2^n times a series (Cody & Waite, 1980)."""
     x = min(max(x, np.float32(-87)), np.float32(88))
     n = np.floor(x * np.float32(1.44269504) + np.float32(0.5))
     rest = x - n * np.float32(0.693359375) + n * np.float32(2.12194440e-4)
@@ -594,7 +595,7 @@ def _exp(x: Any) -> Any:
 
 @kernel
 def _log(x: Any) -> Any:
-    """Of a number from 1 to 3, to within 1e-7: half of ln 3, and of x / sqrt 3 twice the series of artanh."""
+    """Compute ln of 1 to 3 to within 1e-7: half of ln 3, and of x / sqrt 3 twice the series of artanh."""
     z = (x - np.float32(math.sqrt(3))) / (x + np.float32(math.sqrt(3)))
     square = z * z
     series = square * np.float32(1 / 9) + np.float32(1 / 7)

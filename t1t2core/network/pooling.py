@@ -46,9 +46,9 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor, _: Tensor) -> Tensor:
+    def backward(ctx: Any, grad_output: Tensor, _: Tensor) -> Tensor:
         (places,) = ctx.saved_tensors
-        return _unpooled(pull, places)
+        return _unpooled(grad_output, places)
 
 
 class _Unpool(torch.autograd.Function):
@@ -59,12 +59,12 @@ class _Unpool(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
         (places,) = ctx.saved_tensors
-        of_x = _like(pull, [side // 2 for side in pull.shape[2:]])
-        assert of_x.shape == places.shape
-        kernels.take(_last(pull), _last(places), _last(of_x))
-        return of_x, None
+        grad_x = _like(grad_output, [side // 2 for side in grad_output.shape[2:]])
+        assert grad_x.shape == places.shape
+        kernels.take(_last(grad_output), _last(places), _last(grad_x))
+        return grad_x, None
 
 
 def _unpooled(x: Tensor, places: Tensor) -> Tensor:
@@ -75,17 +75,17 @@ def _unpooled(x: Tensor, places: Tensor) -> Tensor:
 
 
 def _like(x: Tensor, grid: list[int]) -> Tensor:
-    """Of the same type and channels, which are last in memory, on another grid."""
+    """Make a tensor of the same type and channels, which are last in memory, on another grid."""
     return torch.empty((*x.shape[:2], *grid), dtype=x.dtype, memory_format=torch.channels_last_3d)
 
 
 def _last(x: Tensor) -> np.ndarray:
-    """As an array (B, X, Y, Z, C), without a copy if the channels are last in memory."""
+    """View as an array (B, X, Y, Z, C), without a copy if the channels are last in memory."""
     return kernels.numbers(x.movedim(1, -1).contiguous())
 
 
 def _places(index: Tensor) -> Tensor:
-    """Of torch's flat indices in the doubled grid."""
+    """Turn torch's flat indices in the doubled grid into places."""
     grid = _doubled(index)
     rest = index - grid[::2, ::2, ::2]
     i = rest >= grid[1, 0, 0]
@@ -96,7 +96,7 @@ def _places(index: Tensor) -> Tensor:
 
 
 def _index(places: Tensor) -> Tensor:
-    """Those indices again, int64."""
+    """Turn places into torch's indices again, int64."""
     grid = _doubled(places)
     window = grid[:2, :2, :2].flatten()
     return grid[::2, ::2, ::2] + window[places.long()]

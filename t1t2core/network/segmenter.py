@@ -40,12 +40,12 @@ class Segmenter(Network):
 
     @property
     def has_trained_part(self) -> bool:
-        """Whether any stage is trained."""
+        """Return whether any stage is trained."""
         return self.frozen_stages < len(self.stages)
 
     @property
     def stages(self) -> list[nn.Module]:
-        """All eight, in the order of the data."""
+        """All eight stages, in the order of the data."""
         return [*self.encoder.stages, *self.decoder.stages]
 
     def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
@@ -72,7 +72,7 @@ class Segmenter(Network):
         return self
 
     def combine_frozen(self, image: Tensor, outputs: list[Features]) -> Features:
-        """What enters the first trained stage."""
+        """Return what enters the first trained stage."""
         return outputs[0]
 
     def run_trained(self, features: Features) -> Tensor:
@@ -90,7 +90,7 @@ class Segmenter(Network):
 
     @property
     def _norms_adapt(self) -> bool:
-        """Whether training changes the batch-norm statistics of frozen stages."""
+        """Return whether training changes the batch-norm statistics of frozen stages."""
         return self.frozen_norm == "adapted" and self.frozen_stages > 0 and self.has_trained_part
 
     @property

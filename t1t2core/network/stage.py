@@ -34,7 +34,7 @@ class Features:
     image: Tensor | None = None
 
     def first(self, count: int) -> "Features":
-        """Of the first `count` images of the batch."""
+        """Return the features of the first `count` images of the batch."""
         return Features(
             self.values[:count],
             tuple(index[:count] for index in self.indices),
@@ -44,7 +44,7 @@ class Features:
 
 
 def join(parts: list[Features]) -> Features:
-    """One batch of several."""
+    """Join several batches into one."""
     indices = zip(*(part.indices for part in parts), strict=True)
     skips = zip(*(part.skips for part in parts), strict=True)
     images = [part.image for part in parts if part.image is not None]
@@ -57,7 +57,7 @@ def join(parts: list[Features]) -> Features:
 
 
 def run_stages(stages: Iterable[nn.Module], features: Features) -> Features:
-    """One stage after the other."""
+    """Run one stage after the other."""
     for stage in stages:
         features = stage(features)
     return features
@@ -72,7 +72,7 @@ class EncoderStage(nn.Module):
         self.block = Block(channels_in, channels, channels, settings)
 
     def extra_repr(self) -> str:
-        """What the parts do not tell."""
+        """Return what the parts do not tell."""
         return f"skip_connections={self.skip_connections}"
 
     def forward(self, features: Features) -> Features:
@@ -112,7 +112,7 @@ class DecoderStage(nn.Module):
         self.block = Block(channels_in, channels, channels_out, settings)
 
     def extra_repr(self) -> str:
-        """What the parts do not tell."""
+        """Return what the parts do not tell."""
         return f"unpooling={self.unpooling}"
 
     def forward(self, features: Features) -> Features:

@@ -69,7 +69,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], network: NetworkSettin
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], NetworkSettings]:
-    """What `save_weights` wrote, checked.
+    """Return what `save_weights` wrote, checked.
 
     Raises:
         InputError: a file is missing, damaged, or its tensors do not fit its architecture.

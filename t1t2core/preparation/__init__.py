@@ -1,0 +1,1 @@
+"""From scans to the volumes that a network takes: aligned, labelled, normalised. Imports `cohort`."""

@@ -30,13 +30,13 @@ class Anatomy:
 
 
 def mr_anatomy(mr: sitk.Image) -> Anatomy:
-    """Of an MR scan, float32, any orientation."""
+    """Find the anatomy of an MR scan, float32, any orientation."""
     scan = to_ras(mr)
     return Anatomy(scan=scan, head=mr_head(scan), measured=_everywhere(scan))
 
 
 def ct_anatomy(ct: sitk.Image) -> Anatomy:
-    """Of a CT in HU, float32, any orientation; all but the head becomes air."""
+    """Find the anatomy of a CT in HU, float32, any orientation; all but the head becomes air."""
     scan = to_ras(ct)
     inside = measured(scan)
     scan = to_image(np.where(inside, to_array(scan), np.float32(AIR_HU)), scan)
@@ -45,7 +45,7 @@ def ct_anatomy(ct: sitk.Image) -> Anatomy:
 
 
 def label_anatomy(label_map: sitk.Image) -> Anatomy:
-    """Of a label map (0 air, 1 soft tissue, 2 bone), as the CT that it stands in for."""
+    """Find the anatomy of a label map (0 air, 1 soft tissue, 2 bone), as the CT that it stands in for."""
     classes = to_ras(label_map)
     hu = np.array([TYPICAL_HU[label] for label in (AIR, SOFT_TISSUE, BONE)], np.float32)
     scan = to_image(hu[to_array(classes)], classes)

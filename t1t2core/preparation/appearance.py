@@ -25,7 +25,7 @@ MIDDLE_SKEWNESS = 1.7
 
 @one_thread()
 def doubts(scan: sitk.Image, sequence: Sequence) -> list[str]:
-    """What speaks against a scan being a head with its skull, of that sequence: a sentence each.
+    """Return what speaks against a scan being a head with its skull, of that sequence: a sentence each.
 
     Two numbers are judged, both of the upper head:
 

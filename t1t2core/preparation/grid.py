@@ -90,7 +90,7 @@ def _check_size(scan: sitk.Image, settings: PreparationSettings) -> None:
 
 
 def _extent_mm(head: sitk.Image, axis: int, share: float) -> tuple[float, float]:
-    """From where to where slices across `axis` have more than `share` of the fullest slice's head, mm."""
+    """Find the span, mm, of slices across `axis` that have more than `share` of the fullest slice's head."""
     area = to_array(head).sum(axis=tuple(a for a in range(3) if a != axis), dtype=np.int64)
     inside = np.flatnonzero(area > share * area.max())
     if len(inside) == 0:
@@ -178,13 +178,13 @@ def resample(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform | No
 
 
 def covered(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None) -> np.ndarray:
-    """Which voxels (X, Y, Z) of `grid` have their centre in the image's field of view, as bool."""
+    """Find which voxels (X, Y, Z) of `grid` have their centre in the image's field of view, as bool."""
     ones = sitk.Image(image.GetSize(), sitk.sitkUInt8) + 1
     ones.CopyInformation(image)
     return within(ones, grid, transform)
 
 
 def within(mask: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None) -> np.ndarray:
-    """Which voxels (X, Y, Z) of `grid` have their centre in a uint8 mask, as bool."""
+    """Find which voxels (X, Y, Z) of `grid` have their centre in a uint8 mask, as bool."""
     moved = sitk.Transform() if transform is None else transform
     return to_array(sitk.Resample(mask, grid, moved, sitk.sitkNearestNeighbor, 0)) > 0

@@ -48,7 +48,7 @@ def background(mr: sitk.Image) -> float:
 
 
 def _noise_limit(logarithm: np.ndarray) -> float:
-    """Where noise ends, of logarithms of intensities: between its median and Otsu's threshold.
+    """Find where noise ends, of logarithms of intensities: between its median and Otsu's threshold.
 
     The logarithm brings the darkest scalp nearer to the brain than to the noise.
     """

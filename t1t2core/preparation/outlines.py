@@ -45,7 +45,7 @@ class OutlineDifference:
         return {name: round(float(mask.sum() * voxel_ml), 1) for name, mask in masks.items()}
 
     def doubts(self) -> list[str]:
-        """What a person should look at, a sentence each."""
+        """Return what a person should look at, a sentence each."""
         volumes, found = self.volumes_ml, []
         if volumes["only_in_mr"] > MOST_ONLY_IN_MR_ML:
             found.append(

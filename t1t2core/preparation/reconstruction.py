@@ -17,7 +17,7 @@ noise. The outline of a head in air without noise is no circle so exactly (ours)
 
 
 def measured(ct: sitk.Image) -> np.ndarray:
-    """Which voxels (X, Y, Z) of a CT were reconstructed, as bool: not those of a padding.
+    """Find which voxels (X, Y, Z) of a CT were reconstructed, as bool: not those of a padding.
 
     Padding is one value that fills the box's edges, and all that is connected to them with this value. Where
     air could have that value it is padding only outside a cylinder.
@@ -54,7 +54,7 @@ def _connected_to_faces(mask: np.ndarray) -> np.ndarray:
 
 
 def _outside_cylinder(constant: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
-    """What of a constant mask lies outside a cylinder along one of the axes; nothing where there is none."""
+    """Return what of a constant mask lies outside a cylinder along an axis; nothing where there is none."""
     for axis in range(3):
         columns = np.asarray(constant.all(axis=axis))
         plane_mm = [spacing[a] for a in range(3) if a != axis]

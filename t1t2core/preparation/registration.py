@@ -178,7 +178,7 @@ def _flatten(mr: sitk.Image) -> sitk.Image:
 def _starts(
     mr_head: sitk.Image, ct_head: sitk.Image, hints: tuple[sitk.Transform, ...]
 ) -> list[sitk.Euler3DTransform]:
-    """Where to look first: the headers' word, heads put top on top, centre on centre; nodding or not."""
+    """List where to look first: the headers' word, heads put top on top, centre on centre; nodding or not."""
     centre = _centre(mr_head)
     anchors = [(centre, centre), (_top(mr_head), _top(ct_head)), (centre, _centre(ct_head))]
     starts = []

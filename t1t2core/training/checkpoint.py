@@ -29,7 +29,7 @@ def pack_state(state: dict[str, Any]) -> bytes:
 
 
 def unpack_state(content: bytes) -> dict[str, Any]:
-    """What `pack_state` was given; tuples come back as lists.
+    """Return what `pack_state` was given; tuples come back as lists.
 
     Raises:
         CheckpointError: the content is cut short, something else, or of another format.

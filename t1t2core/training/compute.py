@@ -57,7 +57,7 @@ class Device:
 
 
 def device_here(kind: Literal["cpu", "cuda"] | None = None) -> Device:
-    """That of this machine: the GPU where there is one, unless `kind` says which."""
+    """Return this machine's device: the GPU where there is one, unless `kind` says which."""
     if (kind or ("cuda" if torch.cuda.is_available() else "cpu")) == "cuda":
         return Device(kind="cuda", bfloat16=torch.cuda.is_bf16_supported(including_emulation=False))
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -49,7 +49,7 @@ class FeatureStore:
         self._trial = 0
 
     def begin_trial(self) -> None:
-        """From here on another trial uses it."""
+        """Begin another trial, which uses what the ones before left."""
         self._trial += 1
         self.borrowed_seconds = 0.0
 

@@ -130,7 +130,7 @@ class Fit:
             self.stop_reason = "max_epochs"
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs; the order of the patches follows from the number of steps."""
+        """Return all that `restore` needs; the order of the patches follows from the number of steps."""
         optimiser = self.optimiser.state_dict()
         return {
             "epoch": self.epoch,
@@ -180,7 +180,7 @@ class Fit:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _features(self, numbers: list[int]) -> Features:
-        """Those of this process's share of the patches; of no patch where there are too few for all."""
+        """Return features of this process's share of the patches; of none where there are too few for all."""
         if share := self.compute.team.share(numbers):
             return self._frozen.batch(share)
         return self._frozen.batch(numbers[:1]).first(0)

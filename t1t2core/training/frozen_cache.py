@@ -48,7 +48,7 @@ class FrozenCache:
         return self._network.combine_frozen(image, outputs)
 
     def _run(self, number: int, image: Tensor, chain: Sequence[nn.Module], names: list[bytes]) -> Features:
-        """One chain's output, from the longest part of it that is kept."""
+        """Compute one chain's output, from the longest part of it that is kept."""
         store = self._compute.features
         features, seconds, done = Features(image), 0.0, 0
         for length in range(len(names), 0, -1):
@@ -74,7 +74,7 @@ class FrozenCache:
 
 
 def _digests(chain: Sequence[nn.Module]) -> list[bytes]:
-    """Of the first stage, the first two, and so on: what they are and their weights."""
+    """Hash the first stage, the first two, and so on: what they are and their weights."""
     running, digests = hashlib.sha256(), []
     for stage in chain:
         running.update(repr(stage).encode())

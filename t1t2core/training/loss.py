@@ -36,7 +36,7 @@ class ClassSums:
 
     @classmethod
     def of(cls, logits: Tensor, labels: Tensor) -> "ClassSums":
-        """Of logits (B, 3, X, Y, Z) and labels (B, X, Y, Z), int64, 255 where unknown."""
+        """Sum up logits (B, 3, X, Y, Z) and labels (B, X, Y, Z), int64, 255 where unknown."""
         if kernels.suits_classes(logits):
             sums, right = _Sums.apply(logits, labels)
             surprise, probable, overlap, present = sums.unbind()
@@ -80,7 +80,7 @@ def _one_hot(labels: Tensor) -> Tensor:
 
 
 def _cross_entropy(sums: ClassSums, weights: Tensor | None, present: Tensor) -> Tensor:
-    """As torch has it, mean over known voxels, weighted by class; 0 and not NaN where none is known.
+    """Compute it as torch does: mean over known voxels, weighted by class; 0 and not NaN where none is known.
 
     Args:
         present: voxels of each patch and class of the whole batch.
@@ -120,12 +120,14 @@ class _Sums(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor, _: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor, _: Tensor) -> tuple[Tensor, None]:
         logits, probabilities, own = ctx.saved_tensors
-        of_logits = torch.empty_like(logits)
-        voxels = of_logits.movedim(1, -1).flatten(1, 3)
-        kernels.class_sums_backward(*map(kernels.numbers, (probabilities, own, pull.contiguous(), voxels)))
-        return of_logits, None
+        grad_logits = torch.empty_like(logits)
+        voxels = grad_logits.movedim(1, -1).flatten(1, 3)
+        kernels.class_sums_backward(
+            *map(kernels.numbers, (probabilities, own, grad_output.contiguous(), voxels))
+        )
+        return grad_logits, None
 
 
 def class_shares(labels: Sequence[Tensor], classes: int = 3) -> Tensor:

@@ -37,7 +37,7 @@ class PatchSet:
     def cut(
         cls, scans: Sequence[PreparedScan], settings: TrainingSettings, device: str = "cpu"
     ) -> "PatchSet":
-        """All patches of the scans at the settings' size and stride, on this device."""
+        """Cut all patches of the scans at the settings' size and stride, on this device."""
         starts = [
             (patient, *start)
             for patient, scan in enumerate(scans)

@@ -50,7 +50,7 @@ class EarlyStop:
         self.waited = 0
 
     def observe(self, monitored: float) -> bool:
-        """Whether to stop after an epoch with this value (the higher the better)."""
+        """Return whether to stop after an epoch with this value (the higher the better)."""
         if monitored > self.best + self.min_delta:
             self.best, self.waited = monitored, 0
         else:
@@ -58,7 +58,7 @@ class EarlyStop:
         return self.patience is not None and self.waited >= self.patience
 
     def state(self) -> dict[str, float]:
-        """What `restore` needs."""
+        """Return what `restore` needs."""
         return {"best": self.best, "waited": self.waited}
 
     def restore(self, state: dict[str, float]) -> None:

@@ -63,16 +63,16 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, pull: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad_output: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, weight, mean, scale, count = ctx.saved_tensors
-        pull = pull.float()
+        grad_output = grad_output.float()
         normal = (x.float() - _wide(mean)) * _wide(scale)
-        of_bias, of_weight = pull.sum(PLACES), (pull * normal).sum(PLACES)
-        sums = torch.stack([of_bias, of_weight])
+        grad_bias, grad_weight = grad_output.sum(PLACES), (grad_output * normal).sum(PLACES)
+        sums = torch.stack([grad_bias, grad_weight])
         dist.all_reduce(sums)
         means = sums / count
-        of_x = (pull - _wide(means[0]) - normal * _wide(means[1])) * _wide(scale * weight)
-        return of_x.to(x.dtype), of_weight, of_bias, None
+        grad_x = (grad_output - _wide(means[0]) - normal * _wide(means[1])) * _wide(scale * weight)
+        return grad_x.to(x.dtype), grad_weight, grad_bias, None
 
 
 def share_norms(network: nn.Module, device: str) -> None:

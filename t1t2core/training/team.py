@@ -34,7 +34,7 @@ class Team:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process speaks for the team."""
+        """Return whether this process speaks for the team."""
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> list[T]:
@@ -42,7 +42,7 @@ class Team:
         return list(items[self.rank :: self.size])
 
     def gather(self, mine: list[T]) -> list[T]:
-        """What all have made of their shares, in the order of what was shared out."""
+        """Return what all have made of their shares, in the order of what was shared out."""
         if self.size == 1:
             return mine
         parts: list[Any] = [None] * self.size
@@ -53,7 +53,7 @@ class Team:
         return gathered
 
     def told_by_first(self, make: Callable[[], T]) -> T:
-        """What the first process makes; the others do not make it, but are told."""
+        """Return what the first process makes; the others do not make it, but are told."""
         if self.size == 1:
             return make()
         told: list[Any] = [make() if self.is_first else None]

@@ -18,17 +18,16 @@ from t1t2core.evaluation.inference import Predictor
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.presets import PRESETS
-from t1t2core.strategies import training_of
+from t1t2core.strategies import STRATEGIES, Factors
 from t1t2core.training.compute import Compute, device_here, resolve_precision
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
-from t1t2core.transfer import build_network
 
 GPU_BYTES = 16 * 2**30
 ARMS = {
-    "open": ("open", None),
-    "hybrid multiplication": ("hybrid", "multiplication"),
-    "hybrid concatenation": ("hybrid", "concatenation"),
+    "open": Factors(strategy="open"),
+    "hybrid multiplication": Factors(strategy="hybrid", fusion="multiplication"),
+    "hybrid concatenation": Factors(strategy="hybrid", fusion="concatenation"),
 }
 
 
@@ -48,18 +47,11 @@ def main(names: list[str]) -> None:
 
 def measure(name: str, compute: Compute) -> None:
     """Prints a line for one arm."""
-    strategy, fusion = ARMS[name]
-    settings = PRESETS["paper"]
-    training = replace(training_of(strategy, fusion, settings), steps_per_epoch=1)  # type: ignore[arg-type]
+    factors, settings = ARMS[name], PRESETS["paper"]
+    strategy = STRATEGIES[factors.strategy]
+    training = replace(strategy.training(factors, settings), steps_per_epoch=1)
     pretrained = Segmenter(settings.network, seed=0).state_dict()
-    network = build_network(
-        strategy,  # type: ignore[arg-type]
-        None,
-        fusion,  # type: ignore[arg-type]
-        settings.network,
-        pretrained=pretrained,
-        seed=0,
-    ).to(compute.device)
+    network = strategy.build(factors, settings.network, pretrained=pretrained).to(compute.device)
     patches = PatchSet.cut([_scan(settings.preparation.grid)], training, compute.device)
     fit = Fit(network, patches, training, learning_rate=training.learning_rate, seed=0, compute=compute)
     reset_peak(compute.device)

@@ -29,8 +29,10 @@ from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending
 from ablation.search.source import Listed
 from ablation.space.naming import trial_names
+from ablation.space.points import Point, expand
+from ablation.space.resources import Recovery
 from ablation.space.search_settings import Budget
-from ablation.space.space import Arm, Point, Recovery, Space, expand
+from ablation.space.space import Arm, Space
 from ablation.store.outcome import FOLDER, SUMMARY
 from ablation.store.storage import Storage
 from ablation.sweep.cluster import connect

@@ -21,10 +21,10 @@ from ablation.plan.trial_result import TrialResult
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.search import GivenUp, OptunaSearch, Tried
+from ablation.space.points import Point
 from ablation.space.search_settings import Budget, Pruning, Search
-from ablation.space.space import Point
 from ablation.sweep.workspace import Request, Workspace, open_workspace
-from t1t2core.strategies import training_of
+from t1t2core.strategies import STRATEGIES
 
 OBJECTIVE = "validation/bone/dsc"
 SECONDS = "time/total_seconds"
@@ -84,7 +84,7 @@ class Grid:
         self._workspace = workspace
         self._encoders = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
         self.space = CandidateSpace(
-            workspace.space.arms, lambda s: training_of(s, None, workspace.settings).learning_rate
+            workspace.space.arms, lambda s: STRATEGIES[s].learning_rate(workspace.settings)
         )
         finished = workspace.ledger.finished()
         plan = self.plan(workspace.points)

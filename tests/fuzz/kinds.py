@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from ablation.plan.digest import digest_of
 from ablation.space.configuration import resolve_settings
 from ablation.space.naming import trial_names
-from ablation.space.space import Point, expand, read_space
+from ablation.space.points import Point, expand
+from ablation.space.space import read_space
 from t1t2core.cohort.check import check_cohort
 from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.split import check_request, draw_splits

@@ -14,15 +14,14 @@ from t1t2core.experiment import (
     EpochResult,
     Experiment,
     Outcome,
+    Scans,
     mean_dice,
     pool,
 )
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
-from t1t2core.settings import EvaluationSettings, NetworkSettings, TrainingSettings
-from t1t2core.strategies import Strategy, TunedLayers
-from t1t2core.transfer import build_network
-from t1t2core.trial import scans_of
+from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, TrainingSettings
+from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from tests.heads import PLENTY, TINY, clone, different, make_subjects, make_training, pretrained_state
 
 SPLIT = FoldSplit(
@@ -44,9 +43,13 @@ def pretrained() -> dict[str, Tensor]:
     return pretrained_state()
 
 
+def scans_of(strategy: StrategyName, size: int, subjects: Subjects) -> dict[Sequence, Scans]:
+    return STRATEGIES[strategy].scans(Factors(strategy=strategy, t2_train_size=size), SPLIT, subjects)
+
+
 def start(
     subjects: Subjects,
-    strategy: Strategy,
+    strategy: StrategyName,
     settings: TrainingSettings,
     pretrained: dict[str, Tensor] | None = None,
     *,
@@ -56,9 +59,10 @@ def start(
     network: NetworkSettings = TINY,
 ) -> Experiment:
     size = None if strategy == "no_fine_tuning" else 2
+    factors = Factors(strategy=strategy, tuned_layers=tuned, t2_train_size=size)
     return Experiment(
-        build_network(strategy, tuned, None, network, pretrained=pretrained, seed=0),
-        scans_of(strategy, SPLIT, size, subjects),
+        STRATEGIES[strategy].build(factors, network, pretrained=pretrained),
+        STRATEGIES[strategy].scans(factors, SPLIT, subjects),
         settings,
         evaluation,
         learning_rate=rate,
@@ -262,14 +266,14 @@ def test_an_absent_class_counts_as_0_in_the_mean_dice():
 
 
 def test_training_sets_are_nested(subjects: Subjects):
-    names = [list(scans_of("open", SPLIT, size, subjects)["T2"].training) for size in (1, 2, 3)]
+    names = [list(scans_of("open", size, subjects)["T2"].training) for size in (1, 2, 3)]
     assert names == [["P04"], ["P04", "P01"], ["P04", "P01", "P02"]]
     with pytest.raises(InputError, match=r"fold 1 has 3 T2w patients for training; found t2_train_size 4"):
-        scans_of("open", SPLIT, 4, subjects)
+        scans_of("open", 4, subjects)
 
 
 def test_transfer_takes_t2w_scans(subjects: Subjects):
-    scans = scans_of("conservative", SPLIT, 2, subjects)
+    scans = scans_of("conservative", 2, subjects)
     assert scans.keys() == {"T2"}
     assert scans["T2"].training["P04"] is subjects["P04"].t2
     assert list(scans["T2"].validation) == ["P05", "P03"]

@@ -6,13 +6,21 @@ import numpy as np
 import pytest
 import torch
 
+import t1t2core
 from t1t2core.cohort.roles import FoldSplit, Roles
-from t1t2core.experiment import Experiment, Outcome
-from t1t2core.settings import EvaluationSettings, Settings
-from t1t2core.staged import StagedExperiment
+from t1t2core.experiment import Experiment, Outcome, Scans
+from t1t2core.settings import EvaluationSettings, Sequence, Settings
+from t1t2core.strategies import STRATEGIES, Factors, StrategyName
+from t1t2core.strategies.staged import AnyExperiment, StagedExperiment
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
-from t1t2core.trial import AnyExperiment, Factors, make_experiment, pretraining_experiment, scans_of
+from t1t2core.trial import (
+    make_experiment,
+    pretrain,
+    pretraining_experiment,
+    run_trial,
+    trained_network,
+)
 from tests.heads import FLOAT32, TINY, make_subjects, make_training, pretrained_state
 
 SUBJECTS = make_subjects(6)
@@ -31,6 +39,10 @@ SETTINGS = Settings(
 
 def start(factors: Factors, settings: Settings = SETTINGS, compute: Compute = FLOAT32) -> AnyExperiment:
     return make_experiment(factors, SPLIT, SUBJECTS, settings, pretrained=pretrained_state(), compute=compute)
+
+
+def scans_of(factors: Factors) -> dict[Sequence, Scans]:
+    return STRATEGIES[factors.strategy].scans(factors, SPLIT, SUBJECTS)
 
 
 def run(experiment: AnyExperiment) -> Outcome:
@@ -72,10 +84,10 @@ def test_every_strategy_ends_with_scores_of_the_same_test_patients(
 
 
 def test_augmented_learns_from_both_sequences_and_nobody_else_trains_on_t1() -> None:
-    both = scans_of("augmented", SPLIT, 1, SUBJECTS)
+    both = scans_of(Factors(strategy="augmented", t2_train_size=1))
     assert (set(both["T1"].training), set(both["T2"].training)) == ({"P01", "P02"}, {"P03"})
-    assert set(scans_of("open", SPLIT, 2, SUBJECTS)) == {"T2"}
-    assert not scans_of("no_fine_tuning", SPLIT, None, SUBJECTS)["T1"].training
+    assert set(scans_of(Factors(strategy="open", t2_train_size=2))) == {"T2"}
+    assert not scans_of(Factors(strategy="no_fine_tuning"))["T1"].training
 
 
 def test_norm_adaptation_differs_from_the_plain_t1_network_only_by_its_statistics() -> None:
@@ -140,3 +152,36 @@ def test_trials_after_one_another_in_one_worker_score_as_each_alone() -> None:
         assert all(torch.equal(tensor, alone.weights[name]) for name, tensor in one.weights.items())
         borrows = factors.strategy == "hybrid" or factors.tuned_layers in (9, "fc")
         assert (together.features.borrowed_seconds > 0) == borrows
+
+
+@pytest.mark.parametrize("strategy", ["conservative", "norm_adaptation", "hybrid"])
+def test_a_notebook_gets_the_outcome_of_the_same_trial_and_its_network(strategy: StrategyName) -> None:
+    factors = Factors(
+        strategy=strategy,
+        tuned_layers=9 if strategy == "conservative" else None,
+        fusion="average" if strategy == "hybrid" else None,
+        t2_train_size=2,
+        learning_rate=1e-2,
+    )
+    pretrained = pretrained_state()
+    outcome = run_trial(factors, SPLIT, SUBJECTS, SETTINGS, pretrained=pretrained)
+    assert outcome.scores == run(start(factors)).scores
+    network = trained_network(factors, outcome, SETTINGS, pretrained=pretrained)
+    scan = SUBJECTS["P06"].scan("T2")
+    with torch.no_grad():
+        labels = network.eval()(torch.from_numpy(scan.image[None, None])).argmax(dim=1)[0]
+    np.testing.assert_array_equal(labels.numpy(), outcome.predictions["T2", "P06"])
+
+
+def test_a_notebook_trains_the_t1_network_of_a_fold() -> None:
+    weights = pretrain(SPLIT, SUBJECTS, SETTINGS, seed=3)
+    experiment = pretraining_experiment(["P01", "P02"], ["P05"], SUBJECTS, SETTINGS, seed=3, compute=FLOAT32)
+    expected = run(experiment).weights
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights.items())
+    assert weights.keys() == pretrained_state().keys()
+
+
+def test_the_package_has_what_a_notebook_needs() -> None:
+    assert all(getattr(t1t2core, name) is not None for name in t1t2core.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        t1t2core.nothing  # noqa: B018

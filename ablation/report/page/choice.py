@@ -14,8 +14,8 @@ from ablation.record.plan_record import PlanRecord
 from ablation.search.candidates import SAMPLED, Candidate
 from ablation.search.record import read_candidates, read_given_up
 from ablation.space.naming import arm_name
+from ablation.space.points import Point
 from ablation.space.search_settings import goes_up
-from ablation.space.space import Point
 
 WHOLE, PRUNED, UNFINISHED = "whole", "pruned", "unfinished"
 CHOSEN, FRONT = "chosen", "on the front"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.names import FACTORS
 from ablation.report.study.layouts import DIFFERENCE, INTERVAL
+from ablation.space.factors import FACTORS
 from t1t2core.evaluation.scores import CLASSES, METRICS
 
 UNDEFINED = "undefined"

@@ -9,8 +9,8 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
-from ablation.names import FACTORS
 from ablation.report.tables.summary import TISSUES
+from ablation.space.factors import FACTORS
 
 IMPORTANCE = ["scope", "factor", "importance", "trials", "method"]
 ACROSS = "all strategies"

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from ablation.names import ARM
 from ablation.report.statistics.statistics import bootstrap_intervals
 from ablation.report.tables.patient_scores import patient_scores
+from ablation.space.factors import ARM
 
 GROUP = ["arm", *ARM, "sequence", "class"]
 INTERVALS = [*GROUP, "patients", "undefined", "mean", "sd", "low", "high", "interval"]

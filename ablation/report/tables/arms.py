@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.names import ARM
 from ablation.report.tables.summary import TISSUES, chosen
+from ablation.space.factors import ARM
 from ablation.space.naming import arm_name
 
 

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from ablation.names import ARM
 from ablation.report.tables.arms import label_arms
 from ablation.report.tables.summary import chosen
+from ablation.space.factors import ARM
 
 KEYS = ["arm", *ARM, "sequence", "class", "patient"]
 

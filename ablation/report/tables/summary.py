@@ -3,7 +3,7 @@
 import pandas as pd
 from rich.table import Table
 
-from ablation.names import ARM, FACTORS
+from ablation.space.factors import ARM, FACTORS
 from ablation.space.naming import arm_name
 
 TISSUES = ["bone", "soft_tissue", "air"]

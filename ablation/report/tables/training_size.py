@@ -2,9 +2,9 @@
 
 import pandas as pd
 
-from ablation.names import ARM
 from ablation.report.tables.arm_scores import DEPTHS
 from ablation.report.tables.summary import TISSUES, chosen
+from ablation.space.factors import ARM
 
 DEPTH_STRATEGIES = ("conservative", "open")
 ALL = "all"

@@ -18,7 +18,7 @@ from ablation.record.ledger import Ledger
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from t1t2core.cohort.scan import read_scan
-from t1t2core.labelling import label_scan
+from t1t2core.evaluation.labelling import label_scan
 from t1t2core.settings import CohortSettings
 from tests.ablation.models.test_registry import CARD
 from tests.conftest import Record

@@ -13,7 +13,7 @@ from ablation.store.storage import Storage
 from t1t2core.errors import InputError
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import Voxel
-from t1t2core.strategies import Strategy, TunedLayers
+from t1t2core.strategies import StrategyName, TunedLayers
 from tests.recorded import SMALL, publish_encoder, record_trial, tuned_network
 
 IMAGE: Voxel = (16, 24, 16)
@@ -41,7 +41,7 @@ def run_of(ledger: Ledger, identifier: str) -> Run:
     ],
 )
 def test_it_labels_as_it_did(
-    ledger: Ledger, encoders: EncoderStore, strategy: Strategy, layers: TunedLayers | None
+    ledger: Ledger, encoders: EncoderStore, strategy: StrategyName, layers: TunedLayers | None
 ) -> None:
     digest = "" if strategy in ("scratch", "augmented") else publish_encoder(encoders)
     network = tuned_network(encoders, digest, strategy, layers).eval()

@@ -9,7 +9,7 @@ import pytest
 from ablation.plan.plan import Trial, make_plan, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings, TrainingSettings
 

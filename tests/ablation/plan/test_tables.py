@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablation.plan.plan import Trial
 from ablation.plan.tables import PLAN, plan_frame, subjects_frame, warning_lines, write_table
-from ablation.space.space import Point
+from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.preparation.alignment import Alignment

@@ -17,7 +17,7 @@ from ablation.record.driver import DRIVER, HEARTBEAT
 from ablation.record.ledger import Ledger
 from ablation.record.recorder import Claim, Recorder
 from ablation.record.settings import WHOLE_FILE, read_settings
-from ablation.space.space import Point
+from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, save_checkpoint
 from ablation.store.outcome import has_outcome
 from ablation.store.storage import Storage

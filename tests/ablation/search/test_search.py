@@ -9,8 +9,8 @@ from ablation.plan.trial_result import TrialResult
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.search import GivenUp, OptunaSearch, Tried
+from ablation.space.points import Point
 from ablation.space.search_settings import Budget, Pruning, Search
-from ablation.space.space import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from tests.ablation.search.test_candidates import LISTS
 from tests.ablation.search.test_sampler import RANGES

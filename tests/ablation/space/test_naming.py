@@ -1,7 +1,7 @@
 """A reader tells trials apart by names that say only what differs."""
 
 from ablation.space.naming import arm_name, trial_names
-from ablation.space.space import Point
+from ablation.space.points import Point
 
 
 def tuned(layers: object = 9, rate: float = 1e-3, fold: int = 1, seed: int = 0, size: int = 8) -> Point:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ablation.space.points import expand
 from ablation.space.ranges import Range
 from ablation.space.search_settings import Budget, Pruning, Search, epoch_findings, goes_up, metric_of
-from ablation.space.space import expand, read_space
+from ablation.space.space import read_space
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
 from tests.ablation.space.test_space import read, refusal

@@ -14,8 +14,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ablation.space.space import DEFAULTS, FACTORS_OF, Point, Space, expand, read_space
+from ablation.space.factors import DEFAULTS
+from ablation.space.points import Point, expand
+from ablation.space.space import Space, read_space
 from t1t2core.errors import InputError
+from t1t2core.strategies import STRATEGIES, StrategyName
 
 SEARCH_SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))
 
@@ -162,8 +165,10 @@ arms:
     ]
 
 
-@pytest.mark.parametrize("strategy", FACTORS_OF)
-def test_a_factor_without_meaning_makes_no_trials_and_is_empty(tmp_path: Path, strategy: str) -> None:
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_factor_without_meaning_makes_no_trials_and_is_empty(
+    tmp_path: Path, strategy: StrategyName
+) -> None:
     own = {"conservative": ", tuned_layers: [fc, 3]", "hybrid": ", fusion: [average, maximum]"}
     text = f"""
 arms:
@@ -179,7 +184,7 @@ seeds: [0, 1]
         for point in expand(read(tmp_path, text), learning_rate=lambda _: 1e-4)
         if point.strategy == strategy
     ]
-    varied = FACTORS_OF[strategy]
+    varied = STRATEGIES[strategy].factors
     assert len(points) == 2 ** len(varied)
     for factor in ("tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"):
         counts = Counter(getattr(point, factor) for point in points)
@@ -198,7 +203,7 @@ def test_which_factors_mean_something() -> None:
         "conservative": trained | {"tuned_layers"},
         "hybrid": trained | {"fusion"},
     }
-    assert expected == FACTORS_OF
+    assert expected == {name: strategy.factors for name, strategy in STRATEGIES.items()}
 
 
 def test_all_21_layers_are_open_and_the_same_trial(tmp_path: Path) -> None:
@@ -466,7 +471,7 @@ KEYS = st.sampled_from(
     ["name", "arms", "strategy", "tuned_layers", "fusion", *DEFAULTS, "resources", "search", "training", "<<"]
 )
 WORDS = KEYS | st.sampled_from(
-    [*FACTORS_OF, "fc", "average", "cpus", "gpus", "method", "auto", "grid", "1e-4"]
+    [*STRATEGIES, "fc", "average", "cpus", "gpus", "method", "auto", "grid", "1e-4"]
 )
 SCALARS = (
     WORDS

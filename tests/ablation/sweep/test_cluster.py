@@ -19,7 +19,7 @@ from ray._private.utils import GcsClient
 from ray.cluster_utils import Cluster
 
 import ablation
-from ablation.space.space import Resources
+from ablation.space.resources import Resources
 from ablation.sweep.cluster import SHORT_FOLDERS, connect, device_of, request_of
 from t1t2core.errors import InputError
 from t1t2core.training.compute import Device, device_here

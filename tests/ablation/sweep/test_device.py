@@ -13,10 +13,11 @@ from torch import Tensor
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.experiment import Experiment
 from t1t2core.settings import Settings
+from t1t2core.strategies import Factors
 from t1t2core.training import fit as fit_module
 from t1t2core.training.compute import Compute
 from t1t2core.training.norms import PLAIN_BATCHES
-from t1t2core.trial import Factors, make_experiment
+from t1t2core.trial import make_experiment
 from tests.heads import TINY, make_subjects, make_training, pretrained_state
 
 ELSEWHERE = Compute(precision="float32", device="meta")

@@ -9,7 +9,7 @@ from mlflow.entities import Metric, Param, Run, RunData, RunInfo
 
 from ablation.plan.plan import Trial
 from ablation.record.settings import as_params
-from ablation.space.space import Point
+from ablation.space.points import Point
 from ablation.sweep.estimate import MEASURED, Estimator
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.network.block import Block

@@ -11,7 +11,7 @@ from ray.exceptions import OutOfMemoryError as HostOutOfMemoryError
 from ray.tune.error import TuneError
 from ray.tune.experiment import Trial as TuneTrial
 
-from ablation.space.space import Recovery
+from ablation.space.resources import Recovery
 from ablation.store.storage import StorageUnavailableError
 from ablation.sweep.failures import MOST_LOSSES, Failure, Failures, Kind, Verdict, read_failure
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ablation.search.budget import Spending
+from ablation.space.resources import Resources
 from ablation.space.search_settings import Budget
-from ablation.space.space import Resources
 from ablation.sweep.forecast import Forecast, forecast_grid, forecast_search
 from ablation.sweep.workspace import NO_SPACE
 from tests.ablation.search.test_candidates import LISTS

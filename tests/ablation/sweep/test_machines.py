@@ -6,7 +6,7 @@ import pytest
 import yaml
 from ray.cluster_utils import Cluster
 
-from ablation.space.space import Resources
+from ablation.space.resources import Resources
 from ablation.sweep.cluster import connect, request_of, slots_of
 from ablation.sweep.sweep import machines as growth
 from t1t2core.errors import InputError

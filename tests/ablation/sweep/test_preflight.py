@@ -9,7 +9,8 @@ from ray.cluster_utils import Cluster
 
 from ablation.plan.plan import Trial
 from ablation.plan.study import Study
-from ablation.space.space import Point, Resources
+from ablation.space.points import Point
+from ablation.space.resources import Resources
 from ablation.sweep.cluster import connect, request_of, slots_of
 from ablation.sweep.preflight import FirstStep, largest, share_of_gpu
 from ablation.worker.trial import Shared
@@ -42,7 +43,6 @@ def test_the_largest_is_found_by_what_a_step_needs() -> None:
         trial("conservative", tuned_layers="fc"),
         trial("conservative", tuned_layers=3),
         trial("conservative", tuned_layers=18),
-        trial("augmented"),
         trial("open"),
         trial("hybrid", fusion="average"),
         trial("hybrid", fusion="concatenation"),
@@ -51,6 +51,7 @@ def test_the_largest_is_found_by_what_a_step_needs() -> None:
         assert largest(ordered[:number], SETTINGS) == [expected]
         assert largest(ordered[number - 1 :: -1], SETTINGS) == [expected]
     assert largest(ordered[:1], SETTINGS) == [], "it does not train"
+    assert largest([ordered[3], trial("augmented")], SETTINGS) == [trial("augmented")], "a whole network"
 
 
 def test_where_batches_differ_each_size_has_a_largest() -> None:

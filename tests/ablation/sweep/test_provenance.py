@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import ablation
-from ablation.space.space import Resources
+from ablation.space.resources import Resources
 from ablation.sweep.provenance import git_commit, machine_warnings
 
 ROOT = Path(ablation.__file__).parents[1]

@@ -1,72 +1,50 @@
 """Pictures in a trial's record: a reader sees where the network is wrong."""
 
 import io
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.evaluation.pictures import SHOWN_SLICES, ZOOM, cut_slices, draw_confusion, draw_slices
 from t1t2core.evaluation.slices import COLOURS, UNKNOWN, WRONG, pack_slices, unpack_slices, upright
-from t1t2core.experiment import Outcome
-from t1t2core.settings import EvaluationSettings, Settings
-from t1t2core.trial import AnyExperiment, Factors, make_experiment
+from t1t2core.preparation.prepare import PreparedScan
+from t1t2core.settings import Sequence
 from tests.heads import (
     BONE,
-    FLOAT32,
     GRID,
     IGNORED,
     SOFT_TISSUE,
-    TINY,
     VOXEL_MM,
     make_scan,
-    make_subjects,
-    make_training,
 )
 
-SPLIT = FoldSplit(1, t1=Roles(("P01",), ("P02",), ("P03",)), t2=Roles(("P01",), ("P02",), ("P03", "P04")))
+Scans = dict[tuple[Sequence, str], PreparedScan]
+Predictions = dict[tuple[Sequence, str], np.ndarray]
 
 
-def experiment(pictures: int = 9) -> AnyExperiment:
-    settings = Settings(
-        network=TINY,
-        pretraining=make_training(),
-        training=make_training(),
-        evaluation=EvaluationSettings(surface_distances=False, pictures=pictures),
-    )
-    subjects = make_subjects(4)
-    subjects["P03"] = replace(subjects["P03"], t2=make_scan(2, "T2", ignored=6))
-    factors = Factors(strategy="scratch", t2_train_size=1, learning_rate=1e-2, seed=0)
-    return make_experiment(factors, SPLIT, subjects, settings, pretrained=None, compute=FLOAT32)
-
-
-def outcome(predictions: dict[str, np.ndarray]) -> Outcome:
-    return Outcome(
-        scores=[],
-        stop_reason="max_epochs",
-        epochs=1,
-        epoch_seconds=[1.0],
-        weights={},
-        predictions={("T2", name): labels for name, labels in predictions.items()},
-    )
+def heads() -> Scans:
+    """Two T2w heads; the lowest slices of the first have no label."""
+    return {("T2", "P03"): make_scan(2, "T2", ignored=6), ("T2", "P04"): make_scan(3, "T2")}
 
 
 @pytest.fixture(scope="module")
 def truth() -> dict[str, np.ndarray]:
     """A prediction without an error, by patient."""
-    scans = experiment().scans["T2"].test
-    return {name: np.where(scan.labels == IGNORED, 0, scan.labels) for name, scan in scans.items()}
+    return {name: np.where(scan.labels == IGNORED, 0, scan.labels) for (_, name), scan in heads().items()}
 
 
-def drawn(experiment: AnyExperiment, outcome: Outcome) -> dict[str, bytes]:
-    return draw_slices(cut_slices(experiment, outcome))
+def of_t2(labels: dict[str, np.ndarray]) -> Predictions:
+    return {("T2", name): prediction for name, prediction in labels.items()}
 
 
-def packed(experiment: AnyExperiment, outcome: Outcome) -> bytes:
-    return pack_slices(cut_slices(experiment, outcome))
+def drawn(labels: dict[str, np.ndarray], scans: Scans | None = None, most: int = 9) -> dict[str, bytes]:
+    return draw_slices(cut_slices(scans or heads(), of_t2(labels), most))
+
+
+def packed(labels: dict[str, np.ndarray]) -> bytes:
+    return pack_slices(cut_slices(heads(), of_t2(labels), 9))
 
 
 def panels(picture: bytes) -> np.ndarray:
@@ -82,13 +60,13 @@ def count(pixels: np.ndarray, colour: np.ndarray) -> int:
 
 
 def test_one_picture_for_each_test_patient_up_to_the_setting(truth: dict[str, np.ndarray]) -> None:
-    assert set(drawn(experiment(), outcome(truth))) == {"slices_T2_P03.png", "slices_T2_P04.png"}
-    assert set(drawn(experiment(pictures=1), outcome(truth))) == {"slices_T2_P03.png"}
-    assert drawn(experiment(pictures=0), outcome(truth)) == {}
+    assert set(drawn(truth)) == {"slices_T2_P03.png", "slices_T2_P04.png"}
+    assert set(drawn(truth, most=1)) == {"slices_T2_P03.png"}
+    assert drawn(truth, most=0) == {}
 
 
 def test_a_perfect_prediction_shows_the_labels_twice_and_no_error(truth: dict[str, np.ndarray]) -> None:
-    shown = panels(drawn(experiment(), outcome(truth))["slices_T2_P04.png"])
+    shown = panels(drawn(truth)["slices_T2_P04.png"])
     np.testing.assert_array_equal(shown[:, 1], shown[:, 2])
     assert count(shown[:, 3], WRONG) == 0
     np.testing.assert_array_equal(shown[:, 0], shown[:, 3])
@@ -103,7 +81,7 @@ def test_an_error_is_marked_where_it_is_with_the_front_up_and_left_on_the_right(
     labels = truth["P04"].copy()
     right = labels[x, y, height]
     labels[x, y, height] = SOFT_TISSUE if right == BONE else BONE
-    shown = panels(drawn(experiment(), outcome({**truth, "P04": labels}))["slices_T2_P04.png"])
+    shown = panels(drawn({**truth, "P04": labels})["slices_T2_P04.png"])
     assert count(shown[:, 3], WRONG) == 1
     place = (GRID[1] - 1 - y, GRID[0] - 1 - x)
     np.testing.assert_array_equal(shown[1, 3][place], WRONG)
@@ -114,22 +92,21 @@ def test_an_error_is_marked_where_it_is_with_the_front_up_and_left_on_the_right(
 def test_voxels_without_a_label_are_white_and_never_wrong(truth: dict[str, np.ndarray]) -> None:
     assert int(SHOWN_SLICES[0] * GRID[2]) < 6, "the lowest slice is one without labels"
     labels = np.full(GRID, BONE, np.uint8)
-    shown = panels(drawn(experiment(), outcome({**truth, "P03": labels}))["slices_T2_P03.png"])
+    shown = panels(drawn({**truth, "P03": labels})["slices_T2_P03.png"])
     assert count(shown[0, 1], UNKNOWN) == GRID[0] * GRID[1]
     assert count(shown[0, 3], WRONG) == 0
     assert count(shown[1, 3], WRONG) > 0
 
 
 def test_a_scan_without_contrast_can_be_drawn(truth: dict[str, np.ndarray]) -> None:
-    flat = experiment()
-    scan = flat.scans["T2"].test["P04"]
-    scan.image[:] = 0
-    assert panels(drawn(flat, outcome(truth))["slices_T2_P04.png"]).shape[0] == len(SHOWN_SLICES)
+    scans = heads()
+    scans["T2", "P04"].image[:] = 0
+    assert panels(drawn(truth, scans)["slices_T2_P04.png"]).shape[0] == len(SHOWN_SLICES)
 
 
 def test_the_confusion_matrix_is_a_picture_of_the_predictions(truth: dict[str, np.ndarray]) -> None:
     wrong = {name: np.zeros_like(labels) for name, labels in truth.items()}
-    pictures = [draw_confusion(experiment(), outcome(p)) for p in (truth, truth, wrong)]
+    pictures = [draw_confusion(heads(), of_t2(p)) for p in (truth, truth, wrong)]
     assert Image.open(io.BytesIO(pictures[0])).size == (710, 300)
     assert pictures[0] == pictures[1]
     assert pictures[0] != pictures[2]
@@ -139,34 +116,31 @@ def test_the_confusion_matrix_is_a_picture_of_the_predictions(truth: dict[str, n
 
 
 def test_the_slices_that_were_drawn_can_be_read_back(truth: dict[str, np.ndarray]) -> None:
-    found = unpack_slices(packed(experiment(), outcome(truth)))
+    found = unpack_slices(packed(truth))
     assert list(found) == [("T2", "P03"), ("T2", "P04")]
     slices = found["T2", "P04"]
     heights = [int(share * GRID[2]) for share in SHOWN_SLICES]
     np.testing.assert_array_equal(slices.heights, heights)
     np.testing.assert_array_equal(slices.prediction, truth["P04"][:, :, heights])
-    np.testing.assert_array_equal(slices.labels, experiment().scans["T2"].test["P04"].labels[:, :, heights])
+    np.testing.assert_array_equal(slices.labels, heads()["T2", "P04"].labels[:, :, heights])
     assert tuple(slices.voxel_mm) == pytest.approx(VOXEL_MM)
     assert slices.image.dtype == slices.labels.dtype == slices.prediction.dtype == np.uint8
-    shown = panels(drawn(experiment(), outcome(truth))["slices_T2_P04.png"])
+    shown = panels(drawn(truth)["slices_T2_P04.png"])
     np.testing.assert_array_equal(shown[1, 0][..., 0], upright(slices.image[:, :, 1]))
 
 
 def test_each_sequence_has_its_own_patients(truth: dict[str, np.ndarray]) -> None:
-    settings = Settings(network=TINY, pretraining=make_training(), evaluation=EvaluationSettings(pictures=1))
-    factors = Factors(strategy="augmented", t2_train_size=1, learning_rate=1e-2, seed=0)
-    both = make_experiment(factors, SPLIT, make_subjects(4), settings, pretrained=None, compute=FLOAT32)
-    labelled = outcome(truth)
-    labelled.predictions["T1", "P03"] = truth["P04"]
-    assert set(unpack_slices(packed(both, labelled))) == {("T1", "P03"), ("T2", "P03")}
+    scans: Scans = {("T1", "P03"): make_scan(2, "T1"), **heads()}
+    predictions = {**of_t2(truth), ("T1", "P03"): truth["P04"]}
+    assert set(cut_slices(scans, predictions, 1)) == {("T1", "P03"), ("T2", "P03")}  # type: ignore[arg-type]
 
 
 def test_equal_trials_leave_equal_bytes(truth: dict[str, np.ndarray]) -> None:
-    assert packed(experiment(), outcome(truth)) == packed(experiment(), outcome(truth))
+    assert packed(truth) == packed(truth)
 
 
 def test_a_damaged_file_is_refused(truth: dict[str, np.ndarray]) -> None:
-    content = packed(experiment(), outcome(truth))
+    content = packed(truth)
     with pytest.raises(InputError, match="not a whole file of slices"):
         unpack_slices(content[: len(content) // 2])
     buffer = io.BytesIO()

@@ -5,7 +5,7 @@ import torch
 
 from t1t2core.network.fusion import fuse
 from t1t2core.network.stage import Features
-from t1t2core.strategies import Fusion
+from t1t2core.settings import Fusion
 
 ADAPTED = Features(
     torch.tensor([1.0, -2.0, 3.0, 0.0]).reshape(1, 1, 2, 2, 1), (torch.tensor([[1]]), torch.tensor([[2]]))

@@ -10,7 +10,7 @@ from torch import Tensor
 from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import Features
-from t1t2core.strategies import Fusion
+from t1t2core.settings import Fusion
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
 from tests.heads import FLOAT32, PLENTY, TINY, clone, different, make_scan, make_training, pretrained_state

@@ -10,8 +10,10 @@ import torch
 
 from t1t2core.experiment import Outcome
 from t1t2core.settings import EvaluationSettings, Settings, TrainingSettings
+from t1t2core.strategies import Factors
+from t1t2core.strategies.staged import AnyExperiment
 from t1t2core.training.checkpoint import CheckpointError, pack_state, unpack_state
-from t1t2core.trial import AnyExperiment, Factors, make_experiment
+from t1t2core.trial import make_experiment
 from tests.heads import FLOAT32, PLENTY, TINY, different, make_subjects, make_training, pretrained_state
 from tests.t1t2core.test_trial import SPLIT, run
 

@@ -11,8 +11,7 @@ from t1t2core.network.base import Network
 from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.network.stage import Features
-from t1t2core.settings import NetworkSettings, Precision
-from t1t2core.strategies import Fusion
+from t1t2core.settings import Fusion, NetworkSettings, Precision
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.frozen_cache import FrozenCache

@@ -20,7 +20,7 @@ from t1t2core.preparation.labels import AIR
 from t1t2core.preparation.patches import Voxel, patch_starts
 from t1t2core.preparation.prepare import PreparedImage, prepare_image
 from t1t2core.settings import PreparationSettings, TrainingSettings
-from t1t2core.training.compute import Compute
+from t1t2core.training.compute import Compute, device_here, resolve_precision
 
 AIR_BEYOND_MM = 10.0
 """Thicker than what the outline of the head misses, ears for instance."""
@@ -37,16 +37,21 @@ def label_scan(
     networks: Sequence[Network],
     preparation: PreparationSettings,
     training: TrainingSettings,
-    compute: Compute,
+    compute: Compute | None = None,
 ) -> sitk.Image:
-    """Labels every voxel of an MR scan: uint8 on the scan's own grid, 0 air, 1 soft tissue, 2 bone.
+    """Label every voxel of an MR scan: uint8 on the scan's own grid, 0 air, 1 soft tissue, 2 bone.
 
     Args:
         scan: float32, any orientation.
         networks: the mean of their class probabilities decides.
         preparation: what the networks were trained with.
         training: likewise; its patches count.
+        compute: that of this machine, if none is given.
     """
+    if compute is None:
+        device = device_here()
+        precision = resolve_precision(training.precision, device, [training.patch])
+        compute = Compute(precision=precision, device=device.kind)
     prepared = prepare_image(scan, preparation, whole=True)
     probabilities = class_probabilities(prepared, networks, preparation, training, compute)
     return most_probable(probabilities, prepared.grid, scan)
@@ -59,7 +64,7 @@ def class_probabilities(
     training: TrainingSettings,
     compute: Compute,
 ) -> np.ndarray:
-    """Class probabilities (3, X, Y, Z), float32, of a whole scan: the mean over networks and patches.
+    """Compute class probabilities (3, X, Y, Z), float32, of a whole scan: the mean over networks and patches.
 
     In the box around the head the patches are those of training and scoring, so recorded scores hold for
     it: a network depends on where in the head a patch begins. (Patches that begin elsewhere, half
@@ -80,7 +85,7 @@ def class_probabilities(
 
 
 def _within(start: Voxel, patch: Voxel, box: tuple[slice, ...]) -> bool:
-    """Whether a patch lies in the box."""
+    """Return whether a patch lies in the box."""
     return all(part.start <= a and a + n <= part.stop for a, n, part in zip(start, patch, box, strict=True))
 
 
@@ -109,7 +114,7 @@ def _mean_over_networks(patch: Tensor, networks: Sequence[Network], compute: Com
 
 
 def most_probable(probabilities: np.ndarray, grid: sitk.Image, scan: sitk.Image) -> sitk.Image:
-    """The most probable class at each voxel of `scan`, uint8 on its grid.
+    """Choose the most probable class at each voxel of `scan`, uint8 on its grid.
 
     Probabilities are interpolated, not labels: where the scan's voxels are finer than the network's, borders
     stay smooth, and lie better (Dice on six simulated heads at 1.2 mm: bone the same, soft tissue 0.01 more).
@@ -127,7 +132,7 @@ def most_probable(probabilities: np.ndarray, grid: sitk.Image, scan: sitk.Image)
 
 
 def write_labels(labels: sitk.Image, path: Path, *, like: Path) -> None:
-    """Writes the labels of a scan as NIfTI (`.nii.gz`), whole or not at all, over what was there.
+    """Write the labels of a scan as NIfTI (`.nii.gz`), whole or not at all, over what was there.
 
     The axes and the order of the voxels are the scan's. Where the scan is NIfTI, so are both its forms with
     their codes: whichever of them a viewer goes by, labels lie on the scan. Equal labels give equal bytes.

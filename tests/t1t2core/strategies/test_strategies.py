@@ -1,17 +1,20 @@
 """Each strategy starts from the right weights and changes only what it may."""
 
+import subprocess
+import sys
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from t1t2core.network.segmenter import STATISTICS, Segmenter
-from t1t2core.settings import NetworkSettings, Settings
-from t1t2core.strategies import Strategy, TunedLayers, training_of
-from t1t2core.transfer import build_network
+from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
+from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from tests.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
+AVERAGE = Factors(strategy="hybrid", fusion="average")
 FROZEN_STAGES: dict[TunedLayers, int] = {"fc": 7, 3: 6, 6: 5, 9: 4, 12: 3, 15: 2, 18: 1}
 STAGES = [f"encoder.stages.{n}." for n in range(4)] + [f"decoder.stages.{n}." for n in range(4)]
 
@@ -22,15 +25,27 @@ def pretrained() -> dict[str, Tensor]:
 
 
 def build(
-    strategy: Strategy,
+    strategy: StrategyName,
     tuned: TunedLayers | None,
     pretrained: dict[str, Tensor] | None,
     seed: int = 0,
     settings: NetworkSettings = TINY,
 ) -> Segmenter:
-    segmenter = build_network(strategy, tuned, None, settings, pretrained=pretrained, seed=seed)
+    factors = Factors(strategy=strategy, tuned_layers=tuned, seed=seed)
+    segmenter = STRATEGIES[strategy].build(factors, settings, pretrained=pretrained)
     assert isinstance(segmenter, Segmenter)
     return segmenter
+
+
+def training_of(factors: Factors, settings: Settings) -> TrainingSettings:
+    return STRATEGIES[factors.strategy].training(factors, settings)
+
+
+def test_every_name_has_its_strategy_and_asking_for_one_loads_no_torch():
+    assert list(STRATEGIES) == list(get_args(StrategyName))
+    look = "import sys, t1t2core.strategies; print({'torch', 'SimpleITK'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert ended.stdout.strip() == "set()"
 
 
 def train(segmenter: Segmenter) -> None:
@@ -127,7 +142,7 @@ def test_batch_norm_of_frozen_stages_stays_in_evaluation_mode(
 
 
 @pytest.mark.parametrize("strategy", ["no_fine_tuning", "open", "conservative"])
-def test_what_starts_pretrained_needs_a_pretrained_network(strategy: Strategy):
+def test_what_starts_pretrained_needs_a_pretrained_network(strategy: StrategyName):
     with pytest.raises(ValueError, match=rf"{strategy} starts from a pretrained network; none was given"):
         build(strategy, "fc", None)
 
@@ -140,12 +155,13 @@ def test_weights_of_another_architecture_do_not_load():
 
 def test_what_starts_from_scratch_gets_the_budget_of_the_t1_network():
     settings = Settings(pretraining=make_training(max_steps=9), training=make_training(max_steps=2))
-    budgets = {s: training_of(s, None, settings).max_steps for s in ("scratch", "augmented", "open")}
+    names: tuple[StrategyName, ...] = ("scratch", "augmented", "open")
+    budgets = {name: training_of(Factors(strategy=name), settings).max_steps for name in names}
     assert budgets == {"scratch": 9, "augmented": 9, "open": 2}
 
 
 def test_a_hybrid_gets_a_multiple_of_the_steps_of_tuning():
     settings = Settings(training=make_training(max_steps=2, hybrid_steps_factor=3))
-    assert training_of("hybrid", "average", settings).max_steps == 6
+    assert training_of(AVERAGE, settings).max_steps == 6
     endless = Settings(training=make_training(max_steps=None, hybrid_steps_factor=3))
-    assert training_of("hybrid", "average", endless).max_steps is None
+    assert training_of(AVERAGE, endless).max_steps is None

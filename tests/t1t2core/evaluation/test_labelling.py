@@ -11,7 +11,7 @@ from torch import Tensor
 
 from t1t2core.cohort.scan import read_scan
 from t1t2core.evaluation.inference import Predictor
-from t1t2core.labelling import class_probabilities, label_scan, most_probable, write_labels
+from t1t2core.evaluation.labelling import class_probabilities, label_scan, most_probable, write_labels
 from t1t2core.network.base import Network
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import ClassifierStage, Features

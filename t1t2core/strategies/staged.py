@@ -29,7 +29,7 @@ class StagedExperiment:
 
     @property
     def finished(self) -> bool:
-        """Whether both stages are trained."""
+        """Return whether both stages are trained."""
         return self._second is not None and self._second.finished
 
     @property
@@ -49,7 +49,7 @@ class StagedExperiment:
         return replace(result, report=replace(result.report, epoch=before + result.report.epoch))
 
     def state(self) -> dict[str, Any]:
-        """All that `restore` needs, of both stages."""
+        """Return all that `restore` needs, of both stages."""
         return {
             "alone": self._alone.state(),
             "second": None if self._second is None else self._second.state(),
@@ -72,3 +72,6 @@ class StagedExperiment:
         outcome = self._second.score()
         seconds = [*self._alone.epoch_seconds, *outcome.epoch_seconds]
         return replace(outcome, epochs=len(seconds), epoch_seconds=seconds)
+
+
+AnyExperiment = Experiment | StagedExperiment

@@ -1,0 +1,184 @@
+"""What a strategy (Sec. 3.3) decides; what it leaves as it is here is that of `open`.
+
+Search spaces ask for names, factors and settings only, so torch is imported where a network is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from t1t2core.seeds import torch_seed
+from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
+from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from t1t2core.cohort.roles import FoldSplit
+    from t1t2core.experiment import Experiment, Scans
+    from t1t2core.network.base import Network
+    from t1t2core.preparation.prepare import PreparedSubject
+    from t1t2core.settings import Sequence
+    from t1t2core.strategies.staged import AnyExperiment
+    from t1t2core.training.compute import Compute
+
+TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
+"""Factors that count wherever weights are trained on T2."""
+OF_TRANSFER = ("hybrid_", "frozen_")
+"""Network settings that begin so are about the transfer: the T1 network has no part in them."""
+COUNTED_ELSEWHERE = ("learning_rate", "precision", "batch_size_of_concatenation", "hybrid_steps_factor")
+"""Training settings that a key has by other means: the factor's rate, the precision that was resolved, and
+the batch size and the steps that `Strategy.training` gives."""
+
+
+def counted_network(network: NetworkSettings, kept: tuple[str, ...] = ()) -> NetworkSettings:
+    """Return the settings with those of the transfer as usual, which is all that the T1 network depends on.
+
+    Args:
+        kept: beginnings of names that stay as they are.
+    """
+    usual = NetworkSettings()
+    names = [f.name for f in fields(network) if f.name.startswith(OF_TRANSFER)]
+    return replace(network, **{n: getattr(usual, n) for n in names if not n.startswith(kept)})
+
+
+class Strategy:
+    """A way to bring the T1 network to T2.
+
+    Attributes:
+        name: as files and tables have it.
+        factors: that count for it; the others are None in its trials.
+        starts_pretrained: from the T1 network.
+        trains: a weight.
+        trains_on_t1: on T1 scans beside the T2 scans.
+        scored_on_t1: on T1 as well as on T2 (Table 9).
+        training_group: of the settings, by which it is trained.
+        network_settings: beginnings of the names of those settings of the transfer that count for it.
+    """
+
+    name: ClassVar[StrategyName]
+    factors: ClassVar[frozenset[str]] = TRAINED
+    starts_pretrained: ClassVar[bool] = True
+    trains: ClassVar[bool] = True
+    trains_on_t1: ClassVar[bool] = False
+    scored_on_t1: ClassVar[bool] = False
+    training_group: ClassVar[Literal["training", "pretraining"]] = "training"
+    network_settings: ClassVar[tuple[str, ...]] = ()
+
+    def resolve(self, tuned_layers: TunedLayers | None) -> StrategyName:
+        """Return the name of what this strategy is when so many layers are tuned."""
+        return self.name
+
+    def training(self, factors: Factors, settings: Settings) -> TrainingSettings:
+        """Return how it is trained."""
+        training: TrainingSettings = getattr(settings, self.training_group)
+        return training
+
+    def learning_rate(self, settings: Settings) -> float:
+        """Return the rate of trials whose factors name none."""
+        training: TrainingSettings = getattr(settings, self.training_group)
+        return training.learning_rate
+
+    def counted_training(self, factors: Factors, settings: Settings) -> dict[str, Any]:
+        """Return the training settings that change its result, by name."""
+        training = asdict(self.training(factors, settings))
+        return {name: value for name, value in training.items() if name not in COUNTED_ELSEWHERE}
+
+    def counted_network(self, network: NetworkSettings) -> NetworkSettings:
+        """Return the network settings that change its result, the others as usual."""
+        return counted_network(network, self.network_settings)
+
+    def step_size(self, factors: Factors) -> tuple[int, int]:
+        """Return a rank by the memory that a training step needs."""
+        return 1, 0
+
+    def build(
+        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+    ) -> Network:
+        """Build the network as training starts: weights loaded, the frozen part frozen.
+
+        Args:
+            pretrained: weights of the T1 network, for a strategy that starts from it.
+        """
+        from t1t2core.network.segmenter import Segmenter
+
+        segmenter = Segmenter(network, seed=torch_seed(factors.seed or 0, "initial weights"))
+        if self.starts_pretrained:
+            segmenter.load_pretrained(self._required(pretrained))
+        segmenter.freeze(self.frozen_stages(factors, len(segmenter.stages)))
+        return segmenter
+
+    def rebuild(
+        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+    ) -> Network:
+        """Build the network that takes the tensors which a finished trial trained."""
+        return self.build(factors, network, pretrained=pretrained)
+
+    def frozen_stages(self, factors: Factors, stages: int) -> int:
+        """Return how many of the first stages are frozen."""
+        return 0 if self.trains else stages
+
+    def scans(
+        self, factors: Factors, split: FoldSplit, subjects: Mapping[str, PreparedSubject]
+    ) -> dict[Sequence, Scans]:
+        """Return the scans that it trains on, is chosen by and is tested on."""
+        from t1t2core.experiment import Scans
+
+        size = factors.t2_train_size
+        training = () if size is None else split.t2_training(size)
+        scans: dict[Sequence, Scans] = {"T2": Scans.of("T2", replace(split.t2, training=training), subjects)}
+        if self.scored_on_t1:
+            t1 = split.t1 if self.trains_on_t1 else replace(split.t1, training=())
+            scans["T1"] = Scans.of("T1", t1, subjects)
+        return scans
+
+    def prepare(self, network: Network, scans: Scans, training: TrainingSettings, compute: Compute) -> None:
+        """Do what comes before training.
+
+        Args:
+            scans: of T2.
+        """
+
+    def experiment(
+        self,
+        factors: Factors,
+        split: FoldSplit,
+        subjects: Mapping[str, PreparedSubject],
+        settings: Settings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        compute: Compute,
+    ) -> AnyExperiment:
+        """Make the experiment that computes a trial; for the arguments see `make_experiment`."""
+        scans = self.scans(factors, split, subjects)
+        network = self.build(factors, settings.network, pretrained=pretrained)
+        self.prepare(network, scans["T2"], self.training(factors, settings), compute)
+        return self._train(network, factors, scans, settings, compute)
+
+    def _train(
+        self,
+        network: Network,
+        factors: Factors,
+        scans: dict[Sequence, Scans],
+        settings: Settings,
+        compute: Compute,
+    ) -> Experiment:
+        from t1t2core.experiment import Experiment
+
+        return Experiment(
+            network,
+            scans,
+            self.training(factors, settings),
+            settings.evaluation,
+            learning_rate=factors.learning_rate,
+            seed=factors.seed or 0,
+            compute=compute,
+        )
+
+    def _required(self, pretrained: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
+        if pretrained is None:
+            raise ValueError(f"strategy {self.name} starts from a pretrained network; none was given")
+        return pretrained

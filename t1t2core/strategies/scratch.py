@@ -1,0 +1,17 @@
+"""A T2 network without the T1 network, a control."""
+
+from typing import ClassVar
+
+from t1t2core.strategies.base import Strategy
+from t1t2core.strategies.factors import StrategyName
+
+
+class Scratch(Strategy):
+    """Starts from Glorot's weights and trains them on T2.
+
+    It gets the budget of the T1 network, which was trained from scratch too (Sec. 3.3.4, 4.6).
+    """
+
+    name: ClassVar[StrategyName] = "scratch"
+    starts_pretrained = False
+    training_group = "pretraining"
