@@ -48,7 +48,7 @@ def write_outcome(
     history: list[dict[str, float]],
 ) -> None:
     """Puts the files of a finished trial into storage; `history` has the metrics of each epoch."""
-    about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}
+    about = {"trial_key": trial.key, "encoder_digest": trial.encoder or ""}
     slices = cut_slices(experiment, outcome)
     files = {
         "weights.safetensors": pack_weights(outcome.weights, about),

@@ -45,7 +45,7 @@ def prepare_cohort(
             left = ", ".join(subject.name for subject in _missing(cohort, settings, storage))
             raise InputError(
                 f"preparing volumes: a process was killed, most likely for lack of memory; not prepared yet: "
-                f"{left}. Given again, the command goes on with these"
+                f"{left}; re-run the same command to resume"
             ) from error
     # Stored under its content: another cohort may have given the same scans another name.
     prepared = {s.name: replace(_load(s, settings, storage), name=s.name) for s in cohort.subjects}

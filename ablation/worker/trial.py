@@ -164,7 +164,7 @@ class TrialRunner(tune.Trainable):
             checkpoint = Checkpoint(
                 self._experiment.state(), self._history, self._seconds(), self._borrowed_seconds()
             )
-            save_checkpoint(self._object_storage, str(self._trial.key), checkpoint)
+            save_checkpoint(self._object_storage, self._trial.key, checkpoint)
             self._kept = time.perf_counter()
 
     def _finish(self) -> None:
