@@ -26,13 +26,13 @@ from t1t2core.settings import PreparationSettings
 
 FOLDER = "prepared"
 Progress = Callable[[int, int], None]
-"""Told how many subjects are done, and of how many."""
+"""A function that is told how many subjects are done, and of how many."""
 
 
 def prepare_cohort(
     cohort: Cohort, settings: PreparationSettings, storage: Storage, progress: Progress
 ) -> dict[str, PreparedSubject]:
-    """The volumes of every subject by name; those that are not in storage are made and put there.
+    """Return the volumes of every subject by name; those that storage lacks are made and put there.
 
     Raises:
         InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
@@ -61,7 +61,7 @@ def _missing(cohort: Cohort, settings: PreparationSettings, storage: Storage) ->
 def _prepare(
     subjects: list[Subject], settings: PreparationSettings, storage: Storage, progress: Progress
 ) -> None:
-    """In as many processes as there are cores; on this machine, since only it has the scans."""
+    """Prepare volumes in as many processes as there are cores, here, where the scans are."""
     workers = min(len(subjects), os.cpu_count() or 1)
     with helpers(workers) as pool:
         work = partial(_prepare_one, settings=settings, address=storage.address)

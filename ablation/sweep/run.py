@@ -37,7 +37,7 @@ Draw = Callable[[Mapping[str, PreparedSubject]], bytes | None]
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do.
+    """Trials that a run would run, and what it would cost.
 
     Args:
         plan: a row a trial, as `plan.csv`; empty for a search that has sampled nothing yet.
@@ -73,7 +73,7 @@ def _preview(workspace: Workspace, slots: int) -> Preview:
 
 @dataclass
 class Ended:
-    """How a run ended.
+    """Trials of a run, and how they ended.
 
     Args:
         plan: its trials, of a search those that it has sampled.

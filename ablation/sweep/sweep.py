@@ -25,7 +25,7 @@ from ablation.worker.trial import SCORE, Shared, TrialRunner
 
 @dataclass
 class Endings:
-    """How the trials ended.
+    """Endings of the trials of a sweep.
 
     Args:
         finished: keys of those that this run trained to an end.
