@@ -1,16 +1,20 @@
-"""All that reaches into private modules of MLflow and Ray, whose names may change with any release.
+"""Doors to what libraries keep to themselves: it may change with any release, so all of it stands here.
 
-The tests of each half name the versions that it was tried with. Imports stand in the functions: what reads
-the record needs no Ray.
+Each function imports its library when it is called: a worker that needs Ray's part loads no MLflow.
 """
 
 from typing import Any
 
 # Ray
 
+RAY_VERSIONS = ("2.60",)
+"""Releases of Ray, MAJOR.MINOR, that the functions here were tried with."""
+
 
 def resolve_cluster_address(address: str) -> str | None:
-    """Return HOST:PORT of a cluster, or None where it is left to `ray.init` (Ray 2.60).
+    """Return HOST:PORT of a cluster, or None where it is left to `ray.init`.
+
+    Private: `ray._private.services.canonicalize_bootstrap_address` (Ray 2.60).
 
     Args:
         address: `auto`, or HOST:PORT.
@@ -25,7 +29,9 @@ def resolve_cluster_address(address: str) -> str | None:
 
 
 def load_cluster_token(address: str) -> None:
-    """Read the token for a cluster, as `ray.init` does, but never make one (Ray 2.60).
+    """Read the token for a cluster, as `ray.init` does, but never make one.
+
+    Private: `ray._private.authentication.authentication_token_setup` (Ray 2.60).
 
     Raises:
         ray.exceptions.AuthenticationError: a token is asked for by the environment and there is none.
@@ -41,7 +47,9 @@ def load_cluster_token(address: str) -> None:
 
 
 def read_cluster_metadata(address: str) -> dict[str, Any]:
-    """Return what a cluster says of itself, such as `ray_version`, without joining it (Ray 2.60).
+    """Return what a cluster says of itself, such as `ray_version`, without joining it.
+
+    Private: `ray._common.usage.usage_lib.get_cluster_metadata`, `ray._private.utils.GcsClient` (Ray 2.60).
 
     Raises:
         ray.exceptions.AuthenticationError: it refuses our token.
@@ -55,7 +63,9 @@ def read_cluster_metadata(address: str) -> dict[str, Any]:
 
 
 def check_cluster_versions(metadata: dict[str, Any], address: str) -> None:
-    """Compare a cluster's Ray and Python with ours, as `ray.init` does (Ray 2.60).
+    """Compare a cluster's Ray and Python with ours, as `ray.init` does.
+
+    Private: `ray._private.utils.check_version_info` (Ray 2.60).
 
     Raises:
         RuntimeError: they differ.
@@ -66,7 +76,10 @@ def check_cluster_versions(metadata: dict[str, Any], address: str) -> None:
 
 
 def versions_here() -> tuple[str, str]:
-    """Return the versions of Ray and Python that a cluster's are compared with (Ray 2.60)."""
+    """Return the versions of Ray and Python that a cluster's are compared with.
+
+    Private: `ray._private.utils.compute_version_info` (Ray 2.60).
+    """
     from ray._private.utils import compute_version_info
 
     ray_version, python_version = compute_version_info()
@@ -74,7 +87,10 @@ def versions_here() -> tuple[str, str]:
 
 
 def has_started_cluster() -> bool:
-    """Whether this process has started the cluster that it is connected to (Ray 2.60)."""
+    """Whether this process has started the cluster that it is connected to.
+
+    Private: `ray._private.worker._global_node` (Ray 2.60).
+    """
     from ray._private import worker
 
     node = worker._global_node

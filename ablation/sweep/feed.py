@@ -138,10 +138,10 @@ class Feed(Searcher):
         if self._recorder.holds(trial.key):
             return True
         claim = self._recorder.claim(trial)
-        if claim is Claim.THEIRS or (claim is Claim.RECORDED and not self._learn(trial)):
+        if claim is Claim.RECORDED:
+            self._take_result(trial)
+        elif claim is Claim.THEIRS:
             self._theirs.append(trial)
-        elif claim is Claim.RECORDED:
-            self._recorded(trial, False)
         elif has_outcome(self._recorder.storage, trial.key):
             self.deliver(trial)
             self._recorded(trial, True)
@@ -149,14 +149,15 @@ class Feed(Searcher):
             return True
         return False
 
-    def _learn(self, trial: Trial) -> bool:
-        """Tell the source what a recorded trial scored; False while the record does not answer."""
-        if not self.source.learns:
-            return True
-        result = self._recorder.result_of(trial)
-        if result is not None:
+    def _take_result(self, trial: Trial) -> None:
+        """Tell the source of a recorded trial; where the record cannot say what it scored, look again."""
+        if self.source.learns:
+            result = self._recorder.result_of(trial)
+            if result is None:
+                self._theirs.append(trial)
+                return
             self.source.ended(trial, result)
-        return result is not None
+        self._recorded(trial, False)
 
     def _look_again(self) -> None:
         now = time.monotonic()
