@@ -12,6 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from ablation.models.labeller import Labeller, load_labeller
 from ablation.models.winner import register_winner
+from ablation.plan.plan import is_recorded
 from ablation.record.breakdown import breakdown
 from ablation.record.ledger import open_record
 from ablation.record.plan_record import read_plan, read_plan_run
@@ -245,12 +246,12 @@ def _report(workspace: Workspace, ended: Ended) -> SweepResult:
         if result.parent:
             log.error("the trials are recorded; to write it, run `%s`", _report_command(workspace))
         done = ended.recorded.keys() | result.finished | result.reused
-        written.finished = sum(trial.key in done for trial in ended.plan)
+        written.finished = sum(is_recorded(trial, done) for trial in ended.plan)
     plan, pruned = ended.plan, len(result.pruned)
     return SweepResult(
         trials=len(plan),
         finished=written.finished,
-        reused=sum(trial.key in ended.recorded for trial in plan) + len(result.reused),
+        reused=sum(is_recorded(trial, ended.recorded) for trial in plan) + len(result.reused),
         failed=result.failed,
         pruned=pruned,
         not_started=max(0, len(plan) - written.finished - len(result.failed) - pruned),
@@ -280,7 +281,8 @@ def _write(workspace: Workspace, ended: Ended) -> _Written:
 
     ledger, parent = workspace.ledger, ended.result.parent
     if not parent:
-        return _Written(len({trial.key for trial in ended.plan} & ledger.finished().keys()))
+        done = ledger.finished()
+        return _Written(sum(is_recorded(trial, done) for trial in ended.plan))
     record = read_plan_run(ledger, ledger.client.get_run(parent))
     results = write_report(ledger, record, workspace.folder)
     if results.empty:

@@ -18,9 +18,16 @@ VARIABLES = {
     # Threads of torch do not spin while they wait.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
+IN_WORKERS = ("OMP_WAIT_POLICY",)
+"""Of these, what also counts in a process that only computes."""
 
 
 def set_up() -> None:
     """Set what is not set: the commands do so first, and so does the first use of the Python API."""
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
+
+
+def of_workers() -> dict[str, str]:
+    """Return what the workers of a cluster need that was not started from here."""
+    return {name: os.environ.get(name, VARIABLES[name]) for name in IN_WORKERS}

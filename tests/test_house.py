@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     "names",
     "environment",
+    "compat",
     "space",
     "plan",
     "store",

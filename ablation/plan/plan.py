@@ -1,6 +1,6 @@
-"""The plan: every trial of a search space once, with its key."""
+"""The plan: every trial of a search space once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,20 +13,16 @@ from t1t2core.strategies import STRATEGIES
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One point of the space on one fold, and all that it computes with.
+class PlannedTrial:
+    """One point of the space on one fold; the network that it starts from may not be trained yet.
 
     Args:
-        recipe: of the T1 network that its strategy starts from, or None.
-        encoder: that network's digest, or None while it is not trained.
-        key: SHA-256 of all that changes the result; None while `encoder` is missing.
+        recipe: of the T1 network that its strategy starts from; None where it starts from none.
     """
 
     point: Point
     split: FoldSplit
     recipe: EncoderRecipe | None
-    encoder: str | None
-    key: str | None
 
     @property
     def factors(self) -> dict[str, Any]:
@@ -34,29 +30,70 @@ class Trial:
         return asdict(self.point)
 
 
+@dataclass(frozen=True)
+class Trial(PlannedTrial):
+    """A planned trial with all that it computes with, and so with its key.
+
+    Args:
+        encoder: digest of the T1 network that it starts from; None where it starts from none.
+        key: SHA-256 of all that changes the result.
+    """
+
+    encoder: str | None
+    key: str
+
+
 def recipes_of(points: Iterable[Point], study: Study) -> list[EncoderRecipe]:
-    """The T1 networks that these points start from, each once."""
+    """Return the recipes of the T1 networks that these points start from, each once."""
     folds = dict.fromkeys(point.fold for point in points if STRATEGIES[point.strategy].starts_pretrained)
     return list(dict.fromkeys(study.recipe(fold) for fold in folds))
 
 
-def make_plan(points: Iterable[Point], study: Study, encoders: Mapping[EncoderRecipe, str]) -> list[Trial]:
-    """A trial for each point.
+def draft_plan(
+    points: Iterable[Point], study: Study, encoders: Mapping[EncoderRecipe, str]
+) -> list[PlannedTrial]:
+    """Return a trial for each point, without a key where its T1 network is not there yet.
 
     Args:
         encoders: digests of the T1 networks that are there.
     """
-    by_fold: dict[int, tuple[EncoderRecipe, str | None]] = {}
+    by_fold: dict[int, EncoderRecipe] = {}
 
-    def trial(point: Point) -> Trial:
+    def trial(point: Point) -> PlannedTrial:
         split = study.split(point.fold)
         if not STRATEGIES[point.strategy].starts_pretrained:
             return Trial(point, split, None, None, key_of(point, split, study, None))
         if point.fold not in by_fold:
-            recipe = study.recipe(point.fold)
-            by_fold[point.fold] = recipe, encoders.get(recipe)
-        recipe, encoder = by_fold[point.fold]
-        key = None if encoder is None else key_of(point, split, study, encoder)
-        return Trial(point, split, recipe, encoder, key)
+            by_fold[point.fold] = study.recipe(point.fold)
+        recipe = by_fold[point.fold]
+        if recipe not in encoders:
+            return PlannedTrial(point, split, recipe)
+        encoder = encoders[recipe]
+        return Trial(point, split, recipe, encoder, key_of(point, split, study, encoder))
 
     return [trial(point) for point in points]
+
+
+def make_plan(points: Iterable[Point], study: Study, encoders: Mapping[EncoderRecipe, str]) -> list[Trial]:
+    """Return a trial for each point.
+
+    Args:
+        encoders: digests of the T1 networks that the points start from.
+
+    Raises:
+        KeyError: one of these networks is missing.
+    """
+    plan = draft_plan(points, study, encoders)
+    keyed = [trial for trial in plan if isinstance(trial, Trial)]
+    if missing := [trial.recipe for trial in plan if not isinstance(trial, Trial)]:
+        raise KeyError(missing[0])
+    return keyed
+
+
+def is_recorded(trial: PlannedTrial, recorded: Collection[str]) -> bool:
+    """Whether a trial is among those recorded; one without a key cannot be.
+
+    Args:
+        recorded: keys of trials.
+    """
+    return isinstance(trial, Trial) and trial.key in recorded

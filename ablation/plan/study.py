@@ -19,11 +19,11 @@ class Study:
     splits: tuple[FoldSplit, ...]
 
     def split(self, fold: int) -> FoldSplit:
-        """The roles in a fold."""
+        """Return the patients' roles in a fold."""
         return next(split for split in self.splits if split.fold == fold)
 
     def recipe(self, fold: int) -> EncoderRecipe:
-        """Of the T1 network for a fold; folds with the same T1 roles share it."""
+        """Return the recipe of the T1 network for a fold; folds with the same T1 roles share it."""
         t1, pretraining = self.split(fold).t1, self.settings.pretraining
         precision = self.precision if pretraining.precision == "auto" else pretraining.precision
         return EncoderRecipe(

@@ -1,13 +1,13 @@
 """The tables that a run writes beside its results: the plan and the subjects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 from rich.table import Table
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial, Trial, is_recorded
 from ablation.space.factors import ARM, FACTORS
 from ablation.space.naming import arm_name
 from t1t2core.cohort.check import subject_notes
@@ -18,7 +18,7 @@ from t1t2core.preparation.prepare import PreparedSubject
 
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
 PRUNED_STATUS = "pruned"
-"""Of a trial of a search that never ran to an end, by rule."""
+"""Status of a trial of a search that never ran to an end, by rule."""
 WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64"}
 
 WARNINGS = "warnings"
@@ -29,13 +29,15 @@ MOST_NAMES = 5
 MEASURES = {"learning_rate": "float64", "estimated_seconds": "float64"}
 
 
-def plan_frame(plan: Sequence[Trial], recorded: set[str], seconds: Sequence[float]) -> pd.DataFrame:
-    """`plan.csv`: a row a trial; `seconds` is the estimate for each."""
+def plan_frame(
+    plan: Sequence[PlannedTrial], recorded: Collection[str], seconds: Sequence[float]
+) -> pd.DataFrame:
+    """Return `plan.csv`: a row a trial; `seconds` is the estimate for each."""
     rows = [
         {
-            "trial_key": trial.key,
+            "trial_key": trial.key if isinstance(trial, Trial) else None,
             **trial.factors,
-            "status": "recorded" if trial.key in recorded else "to_run",
+            "status": "recorded" if is_recorded(trial, recorded) else "to_run",
             "estimated_seconds": round(estimate, 1),
         }
         for trial, estimate in zip(plan, seconds, strict=True)
@@ -45,7 +47,7 @@ def plan_frame(plan: Sequence[Trial], recorded: set[str], seconds: Sequence[floa
 
 
 def render_plan(plan: pd.DataFrame, title: str) -> Table:
-    """For the terminal: an arm and training size a row."""
+    """Return the plan for the terminal: an arm and training size a row."""
     table = Table(title=f"{title}: what would run", title_justify="left")
     for name in ("arm", "T2 patients", "trials", "to run", "seconds a trial"):
         table.add_column(name, justify="left" if name == "arm" else "right")
@@ -65,7 +67,7 @@ def subjects_frame(
     prepared: Mapping[str, PreparedSubject],
     warnings: Mapping[str, Sequence[str]],
 ) -> pd.DataFrame:
-    """`subjects.csv`: sequences, role in each fold, quality of the alignment, slices, volumes and warnings.
+    """Return `subjects.csv`: sequences, roles, quality of the alignment, slices, volumes and warnings.
 
     Who was left out has a row with the reason alone.
 
@@ -95,7 +97,7 @@ def subjects_frame(
 
 
 def _left_out(cohort: Cohort) -> dict[str, list[str]]:
-    """Why subjects, or their T2w scans, are not in the cohort, by name."""
+    """Return why subjects, or their T2w scans, are not in the cohort, by name."""
     told: dict[str, list[str]] = {}
     for what, why in cohort.left_out.items():  # `sub-01`, or `T2w of sub-01`
         kind, _, name = what.rpartition(" of ")
@@ -104,7 +106,7 @@ def _left_out(cohort: Cohort) -> dict[str, list[str]]:
 
 
 def subject_warnings(cohort: Cohort, prepared: Mapping[str, PreparedSubject]) -> dict[str, list[str]]:
-    """What a person should know of each subject's scans, by name: assumptions in reading them, and doubts."""
+    """Return what a person should know of each subject's scans, by name: assumptions made, and doubts."""
     return {
         subject.name: [*subject_notes(subject), *prepared[subject.name].warnings]
         for subject in cohort.subjects
@@ -112,7 +114,7 @@ def subject_warnings(cohort: Cohort, prepared: Mapping[str, PreparedSubject]) ->
 
 
 def warning_lines(warnings: Mapping[str, Sequence[str]]) -> list[str]:
-    """A line for each warning, with the subjects that have it."""
+    """Return a line for each warning, with the subjects that have it."""
     owners: dict[str, list[str]] = {}
     for name, sentences in warnings.items():
         for sentence in sentences:
@@ -126,7 +128,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """As CSV, whole or not at all."""
+    """Write a table as CSV, whole or not at all."""
     write_atomically(path, frame.to_csv(index=False).encode())
 
 

@@ -23,11 +23,11 @@ class TrialResult:
     scores: Iterable[Mapping[str, Any]]
 
     def value(self, objective: str) -> float:
-        """Of an objective; an undefined score counts as 0."""
+        """Return the value of an objective; an undefined score counts as 0."""
         return float(self.metrics.get(metric_of(objective), 0.0))
 
     def of_patients(self, objective: str) -> list[float]:
-        """A validation score of each T2 patient, best weights; an undefined one counts as 0."""
+        """Return the validation score of each T2 patient, best weights; an undefined one counts as 0."""
         _, name, metric = objective.split("/")
         wanted = {"split": "validation", "weights": "best", "sequence": "T2"}
         found = [
@@ -39,6 +39,6 @@ class TrialResult:
 
 
 def mean_over_patients(results: Iterable[TrialResult], objective: str) -> float:
-    """Of all patients of these trials."""
+    """Return the mean of an objective over all patients of these trials."""
     values = [value for result in results for value in result.of_patients(objective)]
     return fmean(values) if values else 0.0

@@ -101,8 +101,8 @@ class Recorder:
         Where two drivers claim a trial at once, the lower run id wins and the other run is removed. A
         record that does not answer settles nothing: the trial is run, and recorded when it answers.
         """
-        self._open.pop(_key(trial), None)
-        self._forget_epochs(_key(trial))
+        self._open.pop(trial.key, None)
+        self._forget_epochs(trial.key)
         try:
             return self._hold(trial)
         except (MlflowException, OSError) as error:
@@ -131,17 +131,17 @@ class Recorder:
         False if another driver has taken the trial over: it records it.
         """
         at = time.time()
-        self._do(lambda: self._finish(trial, at), _key(trial))
-        return _key(trial) not in self._lost
+        self._do(lambda: self._finish(trial, at), trial.key)
+        return trial.key not in self._lost
 
     def fail(self, trial: Trial, cause: str, traceback: str) -> None:
         """Ends the trial's run as FAILED."""
-        self._do(lambda: self._fail(trial, cause, traceback), _key(trial))
+        self._do(lambda: self._fail(trial, cause, traceback), trial.key)
 
     def prune(self, trial: Trial, history: list[dict[str, float]], score: float, seconds: float) -> None:
         """Ends the run of a trial that was stopped early, with the score that it had."""
         at = time.time()
-        self._do(lambda: self._prune(trial, history, score, seconds, at), _key(trial))
+        self._do(lambda: self._prune(trial, history, score, seconds, at), trial.key)
 
     def add(self, names: Mapping[str, str]) -> None:
         """Takes on further trials, with nothing left of them from a run that was broken off.
@@ -164,7 +164,7 @@ class Recorder:
     def result_of(self, trial: Trial) -> TrialResult | None:
         """What a trial scored by the record; None where that cannot be asked just now."""
         try:
-            finished = [run for run in self.ledger.runs_of(_key(trial)) if run.info.status == "FINISHED"]
+            finished = [run for run in self.ledger.runs_of(trial.key) if run.info.status == "FINISHED"]
             return next((TrialResult(r.metrics, r.scores) for r in self.ledger.records(finished)), None)
         except (MlflowException, OSError) as error:
             self._wait(error)
@@ -239,7 +239,7 @@ class Recorder:
 
     def _hold(self, trial: Trial) -> Claim:
         """Sees to it that the trial's run is open and nobody else's; what cannot be asked stays unsettled."""
-        key, presence = _key(trial), self._enter()
+        key, presence = trial.key, self._enter()
         careful = key in self._unsettled or not presence.alone
         self._unsettled.add(key)
         if key not in self._open:
@@ -279,9 +279,9 @@ class Recorder:
     def _start(self, trial: Trial) -> str:
         params = {name: value for name, value in trial.factors.items() if value is not None}
         params |= shortened_params(self.settings)
-        tags = {**self.tags, "trial_key": _key(trial), "encoder_digest": trial.encoder or ""}
-        name = self.names[_key(trial)]
-        self._epochs.pop(_key(trial), None)
+        tags = {**self.tags, "trial_key": trial.key, "encoder_digest": trial.encoder or ""}
+        name = self.names[trial.key]
+        self._epochs.pop(trial.key, None)
         run_id = self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
         if whole := whole_settings(self.settings):
             self.ledger.keep_files(run_id, {WHOLE_FILE: whole})
@@ -299,7 +299,7 @@ class Recorder:
         return [one for one in measured if one.step > self._epochs.get(key, 0)]
 
     def _finish(self, trial: Trial, at: float) -> None:
-        key = _key(trial)
+        key = trial.key
         is_settled = key in self._open and key not in self._unsettled
         claim = Claim.OURS if is_settled else self._hold(trial)
         if claim is Claim.RECORDED:
@@ -328,7 +328,7 @@ class Recorder:
     def _prune(
         self, trial: Trial, history: list[dict[str, float]], score: float, seconds: float, at: float
     ) -> None:
-        key = _key(trial)
+        key = trial.key
         if key not in self._open:
             self._open[key] = self._start(trial)
         self._log(self._open[key], key, history)
@@ -348,7 +348,7 @@ class Recorder:
         remove_checkpoint(self.storage, key)
 
     def _fail(self, trial: Trial, cause: str, traceback: str) -> None:
-        key = _key(trial)
+        key = trial.key
         if key not in self._open:
             self._open[key] = self._start(trial)
         self._log(self._open[key], key, self._waiting.get(key, []))
@@ -403,8 +403,3 @@ class Recorder:
         if self._is_away and not self._later:
             log.info("all is recorded again")
             self._is_away = False
-
-
-def _key(trial: Trial) -> str:
-    assert trial.key is not None
-    return trial.key

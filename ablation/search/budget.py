@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mlflow.entities import Run
 
+from ablation.plan.resources import TrialResources
 from ablation.record.ledger import GPUS, Ledger
 from ablation.space.search_settings import Budget
 from ablation.space.space import Space
@@ -16,7 +17,7 @@ HOUR, MINUTE = 3600.0, 60.0
 
 @dataclass
 class Spending:
-    """Counts what is spent; once it is all, nothing new is started and what runs ends.
+    """What is spent of a budget; once it is all, nothing new is started and what runs ends.
 
     Trials and GPU-hours count for all commands that worked on a plan, minutes for each command anew.
 
@@ -39,7 +40,7 @@ class Spending:
 
     @property
     def trials_left(self) -> int | None:
-        """That may be started; None for as many as one likes."""
+        """Trials that may still be started; None for as many as one likes."""
         return None if self.limit.trials is None else max(0, self.limit.trials - self.trials)
 
     @property
@@ -54,18 +55,18 @@ class Spending:
         )
 
     def begin(self, key: str, gpus: float) -> None:
-        """A trial is started, with this share of a GPU; tried again, it counts once."""
+        """Count a trial that is started, with this share of a GPU; tried again, it counts once."""
         if key not in self._under_way:
             self.trials += 1
         self._under_way[key] = self.clock(), gpus
 
     def end(self, key: str) -> None:
-        """A trial has ended, however."""
+        """Count what a trial took that has ended, however."""
         begun, gpus = self._under_way.pop(key, (self.clock(), 0.0))
         self.gpu_seconds += (self.clock() - begun) * gpus
 
     def __str__(self) -> str:
-        """What is spent of what, such as `21 of 21 trials`."""
+        """Return what is spent of what, such as `21 of 21 trials`."""
         limit = self.limit
         parts = []
         if limit.trials is not None:
@@ -78,9 +79,10 @@ class Spending:
 
 
 def spending_of(space: Space, ledger: Ledger, parent: str, recorded: Mapping[str, Run]) -> Spending:
-    """The budget of a plan, less what earlier commands spent on it.
+    """Return the budget of a plan and what earlier commands spent of it.
 
     Args:
+        parent: the plan's run in the record.
         recorded: finished trials, of any plan.
     """
     limit = space.budget.model_copy(update={"trials": space.search.trials or space.budget.trials})
@@ -91,13 +93,28 @@ def spending_of(space: Space, ledger: Ledger, parent: str, recorded: Mapping[str
     return Spending(limit, trials=len(mine), gpu_seconds=sum(seconds))
 
 
-def check_budget(budget: Budget, request: Mapping[str, float]) -> None:
-    """GPU-hours cannot be counted where trials use no GPU.
+def spending_so_far(space: Space, ledger: Ledger, plan_key: str, recorded: Mapping[str, Run]) -> Spending:
+    """Return the same of a plan that this command does not open.
+
+    Args:
+        plan_key: names the plan; nothing was spent on one that the record does not have.
+    """
+    parent = find_plan(ledger, space.name, plan_key)
+    return spending_of(space, ledger, parent.info.run_id if parent else "", recorded)
+
+
+def find_plan(ledger: Ledger, space: str, plan_key: str) -> Run | None:
+    """Return the parent run of a plan that was begun, or None."""
+    return next((run for run in ledger.plans(space) if run.data.tags["plan_key"] == plan_key), None)
+
+
+def check_budget(budget: Budget, resources: TrialResources) -> None:
+    """Refuse GPU-hours where trials use no GPU.
 
     Raises:
-        InputError: says so.
+        InputError: they cannot be counted.
     """
-    if budget.gpu_hours is not None and not request["gpu"]:
+    if budget.gpu_hours is not None and not resources.gpus:
         raise InputError(
             "budget.gpu_hours: trials use no GPU here; give a budget of minutes or trials, or `resources: "
             "{gpus: 1}` where there is one"

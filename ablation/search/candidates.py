@@ -21,6 +21,7 @@ from ablation.space.ranges import Range
 from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
 from ablation.space.space import Arm
 from t1t2core.errors import InputError
+from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES, StrategyName
 
 ARM = "arm"
@@ -41,12 +42,12 @@ class Candidate:
     learning_rate: float | None = None
 
     def to_json(self) -> str:
-        """As the record keeps it."""
+        """Return it as the record keeps it."""
         return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
 
     @classmethod
     def from_json(cls, text: str) -> "Candidate":
-        """What `to_json` gave."""
+        """Return the candidate that `to_json` wrote."""
         return cls(**json.loads(text))
 
 
@@ -65,7 +66,7 @@ class CandidateSpace:
         self._values = [_values(arm, learning_rate) for arm in self.arms]
 
     def points(self, candidate: Candidate) -> tuple[Point, ...]:
-        """Its trials: fold by fold, each with all seeds. Candidates that compute the same have the same."""
+        """Return its points, fold by fold with all seeds. Candidates that compute the same have the same."""
         arm = self.arms[candidate.arm]
         factors = {name: getattr(candidate, name) for name in ("strategy", *SAMPLED)}
         points = (
@@ -86,11 +87,11 @@ class CandidateSpace:
 
     @property
     def most_trials(self) -> int:
-        """Of a candidate."""
+        """Largest number of trials of a candidate."""
         return max(len(arm.folds) * len(arm.seeds) for arm in self.arms)
 
     def suggest(self, ask: Callable[[str, BaseDistribution], Any]) -> Candidate:
-        """The candidate whose parameters `ask` gives, as they are needed."""
+        """Return the candidate whose parameters `ask` gives, as they are needed."""
         index = ask(ARM, _arm_distribution(self.arms)) if len(self.arms) > 1 else 0
         chosen = {}
         for name, values in self._values[index].items():
@@ -100,7 +101,7 @@ class CandidateSpace:
         return self._candidate(index, chosen)
 
     def params(self, candidate: Candidate) -> dict[str, tuple[Any, BaseDistribution]]:
-        """The parameters that `suggest` would have asked for to give this candidate."""
+        """Return the parameters that `suggest` would have asked for to give this candidate."""
         found: dict[str, tuple[Any, BaseDistribution]] = {}
         if len(self.arms) > 1:
             found[ARM] = candidate.arm, _arm_distribution(self.arms)
@@ -112,7 +113,7 @@ class CandidateSpace:
         return found
 
     def start(self, given: Start) -> Candidate:
-        """The candidate that a starting point names: of the first arm that has it.
+        """Return the candidate that a starting point names: of the first arm that has it.
 
         Raises:
             InputError: no arm has it, or it leaves open what has several values.
@@ -137,14 +138,19 @@ class CandidateSpace:
         return Candidate(arm=index, strategy=self.arms[index].strategy, **chosen)
 
 
+def candidates_of(arms: Sequence[Arm], settings: Settings) -> CandidateSpace:
+    """Return all candidates of these arms, at the settings' learning rates where an arm names none."""
+    return CandidateSpace(arms, lambda strategy: STRATEGIES[strategy].learning_rate(settings))
+
+
 def check_candidates(space: CandidateSpace, search: Search, most_trials: int | None) -> list[Candidate]:
-    """The candidates to start from.
+    """Return the candidates to start from.
 
     Args:
         most_trials: of the search, if it is limited.
 
     Raises:
-        InputError: the search does not fit this space; all findings are in one message.
+        InputError: the search settings do not fit the space; all findings are in one message.
     """
     findings, starts = [], []
     for number, given in enumerate(search.start):
@@ -168,7 +174,7 @@ def check_candidates(space: CandidateSpace, search: Search, most_trials: int | N
 
 
 def _values(arm: Arm, learning_rate: Callable[[StrategyName], float]) -> dict[str, Any]:
-    """Of each factor that the arm has: a range, or its values in their order."""
+    """Return a range, or the values in their order, of each factor that the arm has."""
     used = STRATEGIES[arm.strategy].factors
     given: dict[str, Any] = {name: getattr(arm, name) for name in SAMPLED if name in used}
     if "learning_rate" in used:
@@ -202,7 +208,7 @@ def _arm_distribution(arms: Sequence[Arm]) -> BaseDistribution:
 
 
 def _distribution(name: str, values: Any) -> BaseDistribution | None:
-    """What a factor is sampled from; None where it has one value."""
+    """Return what a factor is sampled from; None where it has one value."""
     if isinstance(values, Range):
         if values.scale == "int_uniform":
             return IntDistribution(int(values.low), int(values.high))
@@ -213,7 +219,7 @@ def _distribution(name: str, values: Any) -> BaseDistribution | None:
 
 
 def _value(name: str, values: Any, drawn: Any) -> Any:
-    """The factor's value for what was drawn from its distribution."""
+    """Return the factor's value for what was drawn from its distribution."""
     if isinstance(values, Range):
         return values.rounded(drawn)
     if len(values) == 1:
@@ -222,7 +228,7 @@ def _value(name: str, values: Any, drawn: Any) -> Any:
 
 
 def _why_not(named: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    """Why these values are no candidate of an arm; '' if they are."""
+    """Return why these values are no candidate of an arm; '' if they are."""
     for name, value in named.items():
         if name not in values:
             return f"{name}: its strategy has no use for it"

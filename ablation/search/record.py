@@ -27,24 +27,24 @@ class SearchRecord:
         self._recorder, self._shown, self._changed = recorder, list(shown), changed
 
     def candidates(self) -> Mapping[int, Candidate]:
-        """All that were announced, by number; none where the record does not answer just now."""
+        """Return all that were announced, by number; none where the record does not answer just now."""
         return read_candidates(self._tags())
 
     def given_up(self) -> Mapping[int, GivenUp]:
-        """Those of them that got no further."""
+        """Return why candidates were given up, by number."""
         return read_given_up(self._tags())
 
     def announce(self, tried: Tried) -> None:
-        """Writes down a candidate before any of its trials is started."""
+        """Write down a candidate before any of its trials is started."""
         self._recorder.note(_tag(CANDIDATE, tried.number), tried.candidate.to_json())
         self._changed()
 
     def introduce(self, tried: Tried) -> None:
-        """Makes the trials of a candidate known to the recorder."""
-        self._recorder.add({str(trial.key): trial_name(trial.point, self._shown) for trial in tried.trials})
+        """Make the trials of a candidate known to the recorder."""
+        self._recorder.add({trial.key: trial_name(trial.point, self._shown) for trial in tried.trials})
 
     def give_up(self, tried: Tried) -> None:
-        """Writes down that a candidate gets no further."""
+        """Write down that a candidate is given up."""
         assert tried.given_up is not None
         self._recorder.note(_tag(PRUNED, tried.number), json.dumps(asdict(tried.given_up)))
 
@@ -57,12 +57,12 @@ class SearchRecord:
 
 
 def read_candidates(tags: Mapping[str, str]) -> dict[int, Candidate]:
-    """The candidates in the tags of a parent run, by number."""
+    """Return the candidates in the tags of a parent run, by number."""
     return {number: Candidate.from_json(text) for number, text in _numbered(tags, CANDIDATE).items()}
 
 
 def read_given_up(tags: Mapping[str, str]) -> dict[int, GivenUp]:
-    """Why candidates were given up, by number."""
+    """Return why candidates were given up, by number."""
     found = {number: json.loads(text) for number, text in _numbered(tags, PRUNED).items()}
     return {number: GivenUp(one["reason"], tuple(one["values"])) for number, one in found.items()}
 

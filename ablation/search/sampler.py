@@ -47,7 +47,7 @@ class Known:
 
 
 class Sampler:
-    """Samples candidates.
+    """Sampler of candidates.
 
     Each is drawn from what is known when it is drawn and from a seed of its own: so what comes next depends
     on what was told, and not on whether the search was broken off in between.
@@ -57,7 +57,7 @@ class Sampler:
         self._space, self._search = space, search
 
     def sample(self, known: Sequence[Known], number: int) -> Candidate | None:
-        """The candidate of this number, or None when all have been tried."""
+        """Return the candidate of this number, or None when all have been tried."""
         tried = {self._space.points(one.candidate) for one in known}
         everything = self._space.everything
         untried = None
@@ -104,7 +104,7 @@ class Sampler:
     def _far_from(
         self, tried: Collection[tuple[Point, ...]], known: Sequence[Known], number: int
     ) -> Candidate | None:
-        """Of some that are drawn at random the one least like those tried: chance alone leaves gaps."""
+        """Return, of some drawn at random, the one least like those tried: chance alone leaves gaps."""
         study = optuna.create_study(sampler=RandomSampler(seed=_seed(self._search.seed, number)))
         drawn = [self._space.suggest(partial(_ask, study.ask())) for _ in range(DRAWN)]
         new = [one for one in drawn if self._space.points(one) not in tried]
@@ -115,11 +115,11 @@ class Sampler:
         )
 
     def _nearest(self, drawn: Candidate, untried: Collection[Candidate]) -> Candidate:
-        """The candidate most like one that was tried already."""
+        """Return the candidate most like one that was tried already."""
         return min(untried, key=lambda other: self._distance(drawn, other))
 
     def _distance(self, one: Candidate, other: Candidate) -> float:
-        """How unlike two candidates are: by their arms first, then by each factor's place in its range."""
+        """Return how unlike two candidates are: by arm first, then by each factor's place in its range."""
         a, b = self._space.params(one), self._space.params(other)
         return len(a) * (one.arm != other.arm) + sum(_distance(a[name], b[name]) for name in a if name in b)
 
@@ -148,7 +148,7 @@ def _seed(*numbers: int) -> int:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Optuna's notices; its level is put back."""
+    """Silence Optuna's notices; its level is put back."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

@@ -50,15 +50,11 @@ class Tried:
         return not (self.is_whole or self.failed or self.given_up)
 
     def of_folds(self, folds: Sequence[int]) -> list[TrialResult]:
-        """The results of these folds."""
-        return [
-            self.results[key]
-            for t in self.trials
-            if t.point.fold in folds and (key := _key(t)) in self.results
-        ]
+        """Return the results of these folds."""
+        return [self.results[t.key] for t in self.trials if t.point.fold in folds and t.key in self.results]
 
     def means(self, objectives: Sequence[str]) -> tuple[float, ...]:
-        """Over folds and seeds, of what is finished."""
+        """Return the means of the objectives over the finished folds and seeds."""
         return tuple(fmean(result.value(one) for result in self.results.values()) for one in objectives)
 
 
@@ -66,23 +62,23 @@ class Journal(Protocol):
     """Where a search keeps what it must know when it is given again."""
 
     def candidates(self) -> Mapping[int, Candidate]:
-        """All that were announced, by number."""
+        """Return all candidates that were announced, by number."""
 
     def given_up(self) -> Mapping[int, GivenUp]:
-        """Those of them that got no further."""
+        """Return why candidates were given up, by number."""
 
     def introduce(self, tried: Tried) -> None:
-        """A candidate's trials may be run from now on."""
+        """Note that a candidate's trials may be run from now on."""
 
     def announce(self, tried: Tried) -> None:
-        """A candidate was sampled; none of its trials has been started."""
+        """Note a candidate that was sampled, before any of its trials is started."""
 
     def give_up(self, tried: Tried) -> None:
-        """A candidate gets no further."""
+        """Note that a candidate is given up."""
 
 
 class OptunaSearch:
-    """Hands out the trials of candidates, those of one that is begun first.
+    """A search that hands out the trials of candidates, those of one that is begun first.
 
     Several drivers may work on one search: each takes over what the others have sampled.
 
@@ -116,38 +112,40 @@ class OptunaSearch:
         self._take_over()
 
     def next(self) -> Trial | None:
-        """A trial to run now, or None while there is none."""
+        """Return a trial to run now, or None while there is none."""
         while True:
             for tried in self.tried:
                 if trial := self._due(tried):
-                    tried.begun.add(_key(trial))
+                    tried.begun.add(trial.key)
                     return trial
             if not self._may_sample() or not self._begin():
                 return None
 
-    def ended(self, trial: Trial, result: TrialResult | None) -> None:
-        """A trial is finished; or, without a result, failed for good."""
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        """Note what a finished trial scored."""
         for tried in self._having(trial):
-            if result is None:
-                tried.failed = True
-            else:
-                tried.results[_key(trial)] = result
+            tried.results[trial.key] = result
+
+    def failed(self, trial: Trial) -> None:
+        """Give up the candidate of a trial that failed for good."""
+        for tried in self._having(trial):
+            tried.failed = True
 
     def pruned(self, trial: Trial, score: float) -> None:
-        """A trial was stopped with this score: its candidate gets no further."""
+        """Give up the candidate of a trial that was stopped early with this score."""
         for tried in self._having(trial):
             values = [result.value(self._objective) for result in tried.results.values()]
             reason = f"fold {trial.point.fold} was stopped early"
             self._give_up(tried, GivenUp(reason, (fmean([*values, score]),)))
 
     def left(self) -> list[Trial]:
-        """Trials of candidates that could still be run."""
-        return [t for one in self.tried if not one.given_up for t in one.trials if _key(t) not in one.results]
+        """Return the trials of candidates that could still be run."""
+        return [t for one in self.tried if not one.given_up for t in one.trials if t.key not in one.results]
 
     @property
     def trials(self) -> list[Trial]:
-        """Of all candidates, each once, in the order of sampling."""
-        return list({_key(trial): trial for one in self.tried for trial in one.trials}.values())
+        """Trials of all candidates, each once, in the order of sampling."""
+        return list({trial.key: trial for one in self.tried for trial in one.trials}.values())
 
     @property
     def finished(self) -> set[str]:
@@ -157,7 +155,7 @@ class OptunaSearch:
     @property
     def pruned_trials(self) -> list[Trial]:
         """Trials that never ran to an end because their candidate was given up."""
-        return [t for one in self.tried if one.given_up for t in one.trials if _key(t) not in one.results]
+        return [t for one in self.tried if one.given_up for t in one.trials if t.key not in one.results]
 
     @property
     def untried(self) -> int | None:
@@ -170,14 +168,14 @@ class OptunaSearch:
 
     @property
     def trials_left(self) -> int | None:
-        """That would be run with no limit, at most; None where there is no end."""
+        """Most trials that would be run without a limit; None where there is no end."""
         untried = self.untried
         if untried is None:
             return None
         return len(self.left()) + untried * self._space.most_trials
 
     def with_more(self) -> str:
-        """What a larger budget would be spent on."""
+        """Return what a larger budget would be spent on."""
         open_ones = sum(one.is_open for one in self.tried)
         unfinished = f"{open_ones} candidates would be finished and " if open_ones else ""
         untried = self.untried
@@ -193,10 +191,10 @@ class OptunaSearch:
         return [one for one in self.tried if trial.key in {t.key for t in one.trials}]
 
     def _take(self, number: int, candidate: Candidate, given_up: GivenUp | None = None) -> Tried:
-        """Adds a candidate, with what is recorded of it."""
+        """Add a candidate, with what is recorded of it."""
         trials = tuple(self._plan(self._space.points(candidate)))
         tried = Tried(number, candidate, trials, given_up=given_up)
-        found = {_key(trial): self._recall(_key(trial)) for trial in tried.trials}
+        found = {trial.key: self._recall(trial.key) for trial in tried.trials}
         tried.results = {key: result for key, result in found.items() if result is not None}
         self.tried.append(tried)
         if tried.is_open:
@@ -204,7 +202,7 @@ class OptunaSearch:
         return tried
 
     def _begin(self) -> bool:
-        """Samples a candidate; False when all have been tried."""
+        """Sample a candidate; False when all have been tried."""
         if self._take_over():
             return True
         number = max((one.number for one in self.tried), default=0) + 1
@@ -216,7 +214,7 @@ class OptunaSearch:
         return True
 
     def _take_over(self) -> bool:
-        """Adds candidates that were announced by others; whether there were any."""
+        """Add candidates that others have announced; whether there were any."""
         there = {one.number for one in self.tried}
         new = {n: one for n, one in sorted(self._journal.candidates().items()) if n not in there}
         given_up = self._journal.given_up() if new else {}
@@ -247,7 +245,7 @@ class OptunaSearch:
         return left is None or left - len(waiting) >= self._space.most_trials
 
     def _due(self, tried: Tried) -> Trial | None:
-        """The candidate's next trial, once it has earned it."""
+        """Return the candidate's next trial, once it has earned it."""
         if not tried.is_open or self._spending.is_spent:
             return None
         waiting = [trial for trial in tried.trials if not _is_known(tried, trial)]
@@ -257,7 +255,7 @@ class OptunaSearch:
         if folds.index(waiting[0].point.fold) < FOLDS_BEFORE_PRUNING or self._search.pruning.margin is None:
             return waiting[0]
         first = folds[:FOLDS_BEFORE_PRUNING]
-        if any(t.point.fold in first and _key(t) not in tried.results for t in tried.trials):
+        if any(t.point.fold in first and t.key not in tried.results for t in tried.trials):
             return None
         if why := self._too_bad(tried, first):
             self._give_up(tried, GivenUp(why, tried.means(self._search.objective)))
@@ -265,7 +263,7 @@ class OptunaSearch:
         return waiting[0]
 
     def _too_bad(self, tried: Tried, folds: Sequence[int]) -> str:
-        """Why a candidate is not worth further folds; '' if it is."""
+        """Return why a candidate is not worth further folds; '' if it is."""
         best = self._best_whole()
         margin = self._search.pruning.margin
         if best is None or margin is None or not (others := best.of_folds(folds)):
@@ -290,9 +288,4 @@ class OptunaSearch:
 
 def _is_known(tried: Tried, trial: Trial) -> bool:
     """Whether a trial was handed out or is finished."""
-    return _key(trial) in tried.begun or _key(trial) in tried.results
-
-
-def _key(trial: Trial) -> str:
-    assert trial.key is not None
-    return trial.key
+    return trial.key in tried.begun or trial.key in tried.results

@@ -9,7 +9,7 @@ from ablation.plan.trial_result import TrialResult
 
 
 class Source(Protocol):
-    """Gives the trials of a sweep, and is told what becomes of them.
+    """A source of trials that is told what becomes of them.
 
     Args:
         learns: whether what comes next depends on what trials scored.
@@ -18,16 +18,19 @@ class Source(Protocol):
     learns: bool
 
     def next(self) -> Trial | None:
-        """A trial to run now; None while there is none, which is for good once none is under way."""
+        """Return a trial to run now; None while there is none, which is for good once none is under way."""
 
-    def ended(self, trial: Trial, result: TrialResult | None) -> None:
-        """A trial is finished; or, without a result, failed for good."""
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        """Note what a finished trial scored."""
+
+    def failed(self, trial: Trial) -> None:
+        """Note that a trial failed for good."""
 
     def pruned(self, trial: Trial, score: float) -> None:
-        """A trial was stopped early with this score."""
+        """Note that a trial was stopped early with this score."""
 
     def left(self) -> list[Trial]:
-        """Trials that it would still give, as far as they are known."""
+        """Return the trials that it would still give, as far as they are known."""
 
 
 class Listed:
@@ -39,15 +42,18 @@ class Listed:
         self._waiting = deque(trials)
 
     def next(self) -> Trial | None:
-        """The next of the list."""
+        """Return the next of the list."""
         return self._waiting.popleft() if self._waiting else None
 
-    def ended(self, trial: Trial, result: TrialResult | None) -> None:
-        """Nothing: what comes next does not depend on it."""
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        """Do nothing: what comes next does not depend on it."""
+
+    def failed(self, trial: Trial) -> None:
+        """Do nothing."""
 
     def pruned(self, trial: Trial, score: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def left(self) -> list[Trial]:
-        """Those that were not given."""
+        """Return those that were not given."""
         return list(self._waiting)

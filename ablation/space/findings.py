@@ -132,7 +132,7 @@ def misplaced(document: dict[str, Any]) -> list[str]:
     strategies: list[Any] = []
     for index, arm in enumerate(arms):
         place = f"arms[{index}]"
-        strategy = arm.get("strategy", document.get("strategy")) if isinstance(arm, dict) else "unknown"
+        strategy: Any = arm.get("strategy", document.get("strategy")) if isinstance(arm, dict) else "unknown"
         strategies.append(strategy)
         if strategy is None:
             findings.append(f"{place}.strategy: missing; allowed: {ALLOWED['strategy']}")

@@ -16,7 +16,7 @@ FOLDER = "checkpoints"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a trial had got to.
+    """State that a trial had got to.
 
     Args:
         experiment: state of its training.
@@ -32,12 +32,12 @@ class Checkpoint:
 
 
 def save_checkpoint(storage: Storage, key: str, checkpoint: Checkpoint) -> None:
-    """Replaces the trial's checkpoint, as a whole or not at all."""
+    """Replace the trial's checkpoint, as a whole or not at all."""
     storage.write(_name(key), pack_state(vars(checkpoint)))
 
 
 def load_checkpoint(storage: Storage, key: str) -> Checkpoint | None:
-    """The trial's checkpoint; None if there is none that this version can read: it starts anew then."""
+    """Return the trial's checkpoint; None if there is none that this version can read."""
     try:
         return Checkpoint(**unpack_state(storage.read(_name(key))))
     except (FileNotFoundError, CheckpointError, TypeError):
@@ -45,12 +45,12 @@ def load_checkpoint(storage: Storage, key: str) -> Checkpoint | None:
 
 
 def remove_checkpoint(storage: Storage, key: str) -> None:
-    """Once the trial is recorded."""
+    """Remove the checkpoint of a trial that is recorded."""
     storage.delete(_name(key))
 
 
 def checkpointed(storage: Storage) -> list[str]:
-    """Keys of the trials that have one."""
+    """Return the keys of the trials that have one."""
     return [PurePosixPath(name).stem for name in storage.names(FOLDER)]
 
 

@@ -26,7 +26,7 @@ SUMMARY = "summary.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a trial took.
+    """Time and memory that a trial took.
 
     Args:
         total_seconds: here.
@@ -47,8 +47,8 @@ def write_outcome(
     cost: Cost,
     history: list[dict[str, float]],
 ) -> None:
-    """Puts the files of a finished trial into storage; `history` has the metrics of each epoch."""
-    about = {"trial_key": str(trial.key), "encoder_digest": trial.encoder or ""}
+    """Put the files of a finished trial into storage; `history` has the metrics of each epoch."""
+    about = {"trial_key": trial.key, "encoder_digest": trial.encoder or ""}
     predictions = outcome.predictions
     scans = {(sequence, name): experiment.scans[sequence].test[name] for sequence, name in predictions}
     slices = cut_slices(scans, predictions, experiment.evaluation.pictures)
@@ -65,7 +65,7 @@ def write_outcome(
 
 
 def fetch_outcome(storage: Storage, key: str, folder: Path) -> dict[str, Any]:
-    """Copies the files into `folder` and gives the summary; it stays in storage."""
+    """Copy the files into `folder` and return the summary; they stay in storage."""
     for name in storage.names(f"{FOLDER}/{key}"):
         (folder / Path(name).name).write_bytes(storage.read(name))
     summary = folder / SUMMARY
@@ -75,7 +75,7 @@ def fetch_outcome(storage: Storage, key: str, folder: Path) -> dict[str, Any]:
 
 
 def read_result(storage: Storage, key: str) -> TrialResult:
-    """What a finished trial scored, from the files that wait to be recorded."""
+    """Return what a finished trial scored, from the files that wait to be recorded."""
     summary, scores = (json.loads(storage.read(f"{FOLDER}/{key}/{name}")) for name in (SUMMARY, SCORES))
     return TrialResult(summary["metrics"], scores)
 
@@ -86,14 +86,14 @@ def has_outcome(storage: Storage, key: str) -> bool:
 
 
 def remove_outcome(storage: Storage, key: str) -> None:
-    """Takes the files away once they are recorded, the one that makes them count first."""
+    """Remove the files once they are recorded, the one that makes them count first."""
     names = storage.names(f"{FOLDER}/{key}")
     for name in sorted(names, key=lambda name: not name.endswith(SCORES)):
         storage.delete(name)
 
 
 def score_metrics(scores: list[PatientScore]) -> dict[str, float]:
-    """Pooled metrics by the names that the record has for them; undefined ones left out."""
+    """Return pooled metrics by the names that the record has for them."""
     prefixes = {
         ("validation", "best"): "best_validation",
         ("test", "best"): "test",

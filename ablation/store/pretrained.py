@@ -1,7 +1,9 @@
 """Pretrained T1 networks in object storage, named by their content.
 
-`encoders/<sha256>.safetensors` holds the weights and `encoders/<sha256>.json` says what they are. The
-JSON is written last, so an encoder that can be found is whole.
+`encoders/<sha256>.safetensors` holds the weights and `encoders/<sha256>.json`, the card, says what they are.
+The card is written after the weights, so an encoder that can be found is whole. By the name of a small
+object, `encoders/by-recipe/<recipe digest>.<sha256>`, a network is found without reading all cards; it is
+made from the card, also for networks that were published without it.
 """
 
 import hashlib
@@ -9,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from torch import Tensor
@@ -20,8 +23,11 @@ from t1t2core.network.weights import check_weights, pack_weights, unpack_weights
 from t1t2core.settings import NetworkSettings
 
 FOLDER = "encoders"
+INDEX = f"{FOLDER}/by-recipe"
 FORMAT = 1
 DIGEST = "[0-9a-f]{64}"
+UNKNOWN = "unknown"
+"""In place of a recipe's digest: of cards that name none."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,7 @@ class Encoder:
 
 
 class EncoderStore:
-    """Publishes and finds pretrained networks."""
+    """Store of pretrained networks: publishes and finds them."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -53,36 +59,40 @@ class EncoderStore:
     def publish(
         self, weights: Mapping[str, Tensor], recipe: EncoderRecipe, results: Mapping[str, Any]
     ) -> str:
-        """Uploads weights, reads them back, then makes them findable. Gives their digest."""
+        """Upload weights, read them back, then make them findable; return their digest."""
         content = pack_weights(weights)
         digest = hashlib.sha256(content).hexdigest()
         self.storage.write(f"{FOLDER}/{digest}.safetensors", content)
         self._content(digest)
         card = {"format": FORMAT, "recipe": asdict(recipe), "recipe_digest": recipe.digest, **results}
-        self.storage.write(f"{FOLDER}/{digest}.json", json.dumps(card, indent=2).encode())
+        self.storage.write(_card_name(digest), json.dumps(card, indent=2).encode())
+        self._index(digest)
         return digest
 
     def address(self, digest: str) -> str:
-        """Where the weights of this digest lie."""
+        """Return where the weights of this digest lie."""
         return f"{public(self.storage.address)}/{FOLDER}/{digest}.safetensors"
 
     def find(self, recipe: EncoderRecipe) -> str | None:
-        """Digest of the newest encoder of this recipe, or None."""
-        cards = [name for name in self.storage.names(FOLDER) if name.endswith(".json")]
-        fitting = [name for name in cards if self._card(name).get("recipe_digest") == recipe.digest]
-        newest = max(fitting, key=self.storage.modified, default=None)
-        return None if newest is None else newest.removeprefix(f"{FOLDER}/").removesuffix(".json")
+        """Return the digest of the newest encoder of this recipe, or None."""
+        names = [PurePosixPath(name) for name in self.storage.names(FOLDER)]
+        cards = {name.stem for name in names if name.suffix == ".json"}
+        indexed = {PurePosixPath(name).name for name in self.storage.names(INDEX)}
+        indexed |= {self._index(digest) for digest in cards - {name.partition(".")[2] for name in indexed}}
+        fitting = [digest for digest in cards if f"{recipe.digest}.{digest}" in indexed]
+        # A card may have been replaced since it was indexed: other recipes can come to the same weights.
+        fitting = [digest for digest in fitting if _recipe_of(self._card(digest)) == recipe.digest]
+        return max(fitting, key=lambda digest: self.storage.modified(_card_name(digest)), default=None)
 
     def fetch(self, digest: str, network: NetworkSettings) -> Encoder:
-        """The encoder of this digest.
+        """Return the encoder of this digest.
 
         Raises:
             InputError: it is not there, its content has another digest, or it does not fit `network`.
         """
-        name = f"{FOLDER}/{digest}.json"
-        if not self.storage.has(name):
+        if not self.storage.has(_card_name(digest)):
             raise InputError(f"no encoder {digest} in {self.storage.address}/{FOLDER}")
-        card = self._card(name)
+        card = self._card(digest)
         # What a card does not know of was not there yet when the network was trained: it is as usual.
         found = asdict(NetworkSettings()) | card["recipe"]["network"]
         wanted = asdict(t1_network(network))
@@ -98,7 +108,7 @@ class EncoderStore:
         return Encoder(digest, weights, card)
 
     def adopt(self, source: str) -> str:
-        """Digest of the encoder that `source` names: a digest in this store, or the address of a file.
+        """Return the digest of the encoder that `source` names: a digest in this store, or a file's address.
 
         A file `FOLDER/NAME.safetensors` needs its card `FOLDER/NAME.json` beside it; both are copied here.
 
@@ -106,7 +116,7 @@ class EncoderStore:
             InputError: nothing whole is there.
         """
         if not source.endswith(".safetensors"):
-            if not re.fullmatch(DIGEST, source) or not self.storage.has(f"{FOLDER}/{source}.json"):
+            if not re.fullmatch(DIGEST, source) or not self.storage.has(_card_name(source)):
                 raise InputError(
                     f"--encoder {source}: neither a digest in {self.storage.address}/{FOLDER} nor a file"
                 )
@@ -126,11 +136,18 @@ class EncoderStore:
         check_weights(unpack_weights(content, source=source), network, source=source)
         digest = hashlib.sha256(content).hexdigest()
         self.storage.write(f"{FOLDER}/{digest}.safetensors", content)
-        self.storage.write(f"{FOLDER}/{digest}.json", card)
+        self.storage.write(_card_name(digest), card)
+        self._index(digest)
         return digest
 
-    def _card(self, name: str) -> dict[str, Any]:
-        return json.loads(self.storage.read(name))
+    def _index(self, digest: str) -> str:
+        """Write the index's entry for a network that has a card; return the entry's name."""
+        entry = f"{_recipe_of(self._card(digest))}.{digest}"
+        self.storage.write(f"{INDEX}/{entry}", digest.encode())
+        return entry
+
+    def _card(self, digest: str) -> dict[str, Any]:
+        return json.loads(self.storage.read(_card_name(digest)))
 
     def _content(self, digest: str) -> bytes:
         try:
@@ -146,3 +163,13 @@ class EncoderStore:
                 f"encoder {digest} in {self.storage.address} is damaged: its content has digest {found}"
             )
         return content
+
+
+def _card_name(digest: str) -> str:
+    return f"{FOLDER}/{digest}.json"
+
+
+def _recipe_of(card: Mapping[str, Any]) -> str:
+    """Return the recipe's digest that a card names; it was not always written by this project."""
+    named = str(card.get("recipe_digest"))
+    return named if re.fullmatch(DIGEST, named) else UNKNOWN

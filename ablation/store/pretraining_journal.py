@@ -31,12 +31,12 @@ class Journal:
 
 
 def write_journal(storage: Storage, recipe_digest: str, journal: Journal) -> None:
-    """Replaces what was there."""
+    """Write a journal over one that was there."""
     storage.write(_name(recipe_digest), json.dumps(asdict(journal)).encode())
 
 
 def read_journal(storage: Storage, recipe_digest: str) -> Journal | None:
-    """None if there is none, or none that this version can read."""
+    """Return the journal; None if there is none, or none that this version can read."""
     try:
         content: dict[str, Any] = json.loads(storage.read(_name(recipe_digest)))
         return Journal(**content)
@@ -45,7 +45,7 @@ def read_journal(storage: Storage, recipe_digest: str) -> Journal | None:
 
 
 def remove_journal(storage: Storage, recipe_digest: str) -> None:
-    """Once it is recorded."""
+    """Remove the journal of a training that is recorded."""
     storage.delete(_name(recipe_digest))
 
 

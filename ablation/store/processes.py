@@ -6,11 +6,11 @@ from multiprocessing import get_context
 
 
 def helpers(count: int) -> ProcessPoolExecutor:
-    """So many processes, started as work comes; each loads only what its work needs."""
+    """Return a pool of so many processes, started as work comes; each loads only what it needs."""
     # Not forked: the threads of Ray, MLflow and torch do not survive that.
     return ProcessPoolExecutor(count, get_context("spawn"), initializer=_stop_at_once)
 
 
 def _stop_at_once() -> None:
-    """Ctrl-C reaches them, too; by default they would go on with what is next."""
+    """Let Ctrl-C end a process, which by default would go on with what is next."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -19,14 +19,14 @@ from t1t2core.files import write_atomically
 T = TypeVar("T")
 
 ANSWER_SECONDS = 30.0
-"""Within which storage must have taken a small object and given it back."""
+"""Time within which storage must have taken a small object and given it back."""
 PATIENCE_SECONDS = 120.0
 """How long a bucket that does not answer in mid-run is asked again."""
 FIRST_PAUSE_SECONDS = 1.0
 FINAL = ("ACCESS_DENIED", "NO_SUCH_BUCKET", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH")
 """Answers of a bucket that asking again does not change."""
 IN_ONE_REQUEST = "allow_delayed_open=true"
-"""Has Arrow send a small object to S3 by one request in place of three, which some servers refuse (411)."""
+"""Option of Arrow to send a small object to S3 by one request, not by three, which some servers refuse."""
 WITHOUT_LENGTH = "HTTP status 411"
 """Answer of a server that does not take checksums after the content, as Amazon's library sends them."""
 CHECKSUMS = "AWS_REQUEST_CHECKSUM_CALCULATION"
@@ -72,7 +72,7 @@ class Storage:
         return isinstance(self._files, LocalFileSystem)
 
     def check(self) -> None:
-        """Writes, reads and removes a small object.
+        """Write, read and remove a small object.
 
         Raises:
             InputError: one of these did not work.
@@ -101,11 +101,11 @@ class Storage:
             failures.append(error)
 
     def write(self, name: str, content: bytes) -> None:
-        """Puts `content` under `name`, over what was there."""
+        """Put `content` under `name`, over what was there."""
         self._patiently(lambda: self._write(name, content))
 
     def read(self, name: str) -> bytes:
-        """What is under `name`; FileNotFoundError if nothing is."""
+        """Return what is under `name`; FileNotFoundError if nothing is."""
         return self._patiently(lambda: self._read(name))
 
     def has(self, name: str) -> bool:
@@ -113,11 +113,11 @@ class Storage:
         return self._patiently(lambda: self._files.get_file_info(self._path(name)).type == FileType.File)
 
     def names(self, folder: str) -> list[str]:
-        """All objects in `folder`, not in folders under it, sorted; what was left half-written is none."""
+        """Return the names of all objects in `folder`, not below, sorted; half-written ones are none."""
         return [f"{folder}/{name}" for name in self._list(folder, FileType.File) if not name.startswith(".")]
 
     def folders(self, folder: str) -> list[str]:
-        """Names of the folders in `folder`, sorted."""
+        """Return the names of the folders in `folder`, sorted."""
         return self._list(folder, FileType.Directory)
 
     def _list(self, folder: str, kind: FileType) -> list[str]:
@@ -126,11 +126,11 @@ class Storage:
         return sorted(info.base_name for info in infos if info.type == kind)
 
     def modified(self, name: str) -> float:
-        """When it was written, seconds since 1970."""
+        """Return when it was written, seconds since 1970."""
         return self._patiently(lambda: self._files.get_file_info(self._path(name)).mtime_ns / 1e9)
 
     def delete(self, name: str) -> None:
-        """Removes what is under `name`, and what a process left that was killed while it wrote there."""
+        """Remove what is under `name`, and what a process left that was killed while it wrote there."""
         self._patiently(lambda: self._delete(name))
         if self.is_local:
             path = Path(self._path(name))
@@ -138,7 +138,7 @@ class Storage:
                 rest.unlink(missing_ok=True)
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """Asks a bucket that does not answer again, at growing intervals; a folder is asked once."""
+        """Do the work; ask a bucket that does not answer again, at growing intervals, but a folder once."""
         pause, gives_up = FIRST_PAUSE_SECONDS, time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
@@ -181,17 +181,17 @@ class Storage:
 
 
 def _with_options(address: str) -> str:
-    """The address with what Arrow should do differently there."""
+    """Return the address with what Arrow should do differently there."""
     if not address.startswith("s3://"):
         return address
     return f"{address}{'&' if '?' in address else '?'}{IN_ONE_REQUEST}"
 
 
 def public(text: str) -> str:
-    """A text without the names and secrets that addresses in it may hold."""
+    """Return a text without the names and secrets that addresses in it may hold."""
     return re.sub(r"//\S*@", "//", text)
 
 
 def first_line(error: Exception) -> str:
-    """What a message says of an error."""
+    """Return what a message says of an error."""
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -25,13 +25,13 @@ from t1t2core.settings import PreparationSettings
 
 FOLDER = "prepared"
 Progress = Callable[[int, int], None]
-"""Told how many subjects are done, and of how many."""
+"""A function that is told how many subjects are done, and of how many."""
 
 
 def prepare_cohort(
     cohort: Cohort, settings: PreparationSettings, storage: Storage, progress: Progress
 ) -> dict[str, PreparedSubject]:
-    """Read the volumes of every subject, by name; those that are not in storage are made and put there.
+    """Return the volumes of every subject by name; those that storage lacks are made and put there.
 
     Raises:
         InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
@@ -44,7 +44,7 @@ def prepare_cohort(
             left = ", ".join(subject.name for subject in _missing(cohort, settings, storage))
             raise InputError(
                 f"preparing volumes: a process was killed, most likely for lack of memory; not prepared yet: "
-                f"{left}. Re-run the same command to resume"
+                f"{left}; re-run the same command to resume"
             ) from error
     # Stored under its content: another cohort may have given the same scans another name.
     prepared = {s.name: replace(_load(s, settings, storage), name=s.name) for s in cohort.subjects}
@@ -59,7 +59,7 @@ def _missing(cohort: Cohort, settings: PreparationSettings, storage: Storage) ->
 def _prepare(
     subjects: list[Subject], settings: PreparationSettings, storage: Storage, progress: Progress
 ) -> None:
-    """In as many processes as there are cores; on this machine, since only it has the scans."""
+    """Prepare volumes in as many processes as there are cores, here, where the scans are."""
     workers = min(len(subjects), os.cpu_count() or 1)
     with helpers(workers) as pool:
         work = partial(_prepare_one, settings=settings, address=storage.address)

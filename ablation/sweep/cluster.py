@@ -11,6 +11,8 @@ from pathlib import Path
 
 import ray
 
+from ablation import environment
+from ablation.plan.resources import TrialResources
 from ablation.space.resources import Resources
 from ablation.store.storage import first_line
 from ablation.sweep.cluster_checks import check_entry, check_machines
@@ -26,14 +28,14 @@ RAY_FOLDER = "RAY_TMPDIR"
 SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")
 """For Ray's sockets where the folder for temporary files has too long a name."""
 LONGEST_SOCKET = "session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
-"""Of the names that Ray gives its sockets, below the folder that it is given."""
+"""A name of a socket as long as any that Ray gives, below the folder that it is given."""
 WITHOUT_BFLOAT16 = ("V100", "P100", "T4", "P4", "K80")
 """GPUs that emulate bfloat16, by Ray's names: those from before compute capability 8.0."""
 
 
 @contextmanager
 def connect(address: str) -> Iterator[None]:
-    """Starts Ray on this machine (`local`) or joins a cluster, and leaves it again at the end.
+    """Start Ray on this machine (`local`) or join a cluster, and leave it again at the end.
 
     Raises:
         InputError: there is no cluster at the address, or it cannot run this project.
@@ -57,22 +59,26 @@ def connect(address: str) -> Iterator[None]:
 
 
 def _start(address: str, folder: str | None) -> None:
-    """Starts or joins Ray; `folder` is for what it writes on this machine, None as the cluster has it."""
+    """Start or join Ray; `folder` is for what it writes on this machine, None as the cluster has it."""
+    is_local = address == LOCAL
     try:
         ray.init(
             address=address,
             log_to_driver=False,
             logging_level=logging.CRITICAL,
-            include_dashboard=False if address == LOCAL else None,
+            include_dashboard=False if is_local else None,
             _temp_dir=folder,
+            # Workers of a Ray that is started here have our environment. Variables alone install nothing, and
+            # are the same for the whole job, so that its workers are still reused.
+            runtime_env=None if is_local else {"env_vars": environment.of_workers()},
         )
     except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-        where = "Ray cannot be started here" if address == LOCAL else f"no Ray cluster answers at {address}"
+        where = "Ray cannot be started here" if is_local else f"no Ray cluster answers at {address}"
         raise InputError(f"{where}: {first_line(error)}") from error
 
 
 def _folder_for_ray() -> "tempfile.TemporaryDirectory[str]":
-    """A new folder for the sockets and logs of a Ray of our own.
+    """Return a new folder for the sockets and logs of a Ray of our own.
 
     The usual one, `/tmp/ray`, may be another user's, and the TMPDIR of a cluster's job is often longer than
     the name of a socket may be (unix(7): 107 bytes).
@@ -95,7 +101,7 @@ def _folder_for_ray() -> "tempfile.TemporaryDirectory[str]":
 
 
 def _bind_longest_socket(place: str) -> None:
-    """Makes, and removes again, a socket with a name as long as any of Ray's; OSError where that fails."""
+    """Make, and remove again, a socket with a name as long as any of Ray's; OSError where that fails."""
     with _new_folder(place) as folder, socket.socket(socket.AF_UNIX) as there:
         there.bind(str(Path(folder) / LONGEST_SOCKET.replace("/", "-")))
 
@@ -107,7 +113,7 @@ def _new_folder(place: str) -> "tempfile.TemporaryDirectory[str]":
 
 @contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """KeyboardInterrupt comes at the end, not in the middle."""
+    """Raise KeyboardInterrupt at the end, not in the middle."""
     came: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM)
     usual = [signal.signal(number, lambda number, _: came.append(number)) for number in numbers]
@@ -121,7 +127,7 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Ray itself waits for minutes where nobody listens."""
+    """Refuse an address where nobody listens: Ray itself would wait for minutes."""
     host, _, port = address.rpartition("/")[2].rpartition(":")
     if not port.isdigit():
         return
@@ -131,47 +137,52 @@ def _check_answers(address: str) -> None:
         raise InputError(f"no Ray cluster answers at {address}: {error}") from error
 
 
-def request_of(resources: Resources) -> dict[str, float]:
-    """What Ray is asked for a trial; a GPU each where there are any, unless the space says otherwise.
+def request_of(resources: Resources) -> TrialResources:
+    """Return what a trial asks for; a GPU each where there are any, unless the space says otherwise.
 
     Raises:
         InputError: no machine that the cluster has, or may get, has it: trials would wait for ever.
     """
     there = [machine for machine, _ in machines()]
     gpus = resources.gpus if resources.gpus != "auto" else float(any("GPU" in machine for machine in there))
-    wanted = {"cpu": float(resources.cpus), "gpu": float(gpus)}
+    wanted = TrialResources(cpus=float(resources.cpus), gpus=float(gpus))
     if not any(_fitting(wanted, machine) for machine in there):
         raise InputError(_why_none_fits(wanted, there))
     return wanted
 
 
-def device_of(request: Mapping[str, float]) -> Device:
-    """What trials that ask for this are computed on.
+def device_of(resources: TrialResources) -> Device:
+    """Return what trials that ask for this are computed on.
 
     Where machines have different GPUs the oldest counts. Processors are taken to be like this machine's.
     """
-    if not request["gpu"]:
+    if not resources.gpus:
         return device_here(kind="cpu")
     there = {name for machine, _ in machines() if "GPU" in machine for name in machine}
     old = any(f"accelerator_type:{name}" in there for name in WITHOUT_BFLOAT16)
     return Device(kind="cuda", bfloat16=not old)
 
 
-def slots_of(request: dict[str, float]) -> int:
-    """How many trials that ask for this fit into the cluster at once, full grown, at least one."""
-    return max(1, sum(_fitting(request, machine) * number for machine, number in machines()))
+def slots_of(resources: TrialResources) -> int:
+    """Return how many trials that ask for this fit into the cluster at once, full grown, at least one."""
+    return max(1, sum(_fitting(resources, machine) * number for machine, number in machines()))
 
 
-def _fitting(request: Mapping[str, float], machine: Mapping[str, float]) -> int:
-    """Trials that a machine has room for."""
-    rooms = (machine.get(name.upper(), 0.0) // amount for name, amount in request.items() if amount)
-    return int(min(rooms, default=1))
+def _amounts(resources: TrialResources) -> dict[str, float]:
+    """Return the amounts by Ray's names."""
+    return {"CPU": resources.cpus, "GPU": resources.gpus}
 
 
-def _why_none_fits(wanted: Mapping[str, float], there: Sequence[Mapping[str, float]]) -> str:
-    for name, amount in wanted.items():
-        most = max((machine.get(name.upper(), 0.0) for machine in there), default=0.0)
+def _fitting(resources: TrialResources, machine: Mapping[str, float]) -> int:
+    """Return how many trials a machine has room for."""
+    wanted = {name: amount for name, amount in _amounts(resources).items() if amount}
+    return int(min((machine.get(name, 0.0) // amount for name, amount in wanted.items()), default=1))
+
+
+def _why_none_fits(wanted: TrialResources, there: Sequence[Mapping[str, float]]) -> str:
+    for name, amount in _amounts(wanted).items():
+        most = max((machine.get(name, 0.0) for machine in there), default=0.0)
         if amount > most:
             has = "the cluster has" if len(there) < 2 else "the largest machine of the cluster has"
-            return f"resources.{name}s: a trial asks for {amount:g}, {has} {most:g}"
-    return f"resources: no machine of the cluster has {wanted['cpu']:g} cpus and {wanted['gpu']:g} gpus"
+            return f"resources.{name.lower()}s: a trial asks for {amount:g}, {has} {most:g}"
+    return f"resources: no machine of the cluster has {wanted.cpus:g} cpus and {wanted.gpus:g} gpus"

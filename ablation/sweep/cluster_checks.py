@@ -6,13 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
-from ray._common.usage.usage_lib import get_cluster_metadata
-from ray._private.authentication.authentication_token_setup import (
-    ensure_token_if_auth_enabled,
-    maybe_enable_token_auth_if_token_available,
-)
-from ray._private.services import canonicalize_bootstrap_address
-from ray._private.utils import GcsClient, check_version_info, compute_version_info
 from ray.exceptions import (
     AuthenticationError,
     GetTimeoutError,
@@ -23,6 +16,7 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from ablation import compat
 from t1t2core.errors import InputError
 
 TOKEN_HELP = (
@@ -47,27 +41,24 @@ class Installed:
 
 
 def check_entry(address: str) -> None:
-    """Before Ray is joined: it would try for a long time, or end the process.
+    """Check a cluster before Ray joins it, which would try for a long time, or end the process.
 
     Raises:
         InputError: the cluster refuses our token, or runs another Ray or Python.
     """
     try:
-        resolved = canonicalize_bootstrap_address(address)
+        resolved = compat.resolve_cluster_address(address)
     except ValueError as error:
         raise InputError(f"no address of a Ray cluster: {address} (auto, or HOST:PORT)") from error
     if resolved is None:
         return
-    if address == "auto":
-        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
     try:
-        ensure_token_if_auth_enabled(create_token_if_missing=False)
+        compat.load_cluster_token(address)
     except AuthenticationError as error:
         raise InputError(f"no token for the Ray cluster at {resolved}: {TOKEN_HELP}") from error
     try:
         with _silent():
-            client = GcsClient(address=resolved)
-        metadata = get_cluster_metadata(client)
+            metadata = compat.read_cluster_metadata(resolved)
     except AuthenticationError as error:
         raise InputError(
             f"the Ray cluster at {resolved} refuses our token, or wants one: {TOKEN_HELP}"
@@ -75,17 +66,17 @@ def check_entry(address: str) -> None:
     except RpcError as error:
         raise InputError(f"no Ray cluster answers at {resolved}: {str(error).splitlines()[0]}") from error
     try:
-        check_version_info(metadata, resolved)
+        compat.check_cluster_versions(metadata, resolved)
     except RuntimeError as error:
         there = f"Ray {metadata['ray_version']} and Python {metadata['python_version']}"
-        here = "Ray {} and Python {}".format(*compute_version_info())
+        here = "Ray {} and Python {}".format(*compat.versions_here())
         raise InputError(
             f"the Ray cluster at {resolved} runs {there}, this machine {here}: both must be the same"
         ) from error
 
 
 def check_machines() -> None:
-    """Asks every machine of the cluster that was joined what it has of this project.
+    """Ask every machine of the cluster that was joined what it has of this project.
 
     Raises:
         InputError: one has none or another version; all that do are named.
@@ -111,7 +102,10 @@ def check_machines() -> None:
 
 
 def teller() -> Callable[[str, tuple[str, ...]], tuple[str, str]]:
-    """Tells version and digest of a project; goes to other machines by value, since they may lack ours."""
+    """Return a function that tells a project's version and digest.
+
+    It goes to other machines by value, since they may lack our modules.
+    """
 
     def tell(distribution: str, packages: tuple[str, ...]) -> tuple[str, str]:
         from hashlib import sha256
@@ -140,7 +134,7 @@ def teller() -> Callable[[str, tuple[str, ...]], tuple[str, str]]:
 
 
 def _judge(answer: ray.ObjectRef, here: Installed) -> str:
-    """What is wrong with a machine; empty if nothing is, or it is gone."""
+    """Return what is wrong with a machine; empty if nothing is, or it is gone."""
     try:
         there = Installed(*ray.get(answer, timeout=0))
     except LEFT:
@@ -156,7 +150,7 @@ def _judge(answer: ray.ObjectRef, here: Installed) -> str:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Ray's own warnings, written past Python's standard error, would stand beside our one message."""
+    """Drop Ray's own warnings, written past Python's standard error: they would stand beside our message."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:

@@ -10,9 +10,9 @@ from ablation.sweep.scheduler import InOrder
 from ablation.worker.trial import PROGRESS, SCORE
 
 FIRST_PERCENT = 25
-"""Of its training that every trial gets; then the better half goes on, and again after twice as much."""
+"""Part of its training that every trial gets; then the better half goes on, and again after twice as much."""
 LAST_PERCENT = 75
-"""After which nothing is stopped any more: too little would be saved."""
+"""Part after which nothing is stopped any more: too little would be saved."""
 HALVING = 2
 
 
@@ -28,7 +28,7 @@ class FoldByFold(InOrder):
         self._folds: dict[int, ASHAScheduler] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Enters the race of its fold."""
+        """Enter a trial into the race of its fold."""
         self._of(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
@@ -38,7 +38,7 @@ class FoldByFold(InOrder):
         return str(self._of(trial).on_trial_result(tune_controller, trial, result))
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
-        """Its score counts for others of its fold."""
+        """Let its score count for others of its fold."""
         self._of(trial).on_trial_complete(tune_controller, trial, result)
 
     def _of(self, trial: TuneTrial) -> ASHAScheduler:

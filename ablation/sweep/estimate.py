@@ -12,7 +12,7 @@ from typing import Any, cast
 import torch
 from mlflow.entities import Run
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial
 from ablation.record.ledger import HARDWARE
 from ablation.record.settings import as_params
 from ablation.space.points import Point
@@ -61,12 +61,12 @@ class Estimator:
                 self._learn(run)
         self._measured: dict[tuple[object, ...], tuple[float, float]] = {}
 
-    def all_seconds(self, trials: Sequence[Trial]) -> list[float]:
-        """Of each of these trials."""
+    def all_seconds(self, trials: Sequence[PlannedTrial]) -> list[float]:
+        """Return the seconds of each of these trials."""
         return [self.seconds(trial, trial.point.t2_train_size or 0) for trial in trials]
 
-    def seconds(self, trial: Trial, patients: int) -> float:
-        """Of one trial that trains on `patients` T2 scans."""
+    def seconds(self, trial: PlannedTrial, patients: int) -> float:
+        """Return the seconds of one trial that trains on `patients` T2 scans."""
         return self._between_trials + self._alone(trial.point, patients)
 
     def _learn(self, run: Run) -> None:
@@ -109,7 +109,7 @@ class Estimator:
         return self._total(point, patients, *self._measured[arm])
 
     def _total(self, point: Point, patients: int, label: float, train: float) -> float:
-        """From the seconds that a patch takes to be labelled and to be trained on."""
+        """Return the seconds of a trial from those that a patch takes to be labelled and to be trained on."""
         training = STRATEGIES[point.strategy].training(point, self._settings)
         grid = self._settings.preparation.grid
         per_volume = len(patch_starts(grid, training.patch, training.stride))
@@ -120,7 +120,7 @@ class Estimator:
         return steps * training.batch_size * train + scoring
 
     def _measure(self, point: Point) -> tuple[float, float]:
-        """Seconds that a patch takes to be labelled and to be trained on."""
+        """Measure the seconds that a patch takes to be labelled and to be trained on."""
         strategy, settings = STRATEGIES[point.strategy], self._settings.network
         training = strategy.training(point, self._settings)
         network = strategy.build(point, settings, pretrained=Segmenter(settings, seed=0).state_dict())
@@ -145,7 +145,7 @@ class Estimator:
 
 
 def _point(params: Mapping[str, str]) -> Point:
-    """What a recorded trial cost by: the factors that its time depends on."""
+    """Return the factors of a recorded trial that its time depends on."""
     layers = params.get("tuned_layers")
     size = params.get("t2_train_size")
     return Point(

@@ -18,13 +18,13 @@ MOST_LOSSES = 10
 """Times that one trial may lose its worker: then it is likely what brings the worker down."""
 LOSS = "its worker was lost: killed, out of memory, or its machine gone"
 COLOURS = r"\x1b\[[0-9;]*m"
-"""Of a terminal, which Ray puts into what it says."""
+"""Colours of a terminal, which Ray puts into what it says."""
 OUT_OF_MEMORY = "OutOfMemoryError"
 """Class of torch's error on a GPU."""
 
 
 class Kind(Enum):
-    """Of a failure."""
+    """Kind of a failure."""
 
     LOST = auto()
     """The worker or its machine is gone; the trial may have had no part in it."""
@@ -38,7 +38,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Failure:
-    """One failure.
+    """Failure of one trial.
 
     Args:
         cause: last line of the error.
@@ -51,7 +51,7 @@ class Failure:
 
 
 class Verdict(Enum):
-    """What is done about a failure."""
+    """Decision about a failure."""
 
     AGAIN = auto()
     WITH_MORE_OF_THE_GPU = auto()
@@ -60,7 +60,7 @@ class Verdict(Enum):
 
 
 def read_failure(trial: TuneTrial) -> Failure:
-    """Why Tune ended the trial."""
+    """Return why Tune ended the trial."""
     # Not `get_pickled_error`: that reads a copy which is made later.
     error: object = ""
     if file := trial.pickled_error_file:
@@ -80,7 +80,7 @@ def read_failure(trial: TuneTrial) -> Failure:
 
 
 class Failures:
-    """Counts the failures of a sweep and decides."""
+    """Counts of the failures of a sweep, by which it decides."""
 
     def __init__(self, recovery: Recovery) -> None:
         self._recovery = recovery
@@ -90,7 +90,7 @@ class Failures:
         self._in_a_row = 0
 
     def judge(self, key: str, failure: Failure, gpus: float) -> Verdict:
-        """What is done with a trial that had this share of a GPU."""
+        """Return what is done with a trial that had this share of a GPU."""
         if failure.kind is Kind.BREAKDOWN:
             return Verdict.STOP
         if failure.kind is Kind.OUT_OF_MEMORY and 0 < gpus < 1:
@@ -102,7 +102,7 @@ class Failures:
         return Verdict.AGAIN if counter[key] <= most else Verdict.GIVE_UP
 
     def given_up(self, failure: Failure) -> str | None:
-        """Notes a trial that failed for good; why the sweep should stop, if it should."""
+        """Note a trial that failed for good; return why the sweep should stop, if it should."""
         self._in_a_row = self._in_a_row + 1 if failure.cause == self._last_cause else 1
         self._last_cause = failure.cause
         if self._in_a_row < self._recovery.stop_after:
@@ -110,5 +110,5 @@ class Failures:
         return f"{self._in_a_row} trials in a row failed with the same error: {failure.cause}"
 
     def succeeded(self) -> None:
-        """Notes a trial that finished."""
+        """Note a trial that finished."""
         self._in_a_row = 0

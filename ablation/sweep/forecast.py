@@ -1,13 +1,13 @@
 """How much is still to be run, how long that takes, and what it comes to."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import ceil
 from statistics import fmean
 
 import torch
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial, is_recorded
 from ablation.search.budget import HOUR, MINUTE, Spending
 from ablation.search.candidates import CandidateSpace
 from ablation.space.resources import Resources
@@ -21,7 +21,7 @@ MOST_ESTIMATED = 200
 
 @dataclass(frozen=True)
 class Forecast:
-    """Of a plan or a search.
+    """Trials of a plan or a search, and the seconds of those that are to be run.
 
     Args:
         trials: of all, recorded or not, as far as the budget reaches.
@@ -40,17 +40,17 @@ class Forecast:
 
     @property
     def mean(self) -> float:
-        """Seconds of a trial."""
+        """Mean seconds of a trial."""
         return fmean(self.each) if self.each else 0.0
 
     def seconds(self, space: Space, slots: int) -> float:
-        """By the clock, with so many trials at once; no longer than the budget allows."""
+        """Return seconds by the clock, with so many trials at once; no longer than the budget allows."""
         alone = sum(self.each) / slots
         minutes = space.budget.minutes
         return alone if minutes is None else min(alone, minutes * MINUTE)
 
     def lines(self, space: Space, slots: int) -> list[str]:
-        """What `--plan` ends with: costs where they are known, then the numbers of trials."""
+        """Return what `--plan` ends with: costs where they are known, then the numbers of trials."""
         seconds = self.seconds(space, slots)
         hours, priced = seconds / HOUR, "machine"
         lines = []
@@ -64,24 +64,24 @@ class Forecast:
 
 
 def gpus_of(resources: Resources) -> float:
-    """The share of a GPU that a trial takes, at most: how many share one is known once a step was tried."""
+    """Return the largest share of a GPU that a trial takes: how many share one is not known beforehand."""
     if resources.gpus != "auto":
         return resources.gpus
     return float(torch.cuda.is_available())
 
 
 def forecast_grid(
-    plan: Sequence[Trial], to_run: Sequence[Trial], spending: Spending, estimator: Estimator
+    plan: Sequence[PlannedTrial], to_run: Sequence[PlannedTrial], spending: Spending, estimator: Estimator
 ) -> Forecast:
-    """Of a grid; a budget of trials reaches no further than that."""
+    """Return the forecast of a grid; a budget of trials reaches no further than that."""
     within, recorded = to_run[: spending.trials_left], len(plan) - len(to_run)
     return Forecast(recorded + len(within), recorded, estimator.all_seconds(within))
 
 
 def forecast_search(
-    sampled: Sequence[Trial],
-    recorded: Collection[str] | Mapping[str, object],
-    corners: Sequence[Trial],
+    sampled: Sequence[PlannedTrial],
+    recorded: Collection[str],
+    corners: Sequence[PlannedTrial],
     candidates: CandidateSpace,
     spending: Spending,
     estimator: Estimator,
@@ -89,7 +89,7 @@ def forecast_search(
     slots: int,
     gpus: float,
 ) -> Forecast:
-    """Of a search: the mean of its space stands for the candidates that are not sampled yet.
+    """Return the forecast of a search: the mean of its space stands for candidates that are not sampled yet.
 
     Args:
         sampled: trials of its candidates so far.
@@ -97,7 +97,7 @@ def forecast_search(
         gpus: share of a GPU that a trial takes.
         corners: trials at the ends of its ranges and all values of its lists.
     """
-    done = sum(trial.key in recorded for trial in sampled)
+    done = sum(is_recorded(trial, recorded) for trial in sampled)
     alike = estimator.all_seconds(corners[:: ceil(len(corners) / MOST_ESTIMATED)])
     mean = fmean(alike)
     limits = [spending.trials_left]

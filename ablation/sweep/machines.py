@@ -6,6 +6,8 @@ from typing import Any
 import ray
 import yaml
 
+from ablation.compat import has_started_cluster
+
 LAUNCHED = Path("~/ray_bootstrap_config.yaml")
 """Where `ray up` leaves, on the head, what it launched: Ray itself keeps no record of what may be added."""
 HEAD = "node:__internal_head__"
@@ -16,17 +18,15 @@ Machine = dict[str, float]
 
 
 def machines() -> list[tuple[Machine, int]]:
-    """Kinds of machines of the cluster that was joined, and the most that there can be of each.
+    """Return the kinds of machines of the cluster that was joined, and the most that there can be of each.
 
     Which machines may be added is only known on the head.
     """
-    node = ray._private.worker._global_node
-    started_here = node is not None and node.head
     there = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     on_head = any(
         HEAD in machine and f"node:{ray.util.get_node_ip_address()}" in machine for machine in there
     )
-    if started_here or not on_head:
+    if has_started_cluster() or not on_head:
         return [(machine, 1) for machine in there]
     kinds = _launchable(LAUNCHED.expanduser())
     kept = [machine for machine in there if HEAD in machine or not kinds]
@@ -34,7 +34,7 @@ def machines() -> list[tuple[Machine, int]]:
 
 
 def _launchable(file: Path) -> list[tuple[Machine, int]]:
-    """Kinds of workers in a cluster's file, none where their resources are not known beforehand."""
+    """Return the kinds of workers in a cluster's file, of those whose resources are known beforehand."""
     try:
         config: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError:

@@ -1,33 +1,31 @@
-"""Runs the trials of a plan, or of a search, under its parent run in the record."""
+"""What runs of grids and of searches have in common: the parent run, what trials share, the end."""
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pandas as pd
 import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ablation.names import SEARCH
-from ablation.plan.digest import digest_of
-from ablation.plan.plan import Trial, make_plan
+from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.recipe import EncoderRecipe
-from ablation.plan.tables import PRUNED_STATUS, plan_frame, write_table
+from ablation.plan.resources import TrialResources
+from ablation.plan.tables import plan_frame, write_table
 from ablation.record.plan_record import PLAN_FILE, REGISTRATION_FILE, SUBJECTS_FILE
 from ablation.record.recorder import Recorder
 from ablation.record.space_file import SPACE_FILE
 from ablation.search.budget import Spending, check_budget, spending_of
-from ablation.search.search import OptunaSearch
-from ablation.search.source import Listed, Source
-from ablation.space.naming import trial_names
+from ablation.search.source import Source
 from ablation.store.storage import first_line
 from ablation.sweep.cluster import slots_of
 from ablation.sweep.estimate import Estimator
-from ablation.sweep.forecast import Forecast, forecast_grid, forecast_search
+from ablation.sweep.forecast import Forecast
 from ablation.sweep.preflight import FirstStep, largest
 from ablation.sweep.progress import Progress, Show, clock
 from ablation.sweep.provenance import plan_tags, this_machine, trial_tags
-from ablation.sweep.search_run import candidates_of, open_search, search_key
 from ablation.sweep.sweep import Endings, run_sweep
 from ablation.sweep.workspace import Workspace
 from ablation.worker.trial import Shared
@@ -39,11 +37,12 @@ MOST_LISTED = 20
 """Reused trials that a plan's description links to; MLflow keeps 8,000 characters."""
 
 
-class PlanRun:
-    """Runs what is not recorded, under the plan's parent run.
+class PlanRun(ABC):
+    """A run of the trials that are not recorded, under the plan's parent run.
 
     Args:
         encoders: digests of the T1 networks.
+        recorded: finished trials by key.
         show: is given the line that tells how far the trials are.
         draw: the picture that the record keeps of the subjects' alignment; None for none.
     """
@@ -56,44 +55,50 @@ class PlanRun:
         show: Show,
         draw: Callable[[], bytes | None],
     ) -> None:
-        self._workspace, self._encoders = workspace, encoders
-        self._recorded, self._show, self._draw = recorded, show, draw
+        self._workspace, self._encoders, self._recorded = workspace, encoders, recorded
+        self._show, self._draw = show, draw
         self._estimator = estimator_of(workspace, recorded)
-        # Of a search: the outermost points of its space, which need the most.
-        self._listed = make_plan(workspace.points, workspace.study, encoders)
-        self._search: OptunaSearch | None = None
 
     @property
+    @abstractmethod
     def plan(self) -> list[Trial]:
-        """All trials, those of a search as far as it has sampled."""
-        if self._workspace.space.search.samples:
-            return self._search.trials if self._search else []
-        return self._listed
+        """All trials that are known so far."""
 
-    def run(self, references: dict[str, ray.ObjectRef], resources: dict[str, float]) -> Endings:
-        """Runs it to the end, and says what it took beside what was expected."""
+    def run(self, references: dict[str, ray.ObjectRef], resources: TrialResources) -> Endings:
+        """Run it to the end, and tell what it took beside what was expected.
+
+        Args:
+            references: to each `PreparedSubject`, by name.
+            resources: that a trial asks for; less of a GPU where several fit on one.
+        """
         workspace = self._workspace
-        check_budget(workspace.space.budget, resources)
-        waiting = self._waiting()
-        shared = _share(workspace, self._encoders, waiting, references, resources)
-        steps = [FirstStep(trial, shared, resources) for trial in largest(waiting, workspace.settings)]
+        space = workspace.space
+        check_budget(space.budget, resources)
+        may_run = self._may_run()
+        shared = _share(workspace, self._encoders, may_run, references, resources)
+        steps = [FirstStep(trial, shared, resources) for trial in largest(may_run, workspace.settings)]
         picture = self._draw()  # while workers try these
-        to_run = self._longest_first(waiting)
+        self._prepare()
         resources = _share_gpus(workspace, steps, resources)
         recorder = self._open_record(picture)
-        spending = spending_of(workspace.space, workspace.ledger, recorder.parent, self._recorded)
-        source = self._source(recorder, spending, to_run)
-        result = Endings(interrupted=True)
+        spending = spending_of(space, workspace.ledger, recorder.parent, self._recorded)
+        source = self._open_source(recorder, spending)
         slots = workspace.request.max_concurrent or slots_of(resources)
-        forecast = self._forecast(spending, to_run, slots, resources["gpu"])
+        forecast = self._forecast(spending, slots, resources.gpus)
         slots = min(slots, forecast.to_run or 1)
-        expected = forecast.seconds(workspace.space, slots)
-        progress = Progress(forecast.each, expected, self._show)
+        progress = Progress(forecast.each, forecast.seconds(space, slots), self._show)
+        result = Endings(interrupted=True)
         try:
-            if self._search or to_run:
-                recovery = workspace.space.recovery
+            if source.learns or source.left():
                 result = run_sweep(
-                    source, shared, recorder, resources, recovery, progress, slots=slots, spending=spending
+                    source,
+                    shared,
+                    recorder,
+                    resources,
+                    space.recovery,
+                    progress,
+                    slots=slots,
+                    spending=spending,
                 )
             else:
                 result = Endings()
@@ -102,113 +107,62 @@ class PlanRun:
         self._tell(result, forecast, slots)
         return result
 
-    def _waiting(self) -> list[Trial]:
-        """What may run: of a plan what is not recorded, of a search the outermost points."""
-        sampled = self._workspace.space.search.samples
-        return [trial for trial in self._listed if sampled or trial.key not in self._recorded]
+    @abstractmethod
+    def _may_run(self) -> list[Trial]:
+        """Return trials that may run, or are as large as any that may."""
 
-    def _longest_first(self, waiting: list[Trial]) -> list[Trial]:
-        """So that none of a plan's trials runs alone at the end; writes the plan."""
-        if self._workspace.space.search.samples:
-            return waiting
-        write_plan(self._workspace, self._listed, self._recorded, self._estimator)
-        seconds = dict(zip(waiting, self._estimator.all_seconds(waiting), strict=True))
-        return sorted(waiting, key=lambda trial: -seconds[trial])
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Do what can be done while workers try a first step."""
 
-    def _source(self, recorder: Recorder, spending: Spending, to_run: list[Trial]) -> Source:
-        if not self._workspace.space.search.samples:
-            return Listed(to_run)
-        self._search = open_search(
-            self._workspace,
-            self._encoders,
-            recorder,
-            spending,
-            self._recorded,
-            lambda: self._keep_plan(recorder),
-        )
-        return self._search
-
-    def _keep_plan(self, recorder: Recorder) -> None:
-        """Of a search: the list of its trials, here and in the record."""
-        assert self._search is not None
-        trials = self._search.trials
-        frame = plan_frame(trials, self._search.finished, self._estimator.all_seconds(trials))
-        pruned = [str(trial.key) for trial in self._search.pruned_trials]
-        frame.loc[frame["trial_key"].isin(pruned), "status"] = PRUNED_STATUS
-        write_table(frame, self._workspace.folder / PLAN_FILE)
-        recorder.keep(PLAN_FILE, (self._workspace.folder / PLAN_FILE).read_bytes())
-
-    def _forecast(self, spending: Spending, to_run: list[Trial], slots: int, gpus: float) -> Forecast:
-        if self._search is None:
-            return forecast_grid(self._listed, to_run, spending, self._estimator)
-        return forecast_search(
-            self._search.trials,
-            self._recorded,
-            self._listed,
-            candidates_of(self._workspace),
-            spending,
-            self._estimator,
-            slots=slots,
-            gpus=gpus,
-        )
-
+    @abstractmethod
     def _open_record(self, picture: bytes | None) -> Recorder:
-        workspace = self._workspace
-        files = _plan_files(workspace, picture)
-        if workspace.space.search.samples:
-            key = search_key(workspace, self._encoders)
-            tags = {SEARCH: workspace.space.search.model_dump_json()}
-            files.pop(PLAN_FILE, None)  # is that of another plan; the search writes its own
-            return _open_record(workspace, key, {}, tags, files)
-        keys = [trial.key or "" for trial in self._listed]
-        names = dict(zip(keys, trial_names([trial.point for trial in self._listed]), strict=True))
-        return _open_record(workspace, digest_of(sorted(keys)), names, {}, files)
+        """Open the plan's parent run."""
+
+    @abstractmethod
+    def _open_source(self, recorder: Recorder, spending: Spending) -> Source:
+        """Return where the trials come from."""
+
+    @abstractmethod
+    def _forecast(self, spending: Spending, slots: int, gpus: float) -> Forecast:
+        """Return what is to be run, with so many trials at once and this share of a GPU for each."""
+
+    @abstractmethod
+    def _with_more(self, result: Endings) -> tuple[str, int | None]:
+        """Return what a larger budget would be spent on, and on how many trials; None for endlessly many."""
 
     def _close(self, recorder: Recorder, result: Endings) -> None:
-        """Leaves nothing under way in the record."""
-        if self._search:
-            self._keep_plan(recorder)
-            result.pruned = {str(trial.key) for trial in self._search.pruned_trials}
+        """Leave nothing under way in the record."""
         status = "KILLED" if result.interrupted else "FAILED" if result.failed else "FINISHED"
         recorder.close(status, _note(self.plan, self._recorded, result), patient=not result.interrupted)
         result.parent = recorder.parent
         for key, cause in recorder.undelivered.items():
             result.finished.discard(key)
-            result.failed[recorder.names[key]] = f"{cause}; given again, the command records it"
+            result.failed[recorder.names[key]] = f"{cause}; re-run the same command to record it"
 
     def _tell(self, result: Endings, forecast: Forecast, slots: int) -> None:
-        space = self._workspace.space
         if result.finished and not (result.interrupted or result.stopped):
-            expected = forecast.seconds(space, slots)
+            expected = forecast.seconds(self._workspace.space, slots)
             log.info(f"estimated {clock(expected)}, took {clock(result.seconds)}")
         if result.spent:
-            left = len(result.not_started)
-            more = self._search.with_more() if self._search else f"{left} trials of the grid are left"
-            number = self._search.trials_left if self._search else left
+            more, number = self._with_more(result)
             about = "" if number is None else f", about {clock(number * forecast.mean / slots)}"
             log.info(f"the budget is spent: {result.spent}; with more, {more}{about}")
 
 
-def _share_gpus(
-    workspace: Workspace, steps: Sequence[FirstStep], resources: dict[str, float]
-) -> dict[str, float]:
-    """What a trial asks for once the largest have been tried."""
-    share = max((step.share() for step in steps), default=1.0)
-    if workspace.space.resources.gpus == "auto":
-        resources = {**resources, "gpu": min(resources["gpu"], share)}
-        if 0 < resources["gpu"] < 1:
-            log.info(f"trials that share a GPU, by the memory of the largest: {1 / resources['gpu']:.0f}")
-    return resources
-
-
-def _open_record(
+def open_record(
     workspace: Workspace,
     plan_key: str,
     names: dict[str, str],
-    tags: Mapping[str, str],
     files: Mapping[str, bytes],
+    tags: Mapping[str, str] | None = None,
 ) -> Recorder:
-    """The plan's parent run, with nothing left under it from a run that was broken off.
+    """Open the plan's parent run, with nothing left under it from a run that was broken off.
+
+    Args:
+        names: of the trials that are known, by key.
+        files: that the parent run keeps.
+        tags: of the parent run, beside the usual ones.
 
     Raises:
         InputError: the record cannot be written.
@@ -218,7 +172,7 @@ def _open_record(
     try:
         experiment = ledger.experiment(name)
         ledger.clear_unfinished(names, lease)
-        parent = ledger.open_plan(experiment, plan_key, name, {**plan_tags(workspace), **tags})
+        parent = ledger.open_plan(experiment, plan_key, name, {**plan_tags(workspace), **(tags or {})})
         ledger.keep_files(parent, files)
     except (MlflowException, OSError) as error:
         cause = first_line(error)
@@ -236,29 +190,55 @@ def _open_record(
     )
 
 
+def plan_files(workspace: Workspace, picture: bytes | None) -> dict[str, bytes]:
+    """Return what a parent run keeps beside its plan, so that a report can be made from the record alone."""
+    files = {
+        SUBJECTS_FILE: (workspace.folder / SUBJECTS_FILE).read_bytes(),
+        SPACE_FILE: workspace.space.source.read_bytes(),
+    }
+    return files if picture is None else {**files, REGISTRATION_FILE: picture}
+
+
+def write_plan(
+    workspace: Workspace, plan: Sequence[PlannedTrial], recorded: Mapping[str, Run], estimator: Estimator
+) -> pd.DataFrame:
+    """Write `plan.csv` and return it."""
+    frame = plan_frame(plan, recorded, estimator.all_seconds(plan))
+    write_table(frame, workspace.folder / PLAN_FILE)
+    return frame
+
+
+def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
+    """Return an estimator that knows the recorded trials; all of them also where they are run again."""
+    known = workspace.ledger.finished() if workspace.request.rerun else recorded
+    return Estimator(
+        workspace.settings, workspace.study.precision, list(known.values()), machine=this_machine()
+    )
+
+
 def _share(
     workspace: Workspace,
     encoders: Mapping[EncoderRecipe, str],
-    to_run: Sequence[Trial],
+    trials: Sequence[Trial],
     references: dict[str, ray.ObjectRef],
-    resources: dict[str, float],
+    resources: TrialResources,
 ) -> Shared:
-    """What the trials read, in the object store."""
+    """Put what the trials read into the object store."""
     search = workspace.space.search
     return Shared(
         study=workspace.study,
         digests=encoders,
         subjects=references,
-        encoders=_share_encoders(workspace, sorted({trial.encoder for trial in to_run if trial.encoder})),
+        encoders=_share_encoders(workspace, sorted({trial.encoder for trial in trials if trial.encoder})),
         storage=workspace.storage.address,
-        threads=max(1, int(resources["cpu"])),
+        threads=max(1, int(resources.cpus)),
         checkpoint_seconds=workspace.space.recovery.checkpoint_seconds,
         objective=search.objective[0] if search.samples and search.pruning.epochs else None,
     )
 
 
 def _share_encoders(workspace: Workspace, digests: Sequence[str]) -> dict[str, ray.ObjectRef]:
-    """Each T1 network fetched once, checked, and put into the object store as plain arrays."""
+    """Fetch each T1 network once, check it, and put it into the object store as plain arrays."""
     fetched = {digest: workspace.encoders.fetch(digest, workspace.settings.network) for digest in digests}
     return {
         digest: ray.put({name: tensor.numpy() for name, tensor in encoder.weights.items()})
@@ -266,47 +246,29 @@ def _share_encoders(workspace: Workspace, digests: Sequence[str]) -> dict[str, r
     }
 
 
-def write_plan(
-    workspace: Workspace, plan: Sequence[Trial], recorded: Mapping[str, Run], estimator: Estimator
-) -> pd.DataFrame:
-    """Writes `plan.csv` and gives it."""
-    frame = plan_frame(plan, set(recorded), estimator.all_seconds(plan))
-    write_table(frame, workspace.folder / "plan.csv")
-    return frame
-
-
-def _plan_files(workspace: Workspace, picture: bytes | None) -> dict[str, bytes]:
-    """What the parent run keeps, so that the report can be made from the record alone."""
-    plan = workspace.folder / PLAN_FILE
-    files = {
-        PLAN_FILE: plan.read_bytes() if plan.exists() else None,
-        SUBJECTS_FILE: (workspace.folder / SUBJECTS_FILE).read_bytes(),
-        SPACE_FILE: workspace.space.source.read_bytes(),
-        REGISTRATION_FILE: picture,
-    }
-    return {name: content for name, content in files.items() if content is not None}
+def _share_gpus(
+    workspace: Workspace, steps: Sequence[FirstStep], resources: TrialResources
+) -> TrialResources:
+    """Return what a trial asks for once the largest have been tried."""
+    share = max((step.share() for step in steps), default=1.0)
+    if workspace.space.resources.gpus != "auto":
+        return resources
+    resources = replace(resources, gpus=min(resources.gpus, share))
+    if 0 < resources.gpus < 1:
+        log.info(f"trials that share a GPU, by the memory of the largest: {1 / resources.gpus:.0f}")
+    return resources
 
 
 def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: Endings) -> str:
-    reused = [recorded[trial.key] for trial in plan if trial.key and trial.key in recorded]
+    """Return the plan's description in Markdown: how its trials ended, with links to those reused."""
+    reused = [recorded[trial.key] for trial in plan if trial.key in recorded]
     ended = f"{len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
     lines = [f"{len(plan)} trials: {ended}"]
     if reused:
-        lines += [
-            "",
-            f"Reused, the first {MOST_LISTED} of {len(reused)}:" if len(reused) > MOST_LISTED else "Reused:",
-        ]
-        lines += [""]
-        lines += [
-            f"- [{run.info.run_name}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})"
-            for run in reused[:MOST_LISTED]
-        ]
+        most = f", the first {MOST_LISTED} of {len(reused)}" if len(reused) > MOST_LISTED else ""
+        lines += ["", f"Reused{most}:", ""]
+    lines += [
+        f"- [{run.info.run_name}](#/experiments/{run.info.experiment_id}/runs/{run.info.run_id})"
+        for run in reused[:MOST_LISTED]
+    ]
     return "\n".join(lines)
-
-
-def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
-    """From the recorded trials; from all of them where they are run again and so count as not recorded."""
-    known = workspace.ledger.finished() if workspace.request.rerun else recorded
-    return Estimator(
-        workspace.settings, workspace.study.precision, list(known.values()), machine=this_machine()
-    )

@@ -1,27 +1,25 @@
 """One training step of the largest trials, before the first one is started."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
 import ray
-import torch
 from ray.exceptions import RayError
 
 from ablation.plan.plan import Trial
-from ablation.worker.trial import CACHE_BYTES, Shared, experiment_of, quiet_read_only_volumes
+from ablation.plan.resources import TrialResources
+from ablation.worker.first_step import take_first_step
+from ablation.worker.trial import Shared
 from t1t2core.errors import InputError
-from t1t2core.experiment import Experiment
-from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES
-from t1t2core.training.feature_store import FeatureStore
 
 MARGIN = 0.1
 """Share of a GPU's memory that is left free: what a step needs differs a little from patch to patch."""
 
 
 def largest(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
-    """The trials whose training step needs the most: one for each size of patch and batch among them."""
+    """Return the trials whose step needs the most: one for each size of patch and batch among them."""
     found: dict[tuple[object, ...], Trial] = {}
     for trial in trials:
         strategy = STRATEGIES[trial.point.strategy]
@@ -35,13 +33,13 @@ def largest(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
 class FirstStep:
     """One training step of a trial, under way on a worker with what a trial may use."""
 
-    def __init__(self, trial: Trial, shared: Shared, request: Mapping[str, float]) -> None:
-        remote = ray.remote(num_cpus=request["cpu"], num_gpus=request["gpu"], max_retries=0)(_step)
+    def __init__(self, trial: Trial, shared: Shared, resources: TrialResources) -> None:
+        remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(take_first_step)
         self._trial = trial
         self._taken = remote.remote(trial, shared)
 
     def share(self) -> float:
-        """Waits for it. Gives the share of a GPU that such a trial needs: 1 where it runs on none.
+        """Wait for it, and return the share of a GPU that such a trial needs: 1 where it runs on none.
 
         Raises:
             InputError: it fails; the message has the last line of the error.
@@ -58,7 +56,7 @@ class FirstStep:
 
 
 def share_of_gpu(taken: int, there: int) -> float:
-    """What Ray is asked for so that as many trials as fit run on one GPU, each with `MARGIN` kept free.
+    """Return what Ray is asked for so that as many trials as fit run on one GPU, with `MARGIN` kept free.
 
     Args:
         taken: bytes that one of them takes.
@@ -67,34 +65,6 @@ def share_of_gpu(taken: int, there: int) -> float:
     fitting = int(there * (1 - MARGIN) // taken) if taken else 1
     # Ray counts in ten-thousandths; rounded up, the last one would not fit.
     return math.floor(10_000 / max(1, fitting)) / 10_000
-
-
-def _step(trial: Trial, shared: Shared) -> tuple[int, int]:
-    """Does the step. Gives the bytes that it took on the GPU, and those that the GPU has."""
-    torch.set_num_threads(shared.threads)
-    quiet_read_only_volumes()
-    settings = replace(
-        shared.settings,
-        # Stages one after the other need no more than both at once.
-        network=replace(shared.settings.network, hybrid_training="joint"),
-        training=_one_step(shared.settings.training),
-        pretraining=_one_step(shared.settings.pretraining),
-    )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    experiment = experiment_of(trial, shared, settings, device, FeatureStore())
-    assert isinstance(experiment, Experiment)
-    assert experiment.fit is not None
-    if device == "cpu":
-        experiment.fit.run_epoch()
-        return 0, 0
-    # With validation, which takes memory of its own; what torch has taken at the peak it keeps.
-    experiment.run_epoch()
-    free, there = torch.cuda.mem_get_info()
-    return there - free + CACHE_BYTES, there
-
-
-def _one_step(training: TrainingSettings) -> TrainingSettings:
-    return replace(training, max_epochs=1, max_steps=1, steps_per_epoch=1)
 
 
 def _size(trial: Trial) -> tuple[int, int]:

@@ -6,13 +6,14 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 import ray
 from mlflow.exceptions import MlflowException
 from ray.exceptions import RayError
 
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.resources import TrialResources
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.checkpoints import remove_checkpoint
 from ablation.store.pretrained import EncoderStore
@@ -39,11 +40,11 @@ class PretrainingFailedError(Exception):
 
 @dataclass(kw_only=True)
 class Pretrainer:
-    """Sees to T1 networks, one way for all commands.
+    """Trainer of T1 networks, the same for all commands.
 
     Args:
         subjects: a reference to each `PreparedSubject`, by name.
-        request: processors and GPUs of a worker, as `ablation.sweep.cluster.request_of` gives it.
+        resources: that each worker asks for.
         workers: that share out the patches of each step of a training.
         checkpoint_seconds: least time between two checkpoints of a training; None for none.
     """
@@ -51,14 +52,14 @@ class Pretrainer:
     store: EncoderStore
     record: PretrainingRecord
     subjects: Mapping[str, ray.ObjectRef]
-    request: Mapping[str, float]
+    resources: TrialResources
     workers: int = 1
     checkpoint_seconds: float | None
     unrecorded: list[str] = field(default_factory=list)
-    """Digests of the networks that the record did not take; given again, the command records them."""
+    """Digests of the networks that the record did not take; re-running the command records them."""
 
     def ensure(self, recipes: Sequence[EncoderRecipe]) -> dict[EncoderRecipe, str]:
-        """Digests of these networks; those that storage lacks are trained, side by side, and published.
+        """Return the digests of these networks; those that storage lacks are trained and published.
 
         Raises:
             PretrainingFailedError: some could not be; all others are there.
@@ -92,7 +93,7 @@ class Pretrainer:
         return work.digests
 
     def _look(self, work: "_Work") -> None:
-        """Follows what is trained, and starts what nobody trains."""
+        """Follow what is trained, and start what nobody trains."""
         for recipe in work.running.values():
             if journal := read_journal(self.store.storage, recipe.digest):
                 with _later():
@@ -134,19 +135,19 @@ class Pretrainer:
         return ours
 
     def _job(self, recipe: EncoderRecipe) -> Job:
-        each = _of_each(self.workers, self.request)
+        each = _of_each(self.workers, self.resources)
         return Job(
             recipe=recipe,
             subjects=dict(self.subjects),
             storage=self.store.storage.address,
             workers=self.workers,
-            cpus=each["cpu"],
-            gpus=each["gpu"],
+            cpus=each.cpus,
+            gpus=each.gpus,
             checkpoint_seconds=self.checkpoint_seconds,
         )
 
     def _published(self, recipe: EncoderRecipe, digest: str) -> str:
-        """Tells of a network, and records it. Gives its digest."""
+        """Tell of a network and record it; return its digest."""
         journal = read_journal(self.store.storage, recipe.digest)
         scores = f": validation DSC on T1, {_dice(journal.metrics)}" if journal else ""
         log.info(f"T1 network {digest[:SHOWN]}{scores}")
@@ -154,7 +155,7 @@ class Pretrainer:
         return digest
 
     def _settle(self, recipe: EncoderRecipe, digest: str) -> None:
-        """Records a published network if its training has left something to record, then clears up."""
+        """Record a published network if its training has left something to record, then clear up."""
         storage = self.store.storage
         remove_checkpoint(storage, checkpoint_key(recipe))
         journal = read_journal(storage, recipe.digest)
@@ -169,8 +170,8 @@ class Pretrainer:
         except (MlflowException, OSError) as error:
             self.unrecorded.append(digest)
             log.info(
-                f"T1 network {digest[:SHOWN]} is not recorded yet: {first_line(error)}; given again, the "
-                "command records it"
+                f"T1 network {digest[:SHOWN]} is not recorded yet: {first_line(error)}; re-run the "
+                "same command to record it"
             )
 
 
@@ -186,7 +187,7 @@ class _Work:
 
 
 def check_workers(workers: int, pretraining: TrainingSettings) -> None:
-    """Before anything is spent: each worker needs a patch of every step.
+    """Refuse more workers than a step has patches.
 
     Raises:
         InputError: there are more workers than patches.
@@ -199,31 +200,31 @@ def check_workers(workers: int, pretraining: TrainingSettings) -> None:
         )
 
 
-def check_room(workers: int, request: Mapping[str, float]) -> None:
-    """Once the cluster is known.
+def check_room(workers: int, resources: TrialResources) -> None:
+    """Refuse more workers than the cluster has room for.
 
     Args:
-        request: see `Pretrainer`.
+        resources: that one worker alone asks for.
 
     Raises:
         InputError: the workers can never be there all at once, so that training would wait for ever.
     """
-    each = _of_each(workers, request)
+    each = _of_each(workers, resources)
     room = slots_of(each)
     if workers > room:
-        resources = ", ".join(f"{name}s {amount:g}" for name, amount in each.items() if amount)
+        amounts = ", ".join(f"{name} {amount:g}" for name, amount in asdict(each).items() if amount)
         raise InputError(
-            f"--workers {workers}: the cluster has room for {room} at once (resources of each: {resources})"
+            f"--workers {workers}: the cluster has room for {room} at once (resources of each: {amounts})"
         )
 
 
-def _of_each(workers: int, request: Mapping[str, float]) -> dict[str, float]:
-    """What each worker gets: those that train together cannot share a GPU."""
-    return {"cpu": request["cpu"], "gpu": request["gpu"] if workers == 1 else math.ceil(request["gpu"])}
+def _of_each(workers: int, resources: TrialResources) -> TrialResources:
+    """Return what each worker gets: those that train together cannot share a GPU."""
+    return resources if workers == 1 else replace(resources, gpus=math.ceil(resources.gpus))
 
 
 def _later() -> suppress:
-    """What the record does not take now, it gets at the end."""
+    """Pass over what the record does not take now: it gets it at the end."""
     return suppress(MlflowException, OSError)
 
 

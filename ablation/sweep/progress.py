@@ -29,14 +29,14 @@ class Progress:
         self._started = time.monotonic()
 
     def show(self) -> None:
-        """After any of the numbers has changed."""
+        """Show the line, after any of the numbers has changed."""
         self._show(
             f"{self.done} of {self._total} trials done, {self.running} running, {self.failed} failed, "
             f"about {clock(self._seconds_left())} left"
         )
 
     def _seconds_left(self) -> float:
-        """By how much of the estimate is done, since the longest trials start first."""
+        """Return the time left by how much of the estimate is done, since the longest trials start first."""
         ended = min(self.done + self.failed, self._total)
         passed = time.monotonic() - self._started
         if ended == 0:
@@ -48,7 +48,7 @@ class Progress:
 
 
 def log_now_and_then() -> Show:
-    """Logs a line at once, then at most one within `REPEAT_SECONDS`."""
+    """Return what logs a line at once, then at most one within `REPEAT_SECONDS`."""
     logged = float("-inf")
 
     def show(line: str) -> None:
@@ -61,6 +61,6 @@ def log_now_and_then() -> Show:
 
 
 def clock(seconds: float) -> str:
-    """H:MM:SS."""
+    """Return a time as H:MM:SS."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -25,7 +25,7 @@ LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
 
 
 def plan_tags(workspace: Workspace) -> dict[str, str]:
-    """Of a plan's parent run."""
+    """Return the tags of a plan's parent run."""
     overlap = {
         f"overlap.fold_{split.fold}.{name}": str(number)
         for split in workspace.study.splits
@@ -48,7 +48,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
 
 
 def machine_warnings(workspace: Workspace) -> list[str]:
-    """What speaks against this machine, as far as those of a cluster are like it; a sentence each."""
+    """Return what speaks against this machine, and those of a cluster like it; a sentence each."""
     device = device_here(kind="cpu" if workspace.space.resources.gpus == 0 else None)
     version = torch.backends.cudnn.version() or SOUND_CUDNN
     if device.kind == "cpu" or workspace.study.precision != "bfloat16" or version >= SOUND_CUDNN:
@@ -61,7 +61,7 @@ def machine_warnings(workspace: Workspace) -> list[str]:
 
 
 def trial_tags(workspace: Workspace) -> dict[str, str]:
-    """Of every trial, and of the T1 networks."""
+    """Return the tags of every trial, and of the T1 networks."""
     return {
         "cohort_fingerprint": workspace.study.cohort_fingerprint,
         "git_commit": git_commit(),
@@ -70,18 +70,18 @@ def trial_tags(workspace: Workspace) -> dict[str, str]:
 
 
 def this_machine() -> str:
-    """What trials run on, as far as this machine is like those of a cluster."""
+    """Return what trials run on, as far as this machine is like those of a cluster."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
 
 
 def given_command() -> str:
-    """What was typed."""
+    """Return the command that was typed."""
     return public(" ".join(["python -m ablation.run", *sys.argv[1:]]))
 
 
 def git_commit() -> str:
-    """Commit of the checkout that the code runs from, or `unknown`.
+    """Return the commit of the checkout that the code runs from, or `unknown`.
 
     A copy that is installed somewhere inside another repository is none of its files.
     """
@@ -91,7 +91,7 @@ def git_commit() -> str:
 
 
 def _git(*command: str) -> str:
-    """What git says beside this file; empty where it fails or is not there."""
+    """Return what git says beside this file; empty where it fails or is not there."""
     folder = Path(__file__).parent
     try:
         asked = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False)

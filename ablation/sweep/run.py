@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -10,20 +10,20 @@ import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ablation.plan.plan import Trial, make_plan, recipes_of
+from ablation.plan.plan import PlannedTrial, draft_plan, recipes_of
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.resources import TrialResources
 from ablation.plan.tables import subject_warnings, subjects_frame, warning_lines, write_table
 from ablation.record.breakdown import breakdown
 from ablation.record.pretraining import PretrainingRecord
-from ablation.search.budget import Spending
 from ablation.store.volumes import prepare_cohort
 from ablation.sweep.cluster import LOCAL, connect, device_of, request_of, slots_of
-from ablation.sweep.forecast import forecast_grid, forecast_search, gpus_of
-from ablation.sweep.plan_run import PlanRun, estimator_of, write_plan
+from ablation.sweep.grid_run import GridRun, preview_grid
+from ablation.sweep.plan_run import estimator_of, write_plan
 from ablation.sweep.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from ablation.sweep.progress import Show
 from ablation.sweep.provenance import machine_warnings, trial_tags
-from ablation.sweep.search_run import candidates_of, search_so_far
+from ablation.sweep.search_run import SearchRun, preview_search
 from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Workspace
 from t1t2core.cohort.roles import count_overlap
@@ -37,7 +37,7 @@ Draw = Callable[[Mapping[str, PreparedSubject]], bytes | None]
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would do.
+    """Trials that a run would run, and what it would cost.
 
     Args:
         plan: a row a trial, as `plan.csv`; empty for a search that has sampled nothing yet.
@@ -49,7 +49,7 @@ class Preview:
 
 
 def preview(workspace: Workspace) -> Preview:
-    """What would run and for how long; writes `plan.csv`."""
+    """Return what would run and for how long; writes `plan.csv`."""
     if workspace.address == LOCAL:
         return _preview(workspace, max(1, int((os.cpu_count() or 1) // workspace.space.resources.cpus)))
     with connect(workspace.address):
@@ -58,42 +58,29 @@ def preview(workspace: Workspace) -> Preview:
 
 
 def _preview(workspace: Workspace, slots: int) -> Preview:
-    """As `preview`, for so many trials at once unless the request says how many."""
+    """Return what would run, with so many trials at once unless the request says how many."""
     slots = workspace.request.max_concurrent or slots
     known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
     recorded = recorded_trials(workspace)
     estimator = estimator_of(workspace, recorded)
-    plan = make_plan(workspace.points, workspace.study, known)
     if workspace.space.search.samples:
-        corners = plan
-        plan, spending = search_so_far(workspace, known, recorded)
-        forecast = forecast_search(
-            plan,
-            recorded,
-            corners,
-            candidates_of(workspace),
-            spending,
-            estimator,
-            slots=slots,
-            gpus=gpus_of(workspace.space.resources),
-        )
+        plan, forecast = preview_search(workspace, known, recorded, estimator, slots)
     else:
-        to_run = [trial for trial in plan if trial.key not in recorded]
-        forecast = forecast_grid(plan, to_run, Spending(workspace.space.budget), estimator)
+        plan, forecast = preview_grid(workspace, known, recorded, estimator)
     frame = write_plan(workspace, plan, recorded, estimator)
     return Preview(frame, forecast.lines(workspace.space, max(1, min(slots, forecast.to_run))))
 
 
 @dataclass
 class Ended:
-    """How a run ended.
+    """Trials of a run, and how they ended.
 
     Args:
         plan: its trials, of a search those that it has sampled.
         recorded: finished before it began, by key.
     """
 
-    plan: list[Trial] = field(default_factory=list)
+    plan: Sequence[PlannedTrial] = ()
     recorded: Mapping[str, Run] = field(default_factory=dict)
     result: Endings = field(default_factory=Endings)
 
@@ -106,8 +93,8 @@ def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
         draw: makes the picture of the subjects' alignment that the record keeps.
     """
     known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
-    sampled = workspace.space.search.samples
-    ended = Ended(plan=[] if sampled else make_plan(workspace.points, workspace.study, known))
+    is_search = workspace.space.search.samples
+    ended = Ended(plan=() if is_search else draft_plan(workspace.points, workspace.study, known))
     try:
         with connect(workspace.address):
             resources = request_of(workspace.space.resources)
@@ -120,11 +107,12 @@ def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
             references = {name: ray.put(subject) for name, subject in prepared.items()}
             encoders = _train_encoders(workspace, known, references, resources)
             ended.recorded = recorded_trials(workspace)
-            sweep = PlanRun(workspace, encoders, ended.recorded, show, lambda: draw(prepared))
+            kind = SearchRun if is_search else GridRun
+            run = kind(workspace, encoders, ended.recorded, show, lambda: draw(prepared))
             try:
-                ended.result = sweep.run(references, resources)
+                ended.result = run.run(references, resources)
             finally:
-                ended.plan = sweep.plan
+                ended.plan = run.plan
     except KeyboardInterrupt:
         ended.result.interrupted = True
     except PretrainingFailedError as error:
@@ -164,21 +152,21 @@ def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str]
 
 
 def _pretrainer(
-    workspace: Workspace, references: Mapping[str, ray.ObjectRef], resources: dict[str, float], workers: int
+    workspace: Workspace, references: Mapping[str, ray.ObjectRef], resources: TrialResources, workers: int
 ) -> Pretrainer:
     recovery = workspace.space.recovery
     return Pretrainer(
         store=workspace.encoders,
         record=PretrainingRecord(workspace.ledger, trial_tags(workspace), recovery.lease_seconds),
         subjects=references,
-        request=resources,
+        resources=resources,
         workers=workers,
         checkpoint_seconds=recovery.checkpoint_seconds,
     )
 
 
 def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
-    """All volumes, and what is known of the subjects, before anything is spent on training."""
+    """Prepare all volumes, and tell what is known of the subjects, before anything is spent on training."""
     prepared = prepare_cohort(
         workspace.cohort,
         workspace.settings.preparation,
@@ -204,9 +192,9 @@ def _train_encoders(
     workspace: Workspace,
     known: Mapping[EncoderRecipe, str],
     references: Mapping[str, ray.ObjectRef],
-    resources: dict[str, float],
+    resources: TrialResources,
 ) -> Mapping[EncoderRecipe, str]:
-    """Digests of the T1 networks of all folds, those that are not there trained first."""
+    """Return the digests of the T1 networks of all folds, those that are missing trained first."""
     if workspace.request.encoder is not None:
         return known
     recipes = recipes_of(workspace.points, workspace.study)
@@ -214,5 +202,5 @@ def _train_encoders(
 
 
 def recorded_trials(workspace: Workspace) -> dict[str, Run]:
-    """Finished trials by key; none where they are to be run again."""
+    """Return the finished trials by key; none where they are to be run again."""
     return {} if workspace.request.rerun else workspace.ledger.finished()

@@ -1,90 +1,126 @@
-"""A search of a workspace: opened from its record, told as a plan, counted against its budget."""
+"""A run of a search: what is tried next depends on what was scored."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
+from functools import cached_property, partial
 
 from mlflow.entities import Run
 
-from ablation.plan.digest import digest_of
-from ablation.plan.plan import Trial, make_plan
+from ablation.names import SEARCH
+from ablation.plan.plan import PlannedTrial, Trial, draft_plan, make_plan
 from ablation.plan.recipe import EncoderRecipe
-from ablation.plan.trial_result import TrialResult
+from ablation.plan.tables import PRUNED_STATUS, plan_frame, write_table
+from ablation.record.plan_record import PLAN_FILE
 from ablation.record.recorder import Recorder
-from ablation.search.budget import Spending, spending_of
-from ablation.search.candidates import CandidateSpace, check_candidates
-from ablation.search.record import SearchRecord, read_candidates
+from ablation.search.budget import Spending, spending_so_far
 from ablation.search.search import OptunaSearch
-from ablation.space.naming import varying
+from ablation.search.search_plan import SearchPlan
+from ablation.sweep.estimate import Estimator
+from ablation.sweep.forecast import Forecast, forecast_search, gpus_of
+from ablation.sweep.plan_run import PlanRun, open_record, plan_files
+from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Workspace
 
 
-def search_key(workspace: Workspace, encoders: Mapping[EncoderRecipe, str]) -> str:
-    """Names a search by all that decides what it samples and computes; not by what may be spent."""
-    space, study = workspace.space, workspace.study
-    settings = asdict(study.settings)
-    del settings["cohort"]["select"]  # newer than recorded searches; the cohort's fingerprint tells it
-    return digest_of(
-        {
-            "arms": [asdict(arm) for arm in space.arms],
-            "search": space.search.model_dump(mode="json", exclude={"trials"}),
-            "settings": settings,
-            "precision": study.precision,
-            "cohort": study.cohort_fingerprint,
-            "encoders": sorted(set(encoders.values())),
-        }
+class SearchRun(PlanRun):
+    """A run of a search (see `PlanRun` for the arguments)."""
+
+    _search: OptunaSearch | None = None
+    """Once the record is open."""
+
+    @property
+    def plan(self) -> list[Trial]:
+        """Trials of the candidates that are sampled so far."""
+        return self._search.trials if self._search else []
+
+    @cached_property
+    def _planned(self) -> SearchPlan:
+        return search_plan(self._workspace, self._encoders)
+
+    def _may_run(self) -> list[Trial]:
+        """Return the trials of the outermost points of the space: none needs more than these."""
+        return make_plan(self._workspace.points, self._workspace.study, self._encoders)
+
+    def _prepare(self) -> None:
+        """Do nothing: the plan is written as candidates are sampled."""
+
+    def _open_record(self, picture: bytes | None) -> Recorder:
+        tags = {SEARCH: self._workspace.space.search.model_dump_json()}
+        files = plan_files(self._workspace, picture)
+        return open_record(self._workspace, self._planned.key, {}, files, tags)
+
+    def _open_source(self, recorder: Recorder, spending: Spending) -> OptunaSearch:
+        keep = partial(self._keep_plan, recorder)
+        self._search = self._planned.open(recorder, spending, self._recorded, keep)
+        return self._search
+
+    def _forecast(self, spending: Spending, slots: int, gpus: float) -> Forecast:
+        return forecast_search(
+            self.plan,
+            self._recorded,
+            self._may_run(),
+            self._planned.candidates,
+            spending,
+            self._estimator,
+            slots=slots,
+            gpus=gpus,
+        )
+
+    def _with_more(self, result: Endings) -> tuple[str, int | None]:
+        assert self._search is not None
+        return self._search.with_more(), self._search.trials_left
+
+    def _close(self, recorder: Recorder, result: Endings) -> None:
+        if self._search:
+            self._keep_plan(recorder)
+            result.pruned = {trial.key for trial in self._search.pruned_trials}
+        super()._close(recorder, result)
+
+    def _keep_plan(self, recorder: Recorder) -> None:
+        """Write the list of its trials, here and in the record."""
+        assert self._search is not None
+        frame = plan_frame(self.plan, self._search.finished, self._estimator.all_seconds(self.plan))
+        pruned = [trial.key for trial in self._search.pruned_trials]
+        frame.loc[frame["trial_key"].isin(pruned), "status"] = PRUNED_STATUS
+        file = self._workspace.folder / PLAN_FILE
+        write_table(frame, file)
+        recorder.keep(PLAN_FILE, file.read_bytes())
+
+
+def search_plan(workspace: Workspace, encoders: Mapping[EncoderRecipe, str]) -> SearchPlan:
+    """Return the search over a workspace's space."""
+    return SearchPlan(
+        space=workspace.space,
+        study=workspace.study,
+        points=workspace.points,
+        encoders=encoders,
+        ledger=workspace.ledger,
     )
 
 
-def open_search(
+def preview_search(
     workspace: Workspace,
     encoders: Mapping[EncoderRecipe, str],
-    recorder: Recorder,
-    spending: Spending,
     recorded: Mapping[str, Run],
-    changed: Callable[[], None],
-) -> OptunaSearch:
-    """The search, with all that the record knows of it.
+    estimator: Estimator,
+    slots: int,
+) -> tuple[list[PlannedTrial], Forecast]:
+    """Return the trials that a search has sampled, and how many it would still run within its budget.
 
     Args:
+        encoders: digests of the T1 networks that are there.
         recorded: finished trials by key.
-        changed: is told whenever the trials of the search have changed.
+        slots: trials at once.
     """
-    candidates, search = candidates_of(workspace), workspace.space.search
-
-    def recall(key: str) -> TrialResult | None:
-        run = recorded.get(key)
-        if run is None:
-            return None
-        if search.pruning.margin is None:
-            return TrialResult(run.data.metrics, ())
-        (record,) = workspace.ledger.records([run])
-        return TrialResult(record.metrics, record.scores)
-
-    return OptunaSearch(
-        candidates,
-        search,
-        plan=lambda points: make_plan(points, workspace.study, encoders),
-        recall=recall,
-        spending=spending,
-        journal=SearchRecord(recorder, varying(workspace.points), changed),
-        starts=check_candidates(candidates, search, spending.limit.trials),
+    plan = search_plan(workspace, encoders)
+    sampled = plan.sampled()
+    forecast = forecast_search(
+        sampled,
+        recorded,
+        draft_plan(workspace.points, workspace.study, encoders),
+        plan.candidates,
+        spending_so_far(workspace.space, workspace.ledger, plan.key, recorded),
+        estimator,
+        slots=slots,
+        gpus=gpus_of(workspace.space.resources),
     )
-
-
-def search_so_far(
-    workspace: Workspace, encoders: Mapping[EncoderRecipe, str], recorded: Mapping[str, Run]
-) -> tuple[list[Trial], Spending]:
-    """Trials of the candidates that the record has, and what was spent on them."""
-    ledger, key = workspace.ledger, search_key(workspace, encoders)
-    parent = next((r for r in ledger.plans(workspace.space.name) if r.data.tags["plan_key"] == key), None)
-    if parent is None:
-        return [], spending_of(workspace.space, ledger, "", recorded)
-    candidates = candidates_of(workspace)
-    points = [p for one in read_candidates(parent.data.tags).values() for p in candidates.points(one)]
-    plan = make_plan(dict.fromkeys(points), workspace.study, encoders)
-    return plan, spending_of(workspace.space, ledger, parent.info.run_id, recorded)
-
-
-def candidates_of(workspace: Workspace) -> CandidateSpace:
-    """All that a search may try."""
-    return CandidateSpace(workspace.space.arms, workspace.learning_rate)
+    return sampled, forecast

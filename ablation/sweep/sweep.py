@@ -10,6 +10,7 @@ from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
 from ablation.plan.plan import Trial
+from ablation.plan.resources import TrialResources
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending
 from ablation.search.source import Source
@@ -24,7 +25,7 @@ from ablation.worker.trial import SCORE, Shared, TrialRunner
 
 @dataclass
 class Endings:
-    """How the trials ended.
+    """Endings of the trials of a sweep.
 
     Args:
         finished: keys of those that this run trained to an end.
@@ -52,7 +53,7 @@ class Endings:
 
 
 class _Watch(tune.Callback):
-    """Follows Tune: records what trials report, decides about failures, keeps the progress true."""
+    """A callback of Tune that records what trials report, decides about failures and tells the progress."""
 
     def __init__(
         self, recorder: Recorder, feed: Feed, recovery: Recovery, progress: Progress, result: Endings
@@ -90,7 +91,7 @@ class _Watch(tune.Callback):
         self._progress.show()
 
     def _finish(self, trial: Trial) -> None:
-        key = str(trial.key)
+        key = trial.key
         if self._feed.deliver(trial):
             self._feed.ended(key)
             self._result.finished.add(key)
@@ -99,8 +100,8 @@ class _Watch(tune.Callback):
             self._feed.again(trial)
 
     def _prune(self, trial: Trial, result: dict[str, Any]) -> None:
-        """The scheduler has stopped it."""
-        key = str(trial.key)
+        """Record a trial that the scheduler has stopped."""
+        key = trial.key
         self._recorder.prune(trial, result["history"], result[SCORE], result["seconds"])
         self._feed.ended(key)
         self._feed.source.pruned(trial, result[SCORE])
@@ -113,7 +114,7 @@ class _Watch(tune.Callback):
         verdict = self._failures.judge(key, failure, gpus)
         if verdict is Verdict.GIVE_UP:
             self._recorder.fail(self._feed.trial(key), failure.cause, failure.traceback)
-            self._feed.source.ended(self._feed.trial(key), None)
+            self._feed.source.failed(self._feed.trial(key))
             self._result.failed[self._recorder.names[key]] = failure.cause
             self._progress.failed += 1
             self._feed.ended(key)
@@ -138,17 +139,17 @@ def run_sweep(
     source: Source,
     shared: Shared,
     recorder: Recorder,
-    request: dict[str, float],
+    resources: TrialResources,
     recovery: Recovery,
     progress: Progress,
     *,
     slots: int,
     spending: Spending,
 ) -> Endings:
-    """Runs the trials that the source gives and records each as it ends.
+    """Run the trials that the source gives and record each as it ends.
 
     Args:
-        request: processors and GPUs of a trial, as `ablation.sweep.cluster.request_of` gives it.
+        resources: that each trial asks for.
         slots: trials at once.
         spending: ends the sweep once all is spent.
     """
@@ -156,10 +157,10 @@ def run_sweep(
     started = time.monotonic()
 
     def recorded(trial: Trial, here: bool) -> None:
-        (result.finished if here else result.reused).add(trial.key or "")
+        (result.finished if here else result.reused).add(trial.key)
         progress.done += 1
 
-    feed = Feed(source, spending, recorder, request, recorded)
+    feed = Feed(source, spending, recorder, resources, recorded)
     watch = _Watch(recorder, feed, recovery, progress, result)
     # What is there now stays to the end: Python need not look through all of it for garbage, again and again.
     gc.freeze()
@@ -170,7 +171,7 @@ def run_sweep(
             result.interrupted = True
     result.spent = str(spending) if spending.is_spent else ""
     result.seconds = time.monotonic() - started
-    result.not_started = [recorder.names[trial.key or ""] for trial in feed.left()]
+    result.not_started = [recorder.names[trial.key] for trial in feed.left()]
     return result
 
 

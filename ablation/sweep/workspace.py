@@ -14,7 +14,7 @@ from ablation.record.database import ARTIFACTS
 from ablation.record.ledger import Ledger, record_address
 from ablation.record.pretraining import EXPERIMENT as PRETRAINING
 from ablation.record.space_file import plan_of_file
-from ablation.search.candidates import CandidateSpace, check_candidates
+from ablation.search.candidates import candidates_of, check_candidates
 from ablation.space.configuration import resolve_settings
 from ablation.space.points import Point, expand
 from ablation.space.resources import Recovery, Resources
@@ -34,7 +34,7 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
 from t1t2core.settings import CohortSettings, Precision, Settings
-from t1t2core.strategies import STRATEGIES, StrategyName
+from t1t2core.strategies import STRATEGIES
 from t1t2core.training.compute import Device, device_here, resolve_precision
 
 PHANTOM = "phantom"
@@ -52,9 +52,9 @@ NO_SPACE = Space(
     budget=Budget(),
     source=Path(),
 )
+"""Where a command needs none."""
 
 log = logging.getLogger(__name__)
-"""Where a command needs none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ class Request:
 
     @property
     def ray_address(self) -> str:
-        """Of the Ray cluster: the given one, that of the environment, or this machine."""
+        """Address of the Ray cluster: the given one, that of the environment, or this machine."""
         return self.address or os.environ.get("RAY_ADDRESS") or LOCAL
 
 
@@ -95,25 +95,21 @@ class Workspace:
 
     @property
     def folder(self) -> Path:
-        """Where the space's tables and report go."""
+        """Folder for the space's tables and report."""
         return self.request.output / self.space.name
 
     @property
     def address(self) -> str:
-        """Of the Ray cluster."""
+        """Address of the Ray cluster."""
         return self.request.ray_address
 
     def on(self, device: Device) -> "Workspace":
-        """The same with trials computed on this device.
+        """Return the same with trials computed on this device.
 
         Raises:
             InputError: it cannot compute what the settings ask for.
         """
         return replace(self, study=replace(self.study, precision=_precision(self.settings, device)))
-
-    def learning_rate(self, strategy: StrategyName) -> float:
-        """That of a strategy's settings."""
-        return STRATEGIES[strategy].learning_rate(self.settings)
 
     @cached_property
     def encoders(self) -> EncoderStore:
@@ -121,12 +117,12 @@ class Workspace:
         return EncoderStore(self.storage)
 
     def given_encoder(self) -> str | None:
-        """Digest of the T1 network that the user chose, brought into storage if it lies elsewhere."""
+        """Return the digest of the T1 network that the user chose, copied into storage if need be."""
         wanted = self.request.encoder
         return None if wanted is None else self.encoders.adopt(wanted)
 
     def known_encoders(self, recipes: list[EncoderRecipe]) -> dict[EncoderRecipe, str]:
-        """Digests of the T1 networks that are there already."""
+        """Return the digests of the T1 networks that are there already."""
         given = self.given_encoder()
         if given is not None:
             self._check(given)
@@ -134,7 +130,7 @@ class Workspace:
         return {recipe: digest for recipe in recipes if (digest := self.encoders.find(recipe))}
 
     def _check(self, digest: str) -> None:
-        """A T1 network must fit, and not have seen the T2 test patients unless the user asks for that."""
+        """Refuse a T1 network that does not fit, or has seen T2 test patients where that is not allowed."""
         seen = self.encoders.fetch(digest, self.settings.network).seen
         if self.settings.cohort.overlap == "as_published":
             return
@@ -148,7 +144,7 @@ class Workspace:
 
 
 def open_workspace(request: Request) -> Workspace:
-    """Reads and checks all that the request names, the cheap things first.
+    """Read and check all that the request names, the cheap things first.
 
     Raises:
         InputError: something cannot be used.
@@ -194,7 +190,7 @@ def open_workspace(request: Request) -> Workspace:
 
 
 def _check_names(ledger: Ledger, space: Space) -> None:
-    """The experiments that may be written to are there, and the space's is that of no other file."""
+    """Refuse experiments that were deleted, and one that belongs to another file."""
     for name in (space.name, PRETRAINING):
         ledger.check_experiment(name)
     if space is not NO_SPACE and (plans := ledger.plans(space.name)):
@@ -202,26 +198,26 @@ def _check_names(ledger: Ledger, space: Space) -> None:
 
 
 def _first_device(request: Request, resources: Resources) -> Device:
-    """What trials are computed on; of a cluster the most able, until it is joined and asked."""
+    """Return what trials are computed on; of a cluster the most able, until it is joined and asked."""
     if request.ray_address != LOCAL:
         return Device(kind="cuda", bfloat16=True)
     return device_here(kind="cpu" if resources.gpus == 0 else None)
 
 
 def _precision(settings: Settings, device: Device) -> Precision:
-    """Of the trials; what pretraining asks for is checked too."""
+    """Return the trials' precision; what pretraining asks for is checked too."""
     training, pretraining = settings.training, settings.pretraining
     resolve_precision(pretraining.precision, device, [pretraining.patch])
     return resolve_precision(training.precision, device, [training.patch, pretraining.patch])
 
 
 def _check_search(space: Space, settings: Settings) -> None:
-    """Can the search, if it is one, be made over this space with these settings?"""
+    """Refuse a search whose settings do not fit its space."""
     if not space.search.samples:
         return
     if findings := epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
         raise InputError.collect("invalid search settings:", findings)
-    candidates = CandidateSpace(space.arms, lambda s: STRATEGIES[s].learning_rate(settings))
+    candidates = candidates_of(space.arms, settings)
     check_candidates(candidates, space.search, space.search.trials or space.budget.trials)
 
 
@@ -235,7 +231,7 @@ def _check_output(output: Path) -> None:
 
 
 def _check_cohort(cohort: Cohort, output: Path) -> Cohort:
-    """The cohort once all its scans are known to be sound; what was read before is not read again."""
+    """Return the cohort once all its scans are known to be sound; what was read before is not read again."""
 
     def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
         log.info(f"checking {len(tasks)} scans of {cohort.name}")

@@ -7,11 +7,11 @@ import torch
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
-"""Sets the peak resident size to the present one (Linux, proc(5))."""
+"""What sets the peak resident size to the present one (Linux, proc(5))."""
 
 
 def reset_peak(device: str) -> None:
-    """Forgets what was used before, so that a reused worker measures each trial by itself."""
+    """Forget what was used before, so that a reused worker measures each trial by itself."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     elif CLEAR.exists():
@@ -19,7 +19,7 @@ def reset_peak(device: str) -> None:
 
 
 def peak_mb(device: str) -> float:
-    """Peak since `reset_peak`, MB: tensors on a GPU, the process's resident memory on a CPU."""
+    """Return the peak since `reset_peak`, MB: tensors on a GPU, the process's resident memory on a CPU."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 1e6
     for line in STATUS.read_text(encoding="utf-8").splitlines() if STATUS.exists() else ():

@@ -29,12 +29,12 @@ from t1t2core.training.warm_up import warm_up
 from t1t2core.trial import pretraining_experiment
 
 SEED = 0
-"""Of the T1 network's start and the order of its patches; the study reports one T1 network."""
+"""Seed of the T1 network's start and the order of its patches; the study reports one network."""
 MOST_RESTARTS = 10
 """Times that a training which lost a worker goes on from its checkpoint; one by several workers also where
 one raised an error, since the others then fail too and Ray Train does not tell them apart."""
 WATCH_SECONDS = "0.5"
-"""Between two looks of Ray Train at its workers; by default it looks every two seconds."""
+"""Time between two looks of Ray Train at its workers; by default it looks every two seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +60,12 @@ class Job:
 
 
 def checkpoint_key(recipe: EncoderRecipe) -> str:
-    """Under which the checkpoint of a T1 network lies: in a folder under that of the trials."""
+    """Return the key of a T1 network's checkpoint: it lies in a folder under that of the trials."""
     return f"pretraining/{recipe.digest}"
 
 
 def start(job: Job) -> ray.ObjectRef:
-    """Lets Ray train the network; the reference is there when it is published.
+    """Let Ray train the network; the reference is there when it is published.
 
     One worker is a task: a start of Ray Train takes longer than a whole small training.
     """
@@ -76,7 +76,7 @@ def start(job: Job) -> ray.ObjectRef:
 
 
 def train(job: Job, team: Team = ALONE) -> None:
-    """Trains the network from scratch (Sec. 3.5) or from its checkpoint, scores it and publishes it.
+    """Train the network from scratch (Sec. 3.5) or from its checkpoint, score it and publish it.
 
     Each worker of a team does so; the first one writes.
     """
@@ -87,7 +87,7 @@ def train(job: Job, team: Team = ALONE) -> None:
 
 
 def _train_together(job: Job) -> None:
-    """By Ray Train, which starts all workers again where one is lost."""
+    """Train it by Ray Train, which starts all workers again where one is lost."""
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", WATCH_SECONDS)
     resources = {name: amount for name, amount in (("CPU", job.cpus), ("GPU", job.gpus)) if amount}
     # Its own folder stays empty: checkpoints go to storage.
@@ -132,7 +132,7 @@ class _Training:
             self._history, self._seconds_before = checkpoint.history, checkpoint.seconds
 
     def run_epoch(self) -> None:
-        """Trains one, then writes a checkpoint if the last one is old enough."""
+        """Train one, then write a checkpoint if the last one is old enough."""
         self._history.append(epoch_metrics(self.experiment.run_epoch()))
         least = self._job.checkpoint_seconds
         is_due = least is not None and time.perf_counter() - self._kept >= least
@@ -143,7 +143,7 @@ class _Training:
             self._kept = time.perf_counter()
 
     def publish(self) -> None:
-        """Puts the network into storage, unless another driver has; all trials are to start from the same."""
+        """Put the network into storage, unless another driver has: all trials start from the same."""
         outcome = self.experiment.score()
         peak = max(self._team.gather([peak_mb(self._device)]))
         if not self._team.is_first:
@@ -189,5 +189,5 @@ class _Training:
         write_journal(self._storage, self._job.recipe.digest, journal)
 
     def _seconds(self) -> float:
-        """That it took, before a break and since."""
+        """Return the seconds that it took, before a break and since."""
         return self._seconds_before + time.perf_counter() - self._started

@@ -29,7 +29,7 @@ from t1t2core.training.warm_up import warm_up
 from t1t2core.trial import make_experiment
 
 SCORE, PROGRESS = "score", "progress"
-"""Of a trial that may be pruned: its best score so far, and the percentage of its training that is done."""
+"""Names in reports of trials that may be pruned: best score so far, percentage of training done."""
 CACHE_BYTES = 1 << 30
 """Memory that a worker may fill with features of frozen stages."""
 
@@ -60,16 +60,16 @@ class Shared:
 
     @property
     def settings(self) -> Settings:
-        """Of the study."""
+        """Taken from the study."""
         return self.study.settings
 
     @property
     def precision(self) -> Precision:
-        """Of the study."""
+        """Taken from the study."""
         return self.study.precision
 
     def trial(self, config: Mapping[str, Any]) -> Trial:
-        """The trial of a configuration that the feed handed out."""
+        """Return the trial of a configuration that the feed handed out."""
         point = Point(**json.loads(config["point"]))
         return replace(make_plan([point], self.study, self.digests)[0], key=config["key"])
 
@@ -98,12 +98,12 @@ class TrialRunner(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What Tune asks Ray for: as the configuration says."""
+        """Return what Tune asks Ray for: as the configuration says."""
         wanted = {"CPU": config["cpu"], "GPU": config["gpu"]}
         return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])
 
     def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
-        """Once a process."""
+        """Get ready, once a process."""
         self._shared = shared
         self._object_storage = Storage(shared.storage)
         torch.set_num_threads(shared.threads)
@@ -115,12 +115,12 @@ class TrialRunner(tune.Trainable):
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Once a further trial."""
+        """Get ready for a further trial."""
         self._start(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Trains an epoch; after the last one scores the trial and leaves its files in storage."""
+        """Train an epoch; after the last one score the trial and leave its files in storage."""
         if not self._experiment.finished:
             self._history.append(epoch_metrics(self._experiment.run_epoch()))
             self._keep()
@@ -132,7 +132,7 @@ class TrialRunner(tune.Trainable):
         return {"history": news, "done": done, "over": done, "seconds": self._seconds(), **self._standing()}
 
     def _standing(self) -> dict[str, float]:
-        """How well the trial does so far, and how far it has got: what pruning goes by."""
+        """Return how well the trial does so far, and how far it has got: what pruning goes by."""
         if self._shared.objective is None or not self._history:
             return {}
         scores = [epoch.get(self._shared.objective, 0.0) for epoch in self._history]
@@ -141,7 +141,7 @@ class TrialRunner(tune.Trainable):
         return {SCORE: best, PROGRESS: 100 * self._experiment.progress}
 
     def _start(self, config: Mapping[str, Any]) -> None:
-        """Where the trial's checkpoint left it, if it has one."""
+        """Start the trial, or go on where its checkpoint left it."""
         key = config["key"]
         self._trial = self._shared.trial(config)
         self._started = self._kept = time.perf_counter()
@@ -159,13 +159,13 @@ class TrialRunner(tune.Trainable):
             self._seconds_before, self._borrowed_before = checkpoint.seconds, checkpoint.borrowed_seconds
 
     def _keep(self) -> None:
-        """Writes a checkpoint if the last one is old enough."""
+        """Write a checkpoint if the last one is old enough."""
         seconds = self._shared.checkpoint_seconds
         if seconds is not None and time.perf_counter() - self._kept >= seconds:
             checkpoint = Checkpoint(
                 self._experiment.state(), self._history, self._seconds(), self._borrowed_seconds()
             )
-            save_checkpoint(self._object_storage, str(self._trial.key), checkpoint)
+            save_checkpoint(self._object_storage, self._trial.key, checkpoint)
             self._kept = time.perf_counter()
 
     def _finish(self) -> None:
@@ -179,18 +179,18 @@ class TrialRunner(tune.Trainable):
         write_outcome(self._object_storage, self._trial, self._experiment, outcome, cost, self._history)
 
     def _seconds(self) -> float:
-        """That the trial took, before a break and since."""
+        """Return the seconds that the trial took, before a break and since."""
         return self._seconds_before + time.perf_counter() - self._started
 
     def _borrowed_seconds(self) -> float:
-        """That other trials took to compute what this one used."""
+        """Return the seconds that other trials took to compute what this one used."""
         return self._borrowed_before + self._features.borrowed_seconds
 
 
 def experiment_of(
     trial: Trial, shared: Shared, settings: Settings, device: str, features: FeatureStore
 ) -> AnyExperiment:
-    """The trial's experiment at its start, its inputs fetched from the object store."""
+    """Return the trial's experiment at its start, its inputs fetched from the object store."""
     weights = None if trial.encoder is None else ray.get(shared.encoders[trial.encoder])
     return make_experiment(
         trial.point,
@@ -203,12 +203,12 @@ def experiment_of(
 
 
 def quiet_read_only_volumes() -> None:
-    """Volumes from the object store are read-only, which torch warns of; nothing here writes to them."""
+    """Silence torch's warning that volumes from the object store are read-only: nothing writes to them."""
     warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
 
 
 def epoch_metrics(result: EpochResult) -> dict[str, float]:
-    """An epoch's values by the names that the record has for them."""
+    """Return an epoch's values by the names that the record has for them."""
     metrics = {
         "epoch": result.report.epoch,
         "at": time.time(),

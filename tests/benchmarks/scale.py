@@ -23,6 +23,7 @@ from ray.cluster_utils import Cluster
 
 from ablation.commands.progress import LiveLine
 from ablation.plan.plan import Trial, make_plan, recipes_of
+from ablation.plan.resources import TrialResources
 from ablation.plan.study import Study
 from ablation.record.ledger import Ledger
 from ablation.record.recorder import Recorder
@@ -155,7 +156,7 @@ def plan_of(trials: int) -> list[Trial]:
 
 def open_recorder(ledger: Ledger, storage: Storage, plan: list[Trial]) -> Recorder:
     """As `ablation.commands.workflow` does it."""
-    keys = [trial.key or "" for trial in plan]
+    keys = [trial.key for trial in plan]
     lease = NO_SPACE.recovery.lease_seconds
     experiment = ledger.experiment("scale")
     ledger.clear_unfinished(keys, lease)
@@ -256,13 +257,13 @@ def measure(trials: int, nodes: int, folder: Path) -> None:
 
 def run(plan: list[Trial], shared: SharedByAll, recorder: Recorder, slots: int) -> None:
     """The product's sweep, with trials that do nothing."""
-    request = {"cpu": 1.0, "gpu": 0.0}
+    resources = TrialResources(cpus=1.0, gpus=0.0)
     with LiveLine([1.0] * len(plan), 0.0) as line, patch.object(sweep, "TrialRunner", NoTrial):
         result = sweep.run_sweep(
             Listed(plan),
             shared,
             recorder,
-            request,
+            resources,
             Recovery(),
             line,
             slots=slots,

@@ -91,15 +91,15 @@ class Grid:
         missing = sum(trial.key not in finished for trial in plan)
         if missing:
             raise typer.BadParameter(f"{missing} of {len(plan)} trials of the grid are not recorded")
-        records = workspace.ledger.records([finished[str(trial.key)] for trial in plan])
+        records = workspace.ledger.records([finished[trial.key] for trial in plan])
         self.results = {
-            str(trial.key): TrialResult(record.metrics, record.scores)
+            trial.key: TrialResult(record.metrics, record.scores)
             for trial, record in zip(plan, records, strict=True)
         }
         of_arm: dict[tuple[object, ...], list[float]] = defaultdict(list)
         for trial in plan:
-            of_arm[_arm(trial)].append(self.results[str(trial.key)].metrics[SECONDS])
-        self._costs = {str(trial.key): median(of_arm[_arm(trial)]) for trial in plan}
+            of_arm[_arm(trial)].append(self.results[trial.key].metrics[SECONDS])
+        self._costs = {trial.key: median(of_arm[_arm(trial)]) for trial in plan}
 
     @property
     def seconds(self) -> float:
@@ -129,15 +129,15 @@ class Grid:
             journal=Unwritten(),
         )
         while trial := player.next():
-            result = self.results[str(trial.key)]
-            spent += self._costs[str(trial.key)]
+            result = self.results[trial.key]
+            spent += self._costs[trial.key]
             player.ended(trial, result)
         whole = [one for one in player.tried if one.is_whole]
         best = max((one.means([OBJECTIVE])[0] for one in whole), default=0.0)
         return Found(best, len(whole), sum(one.given_up is not None for one in player.tried), spent)
 
     def _mean(self, plan: Sequence[Trial]) -> float:
-        values = [self.results[str(trial.key)].value(OBJECTIVE) for trial in plan]
+        values = [self.results[trial.key].value(OBJECTIVE) for trial in plan]
         return sum(values) / len(values)
 
 

@@ -56,7 +56,7 @@ def test_a_server_that_stays_away_gets_it_from_the_next_command(
     bench.release(hold)
     assert command.wait() == 1, command.said
     assert "Traceback" not in command.said
-    assert "given again, the command records it" in command.said
+    assert "re-run the same command to record it" in command.said
     assert command.last_line == "4 trials: 0 finished (0 reused), 4 failed"
     server.start()
     assert bench.run().last_line == "4 trials: 4 finished (0 reused), 0 failed"

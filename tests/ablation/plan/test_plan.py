@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from ablation.plan.plan import Trial, make_plan, recipes_of
+from ablation.plan.plan import PlannedTrial, Trial, draft_plan, is_recorded, make_plan, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
 from ablation.space.points import Point
@@ -51,10 +51,9 @@ HYBRID = Point.canonical(
 )
 
 
-def trial(point: Point = TUNED, study: Study = STUDY, encoder: str | None = "encoder") -> Trial:
-    """The trial of a point where the T1 network of its fold is there, or is not."""
-    encoders = {} if encoder is None else {study.recipe(point.fold): encoder}
-    (made,) = make_plan([point], study, encoders)
+def trial(point: Point = TUNED, study: Study = STUDY, encoder: str = "encoder") -> Trial:
+    """The trial of a point where the T1 network of its fold is there."""
+    (made,) = make_plan([point], study, {study.recipe(point.fold): encoder})
     return made
 
 
@@ -243,17 +242,27 @@ def test_rotated_folds_have_an_encoder_each() -> None:
 
 def test_scratch_needs_no_encoder() -> None:
     assert recipes_of([SCRATCH], STUDY) == []
-    made = trial(SCRATCH, encoder=None)
+    (made,) = make_plan([SCRATCH], STUDY, {})
     assert (made.recipe, made.encoder) == (None, None)
-    assert made.key
+    assert made.key == trial(SCRATCH).key
 
 
-def test_the_key_is_empty_until_the_encoder_is_there() -> None:
-    before = trial(encoder=None)
-    assert (before.recipe, before.encoder, before.key) == (STUDY.recipe(1), None, None)
-    after = trial(encoder="encoder")
-    assert (after.recipe, after.encoder) == (STUDY.recipe(1), "encoder")
-    assert after.key
+def test_a_trial_has_no_key_until_its_encoder_is_there() -> None:
+    planned, keyed = draft_plan([TUNED, SCRATCH], STUDY, {})
+    assert type(planned) is PlannedTrial
+    assert planned.recipe == STUDY.recipe(1)
+    assert keyed == trial(SCRATCH)
+    assert draft_plan([TUNED], STUDY, {STUDY.recipe(1): "encoder"}) == [trial(TUNED)]
+    assert trial(TUNED).encoder == "encoder"
+    with pytest.raises(KeyError):
+        make_plan([TUNED], STUDY, {})
+
+
+def test_a_trial_without_a_key_is_not_recorded() -> None:
+    (planned,) = draft_plan([TUNED], STUDY, {})
+    assert not is_recorded(planned, {"", "None"})
+    assert is_recorded(trial(), {trial().key})
+    assert not is_recorded(trial(), {trial(SCRATCH).key})
 
 
 def test_a_plan_takes_for_each_fold_the_encoder_of_its_own_recipe() -> None:

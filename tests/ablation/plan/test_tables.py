@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.tables import PLAN, plan_frame, subjects_frame, warning_lines, write_table
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
@@ -20,9 +20,13 @@ SPLITS = (
 )
 
 
-def trial(key: str | None, **factors: object) -> Trial:
+def planned(**factors: object) -> PlannedTrial:
     point = Point.canonical(**{"strategy": "no_fine_tuning", "fold": 1, **factors})  # type: ignore[arg-type]
-    return Trial(point, SPLITS[0], None, None, key)
+    return PlannedTrial(point, SPLITS[0], None)
+
+
+def trial(key: str, **factors: object) -> Trial:
+    return Trial(planned(**factors).point, SPLITS[0], None, None, key)
 
 
 TUNED = {"strategy": "conservative", "t2_train_size": 8, "learning_rate": 1e-4, "seed": 0}
@@ -32,7 +36,7 @@ def test_the_plan_has_a_row_a_trial(tmp_path: Path) -> None:
     plan = [
         trial("a"),
         trial("b", **TUNED, tuned_layers="fc"),
-        trial(None, **TUNED, tuned_layers=9),
+        planned(**TUNED, tuned_layers=9),
     ]
     write_table(plan_frame(plan, {"b"}, [1.04, 20, 30.06]), tmp_path / "mine" / "plan.csv")
     assert (tmp_path / "mine" / "plan.csv").read_text(encoding="utf-8").splitlines() == [

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
+from ablation.plan.resources import TrialResources
 from ablation.record.ledger import Ledger
 from ablation.search.budget import Spending, check_budget, spending_of
 from ablation.space.search_settings import Budget, Search
@@ -62,10 +63,10 @@ def test_without_a_budget_it_never_ends() -> None:
 
 
 def test_gpu_hours_where_trials_use_no_gpu_are_refused() -> None:
-    check_budget(Budget(gpu_hours=1), {"cpu": 1, "gpu": 0.5})
-    check_budget(Budget(minutes=1), {"cpu": 1, "gpu": 0})
+    check_budget(Budget(gpu_hours=1), TrialResources(cpus=1, gpus=0.5))
+    check_budget(Budget(minutes=1), TrialResources(cpus=1, gpus=0))
     with pytest.raises(InputError, match=r"budget\.gpu_hours: trials use no GPU here"):
-        check_budget(Budget(gpu_hours=1), {"cpu": 1, "gpu": 0})
+        check_budget(Budget(gpu_hours=1), TrialResources(cpus=1, gpus=0))
 
 
 def test_what_earlier_commands_ran_counts(ledger: Ledger) -> None:

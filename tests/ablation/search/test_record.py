@@ -38,7 +38,7 @@ def test_a_trial_that_was_stopped_early_is_kept_until_it_is_to_be_run_whole(
 ) -> None:
     recorder = recorder_of(ledger, Storage(str(tmp_path / "store")), names={})
     trial = plan(LISTS.points((LISTS.everything or ())[1]))[0]
-    recorder.add({str(trial.key): "a trial"})
+    recorder.add({trial.key: "a trial"})
     epoch = {"epoch": 1, "at": 1.0, "validation/bone/dsc": 0.25}
     recorder.prune(trial, [epoch], 0.25, 3.0)
     (run,) = ledger.pruned_under(recorder.parent)
@@ -48,5 +48,5 @@ def test_a_trial_that_was_stopped_early_is_kept_until_it_is_to_be_run_whole(
 
     recorder_of(ledger, recorder.storage, names={}).add({"another": "trial"})
     assert len(ledger.pruned_under(recorder.parent)) == 1
-    recorder_of(ledger, recorder.storage, names={}).add({str(trial.key): "a trial"})
+    recorder_of(ledger, recorder.storage, names={}).add({trial.key: "a trial"})
     assert ledger.pruned_under(recorder.parent) == []

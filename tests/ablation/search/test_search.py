@@ -34,7 +34,7 @@ class Notes:
         return dict(self.stopped)
 
     def introduce(self, tried: Tried) -> None:
-        self.introduced += [str(trial.key) for trial in tried.trials]
+        self.introduced += [trial.key for trial in tried.trials]
 
     def announce(self, tried: Tried) -> None:
         self.announced[tried.number] = tried.candidate
@@ -88,9 +88,9 @@ def run(search: OptunaSearch, spending: Spending | None = None, most: int = 999)
     results: dict[str, TrialResult] = {}
     while len(results) < most and (trial := search.next()):
         if spending:
-            spending.begin(str(trial.key), 0)
-        results[str(trial.key)] = worth(trial)
-        search.ended(trial, results[str(trial.key)])
+            spending.begin(trial.key, 0)
+        results[trial.key] = worth(trial)
+        search.ended(trial, results[trial.key])
     return results
 
 
@@ -136,7 +136,7 @@ def test_a_budget_is_not_begun_on_what_it_cannot_finish() -> None:
 
 
 def test_what_is_recorded_is_answered_from_there_and_costs_nothing() -> None:
-    recorded = {str(t.key): worth(t) for c in LISTS.everything or () for t in plan(LISTS.points(c))}
+    recorded = {t.key: worth(t) for c in LISTS.everything or () for t in plan(LISTS.points(c))}
     missing = next(key for key in recorded if "scratch" not in key and "fold=2" in key)
     del recorded[missing]
     spending = Spending(Budget(trials=4))
@@ -236,6 +236,6 @@ def test_a_failure_ends_its_candidate_and_nothing_else() -> None:
     search = searching(starts=[LAYERS[9]])
     failed = search.next()
     assert failed is not None
-    search.ended(failed, None)
+    search.failed(failed)
     run(search)
     assert [one.is_whole for one in search.tried] == [False] + [True] * 6

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -249,3 +250,83 @@ def test_a_card_of_another_make_does_not_stop_later_runs(store: EncoderStore, tm
     with suppress(InputError):  # to refuse it is right, too
         store.adopt(str(file))
     assert store.find(RECIPE) in (None, *(path.stem for path in tmp_path.rglob("*.safetensors")))
+
+
+# The index by recipe
+
+
+class Counted(Storage):
+    """Storage that counts the cards which are read."""
+
+    cards = 0
+
+    def read(self, name: str) -> bytes:
+        self.cards += name.endswith(".json")
+        return super().read(name)
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> EncoderStore:
+    return EncoderStore(Counted(str(tmp_path / "store")))
+
+
+def cards_read(store: EncoderStore) -> int:
+    """Of the store's cards, since this was asked last."""
+    assert isinstance(store.storage, Counted)
+    number, store.storage.cards = store.storage.cards, 0
+    return number
+
+
+def test_looking_for_a_network_reads_no_card_but_its_own(counted: EncoderStore) -> None:
+    """While another command trains it, it is looked for every few seconds, whatever else the bucket has."""
+    for seed in range(3):
+        counted.publish(weights_of(seed), replace(RECIPE, science=10 + seed), RESULTS)
+    cards_read(counted)
+    assert counted.find(RECIPE) is None
+    assert cards_read(counted) == 0
+    digest = counted.publish(weights_of(3), RECIPE, RESULTS)
+    cards_read(counted)
+    assert counted.find(RECIPE) == digest
+    assert cards_read(counted) == 1
+
+
+def test_networks_that_were_published_without_the_index_are_found_and_read_once(
+    counted: EncoderStore,
+) -> None:
+    digests = [
+        counted.publish(weights_of(seed), replace(RECIPE, science=10 + seed), RESULTS) for seed in range(3)
+    ]
+    shutil.rmtree(Path(counted.storage.address) / "encoders" / "by-recipe")
+    cards_read(counted)
+    assert counted.find(RECIPE) is None
+    assert cards_read(counted) == 3
+    assert counted.find(RECIPE) is None
+    assert cards_read(counted) == 0, "and are in the index from then on"
+    assert [counted.find(replace(RECIPE, science=10 + seed)) for seed in range(3)] == digests
+
+
+def test_an_adopted_network_is_found_by_its_recipe(counted: EncoderStore, tmp_path: Path) -> None:
+    digest = counted.adopt(str(published_elsewhere(tmp_path)))
+    cards_read(counted)
+    assert counted.find(RECIPE) == digest
+    assert cards_read(counted) == 1
+
+
+def test_a_network_whose_card_now_names_another_recipe_is_found_by_that_one_alone(
+    store: EncoderStore,
+) -> None:
+    """Two recipes that came to the same weights share a card."""
+    other = replace(RECIPE, science=2)
+    assert store.publish(weights_of(1), RECIPE, RESULTS) == store.publish(weights_of(1), other, RESULTS)
+    assert store.find(RECIPE) is None
+    assert store.find(other) is not None
+
+
+def test_a_card_from_elsewhere_cannot_write_outside_the_index(store: EncoderStore, tmp_path: Path) -> None:
+    file = published_elsewhere(tmp_path)
+    card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    card["recipe_digest"] = "../../outside"
+    file.with_suffix(".json").write_text(json.dumps(card))
+    store.adopt(str(file))
+    assert store.find(RECIPE) is None
+    assert not list(tmp_path.rglob("outside*"))

@@ -19,6 +19,7 @@ from ray._private.utils import GcsClient
 from ray.cluster_utils import Cluster
 
 import ablation
+from ablation.plan.resources import TrialResources
 from ablation.space.resources import Resources
 from ablation.sweep.cluster import SHORT_FOLDERS, connect, device_of, request_of
 from t1t2core.errors import InputError
@@ -27,8 +28,10 @@ from t1t2core.training.compute import Device, device_here
 
 def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
     with connect("local"):
-        assert request_of(Resources()) == {"cpu": 1.0, "gpu": float("GPU" in ray.cluster_resources())}
-        assert request_of(Resources(cpus=0.5, gpus=0)) == {"cpu": 0.5, "gpu": 0.0}
+        assert request_of(Resources()) == TrialResources(
+            cpus=1.0, gpus=float("GPU" in ray.cluster_resources())
+        )
+        assert request_of(Resources(cpus=0.5, gpus=0)) == TrialResources(cpus=0.5, gpus=0.0)
         cores = ray.cluster_resources()["CPU"]
         with pytest.raises(
             InputError, match=rf"resources\.cpus: a trial asks for {cores + 1:g}, the cluster has {cores:g}"
@@ -245,6 +248,15 @@ def test_another_ray_or_python_is_named_beside_ours(cluster: Cluster, tmp_path: 
             f"the Ray cluster at {cluster.address} runs {theirs}, "
             f"this machine {ours}: both must be the same\n"
         )
+
+
+def test_threads_of_the_workers_of_a_cluster_wait_without_spinning(cluster: Cluster) -> None:
+    """Of a cluster that was started elsewhere: its workers do not have this command's environment."""
+    with connect(cluster.address):
+        tell = ray.remote(lambda: (os.environ.get("OMP_WAIT_POLICY"), os.getpid()))
+        told = [ray.get(tell.remote()) for _ in range(4)]
+    assert [policy for policy, _ in told] == ["PASSIVE"] * 4
+    assert len({process for _, process in told}) < 4, "workers are used again"
 
 
 def test_machines_without_this_project_or_with_another_version_are_named(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial
 from ablation.record.settings import as_params
 from ablation.space.points import Point
 from ablation.sweep.estimate import MEASURED, Estimator
@@ -25,12 +25,12 @@ SETTINGS = Settings(
 SPLIT = FoldSplit(1, t1=Roles(("a",), ("b",), ("c",)), t2=Roles(("a",), ("b",), ("c",)))
 
 
-def trial(strategy: str = "conservative", **factors: Any) -> Trial:
+def trial(strategy: str = "conservative", **factors: Any) -> PlannedTrial:
     given = {"tuned_layers": 9, "t2_train_size": 2, "learning_rate": 1e-3, "fold": 1, "seed": 0} | factors
-    return Trial(Point.canonical(strategy=strategy, **given), SPLIT, None, None, None)
+    return PlannedTrial(Point.canonical(strategy=strategy, **given), SPLIT, None)
 
 
-def recorded(of: Trial, seconds: float, settings: Settings = SETTINGS) -> Run:
+def recorded(of: PlannedTrial, seconds: float, settings: Settings = SETTINGS) -> Run:
     """A finished trial in the record."""
     factors = {name: str(value) for name, value in of.factors.items() if value is not None}
     params = [Param(name, value) for name, value in {**factors, **as_params(settings)}.items()]
@@ -38,7 +38,7 @@ def recorded(of: Trial, seconds: float, settings: Settings = SETTINGS) -> Run:
     return Run(info, RunData(metrics=[Metric("time/total_seconds", seconds, 0, 0)], params=params))
 
 
-def estimate(of: Trial, *records: Run, settings: Settings = SETTINGS) -> float:
+def estimate(of: PlannedTrial, *records: Run, settings: Settings = SETTINGS) -> float:
     return Estimator(settings, "float32", records).seconds(of, of.point.t2_train_size or 0)
 
 
@@ -73,7 +73,7 @@ def test_the_same_learning_rate_tells_more_than_another() -> None:
 
 
 @pytest.mark.parametrize("other", [trial(tuned_layers="fc"), trial("open"), trial(t2_train_size=8)])
-def test_other_arms_tell_how_much_longer_trials_take_than_their_steps(other: Trial) -> None:
+def test_other_arms_tell_how_much_longer_trials_take_than_their_steps(other: PlannedTrial) -> None:
     """Steps are measured anew each time, so not to the digit."""
     short, long = (estimate(trial(), recorded(other, seconds)) for seconds in (10.0, 1000.0))
     assert long > 10 * short

@@ -1,6 +1,7 @@
 """Trials are handed out in their order, each once it is claimed."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 from ray.tune.search import Searcher
 
 from ablation.plan.plan import Trial
+from ablation.plan.resources import TrialResources
+from ablation.plan.trial_result import TrialResult
 from ablation.record.ledger import GPUS
 from ablation.record.recorder import Claim
 from ablation.search.budget import Spending
@@ -30,9 +33,10 @@ class Claims:
         self.of: dict[str, Claim] = {}
         self.held: set[str] = set()
         self.delivered: list[str] = []
+        self.results: dict[str, TrialResult] = {}
 
     def claim(self, trial: Trial) -> Claim:
-        return self.of.get(str(trial.key), Claim.OURS)
+        return self.of.get(trial.key, Claim.OURS)
 
     def holds(self, key: str) -> bool:
         return key in self.held
@@ -40,8 +44,11 @@ class Claims:
     def tag(self, key: str, name: str, value: str) -> None:
         assert (name, value) == (GPUS, "0.5") or (name, value) == (GPUS, "1")
 
+    def result_of(self, trial: Trial) -> TrialResult | None:
+        return self.results.get(trial.key)
+
     def finish(self, trial: Trial) -> bool:
-        self.delivered.append(str(trial.key))
+        self.delivered.append(trial.key)
         return True
 
 
@@ -61,13 +68,31 @@ def feed(claims: Any, recorded: list[tuple[str, bool]], monkeypatch: pytest.Monk
     return make_feed(claims, recorded)
 
 
-def make_feed(claims: Any, recorded: list[tuple[str, bool]], budget: Budget | None = None) -> Feed:
+class Learning(Listed):
+    """Notes what it is told, as a search does."""
+
+    learns = True
+
+    def __init__(self, trials: Iterable[Trial]) -> None:
+        super().__init__(trials)
+        self.told: dict[str, TrialResult] = {}
+
+    def ended(self, trial: Trial, result: TrialResult) -> None:
+        self.told[trial.key] = result
+
+
+def make_feed(
+    claims: Any,
+    recorded: list[tuple[str, bool]],
+    budget: Budget | None = None,
+    source: Listed | None = None,
+) -> Feed:
     return Feed(
-        Listed([A, B, C]),
+        source or Listed([A, B, C]),
         Spending(budget or Budget()),
         claims,
-        {"cpu": 1.0, "gpu": 0.5},
-        lambda t, here: recorded.append((str(t.key), here)),
+        TrialResources(cpus=1.0, gpus=0.5),
+        lambda t, here: recorded.append((t.key, here)),
     )
 
 
@@ -106,6 +131,21 @@ def test_what_another_driver_is_at_work_on_is_waited_for(
     claims.of["a"] = Claim.RECORDED
     assert asked(feed) == [Searcher.FINISHED]
     assert recorded == [("a", False)]
+
+
+def test_a_search_is_told_what_a_recorded_trial_scored_once_the_record_answers(
+    claims: Claims, recorded: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it does not answer just now is no failure of the trial."""
+    monkeypatch.setattr("ablation.sweep.feed.POLL_SECONDS", 0.0)
+    source = Learning([A])
+    feed = make_feed(claims, recorded, source=source)
+    claims.of["a"] = Claim.RECORDED
+    assert asked(feed, 2) == [None, None]
+    assert (source.told, recorded) == ({}, [])
+    claims.results["a"] = TrialResult({}, ())
+    assert asked(feed) == [Searcher.FINISHED]
+    assert (source.told, recorded) == (claims.results, [("a", False)])
 
 
 def test_what_another_driver_has_left_is_taken_over(feed: Feed, claims: Claims) -> None:

@@ -67,7 +67,7 @@ def test_a_search_runs_as_far_as_its_budget_or_its_space(among: Any, budget: Bud
 
 
 def test_what_a_search_has_recorded_counts_as_such() -> None:
-    recorded = {str(trial.key) for trial in PLAN[:6]}
+    recorded = {trial.key for trial in PLAN[:6]}
     spending = Spending(Budget(trials=9), trials=6)
     forecast = forecast_search(PLAN[:6], recorded, PLAN, LISTS, spending, ESTIMATOR, slots=1, gpus=0)
     assert (forecast.trials, forecast.recorded, forecast.to_run) == (9, 6, 3)

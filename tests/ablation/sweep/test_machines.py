@@ -6,9 +6,10 @@ import pytest
 import yaml
 from ray.cluster_utils import Cluster
 
+from ablation.plan.resources import TrialResources
 from ablation.space.resources import Resources
+from ablation.sweep import machines
 from ablation.sweep.cluster import connect, request_of, slots_of
-from ablation.sweep.sweep import machines as growth
 from t1t2core.errors import InputError
 
 LAUNCHED = {
@@ -27,14 +28,14 @@ def test_trials_may_ask_for_machines_that_are_still_to_come(
 ) -> None:
     file = tmp_path / "launched.yaml"
     file.write_text(yaml.safe_dump(LAUNCHED), encoding="utf-8")
-    monkeypatch.setattr(growth, "LAUNCHED", file)
+    monkeypatch.setattr(machines, "LAUNCHED", file)
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         with connect(cluster.address):
             request = request_of(Resources(cpus=2, gpus="auto"))
-            assert request == {"cpu": 2, "gpu": 1}
+            assert request == TrialResources(cpus=2, gpus=1)
             assert slots_of(request) == 3, "one on each of at most three machines"
-            assert slots_of({"cpu": 2, "gpu": 0.5}) == 6
+            assert slots_of(TrialResources(cpus=2, gpus=0.5)) == 6
             with pytest.raises(
                 InputError,
                 match=r"resources\.cpus: a trial asks for 8, the largest machine of the cluster has 4",

@@ -8,6 +8,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from ablation.plan.plan import Trial
+from ablation.plan.resources import TrialResources
 from ablation.plan.study import Study
 from ablation.space.points import Point
 from ablation.space.resources import Resources
@@ -20,7 +21,7 @@ from t1t2core.settings import Settings
 from tests.heads import TINY, make_subjects, make_training
 
 GB = 10**9
-REQUEST = {"cpu": 1.0, "gpu": 0.0}
+RESOURCES = TrialResources(cpus=1.0, gpus=0.0)
 SETTINGS = Settings(
     network=replace(TINY, hybrid_training="staged"),
     training=make_training(max_epochs=1000),
@@ -73,10 +74,10 @@ def test_what_they_share_is_used_at_once() -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1})
     try:
         with connect(cluster.address):
-            request = request_of(Resources(cpus=1, gpus="auto"))
-            assert request == {"cpu": 1, "gpu": 1}
-            assert slots_of(request) == 1
-            assert slots_of({**request, "gpu": share_of_gpu(5 * GB, 17 * GB)}) == 3
+            alone = request_of(Resources(cpus=1, gpus="auto"))
+            assert alone == TrialResources(cpus=1, gpus=1)
+            assert slots_of(alone) == 1
+            assert slots_of(replace(alone, gpus=share_of_gpu(5 * GB, 17 * GB))) == 3
     finally:
         cluster.shutdown()
 
@@ -93,8 +94,8 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
             threads=1,
             checkpoint_seconds=None,
         )
-        assert FirstStep(trial("scratch"), shared, REQUEST).share() == 1  # not a thousand epochs
+        assert FirstStep(trial("scratch"), shared, RESOURCES).share() == 1  # not a thousand epochs
         broken = replace(shared, subjects={})
         expected = r"one step of the largest trial \(strategy scratch, .*\) fails: KeyError: 'P0"
         with pytest.raises(InputError, match=expected):
-            FirstStep(trial("scratch"), broken, REQUEST).share()
+            FirstStep(trial("scratch"), broken, RESOURCES).share()

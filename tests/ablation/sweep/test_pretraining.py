@@ -16,14 +16,15 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.resources import TrialResources
 from ablation.record.driver import DRIVER
 from ablation.record.ledger import Ledger
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
+from ablation.sweep import pretraining
 from ablation.sweep.cluster import connect
 from ablation.sweep.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
-from ablation.sweep.sweep import pretraining
 from t1t2core.errors import InputError
 from t1t2core.network.weights import unpack_weights
 from tests.faults.commands import family, wait_until
@@ -42,12 +43,11 @@ def subjects() -> Iterator[dict[str, ray.ObjectRef]]:
 
 
 class Desk:
-    """Storage and record of their own, what was said, and when a worker was killed."""
+    """Storage and record of their own, and when a worker was killed."""
 
     def __init__(self, folder: Path, ledger: Ledger, subjects: dict[str, ray.ObjectRef]) -> None:
         self.store = EncoderStore(Storage(str(folder / "store")))
         self.ledger, self._subjects = ledger, subjects
-        self.said: list[str] = []
         self.killed_at = 0.0
 
     def pretrainer(self, **changes: Any) -> Pretrainer:
@@ -55,9 +55,8 @@ class Desk:
             "store": self.store,
             "record": PretrainingRecord(self.ledger, {}, lease_seconds=60.0),
             "subjects": self._subjects,
-            "request": {"cpu": 1.0, "gpu": 0.0},
+            "resources": TrialResources(cpus=1.0, gpus=0.0),
             "checkpoint_seconds": 0.0,
-            "say": self.said.append,
         }
         return Pretrainer(**{**given, **changes})
 
@@ -85,8 +84,13 @@ class Desk:
 
 @pytest.fixture
 def desk(
-    tmp_path: Path, ledger: Ledger, subjects: dict[str, ray.ObjectRef], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    ledger: Ledger,
+    subjects: dict[str, ray.ObjectRef],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> Desk:
+    caplog.set_level("INFO", "ablation")
     monkeypatch.setattr(pretraining, "LOOK_SECONDS", 0.2)
     return Desk(tmp_path, ledger, subjects)
 
@@ -134,7 +138,9 @@ def assert_went_on(desk: Desk) -> None:
     assert desk.left_in_storage == []
 
 
-def test_networks_are_trained_published_recorded_and_found_again(desk: Desk) -> None:
+def test_networks_are_trained_published_recorded_and_found_again(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
     other = recipe_of(max_epochs=2)
     digests = desk.ensure(RECIPE, other)
     assert len(set(digests)) == 2
@@ -142,11 +148,11 @@ def test_networks_are_trained_published_recorded_and_found_again(desk: Desk) -> 
     assert {run.data.tags["encoder_digest"]: run.info.status for run in desk.runs} == dict.fromkeys(
         digests, "FINISHED"
     )
-    assert any(f"T1 network {digests[0][:12]}: validation DSC on T1, bone " in line for line in desk.said)
+    assert f"T1 network {digests[0][:12]}: validation DSC on T1, bone " in caplog.text
     assert desk.left_in_storage == []
-    desk.said.clear()
+    caplog.clear()
     assert desk.ensure(RECIPE, other) == digests
-    assert (len(desk.runs), desk.said) == (2, [])
+    assert (len(desk.runs), caplog.messages) == (2, [])
 
 
 def test_a_killed_worker_is_replaced_and_the_training_goes_on_to_the_same_bits(
@@ -203,7 +209,9 @@ def test_a_network_that_fails_is_named_and_the_others_are_there(desk: Desk) -> N
     assert sorted(run.info.status for run in desk.runs) == ["FAILED", "FINISHED"]
 
 
-def test_a_network_that_another_command_trains_is_waited_for(desk: Desk, tmp_path: Path) -> None:
+def test_a_network_that_another_command_trains_is_waited_for(
+    desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     elsewhere = Desk(tmp_path / "elsewhere", desk.ledger, desk.pretrainer().subjects)  # type: ignore[arg-type]
     (digest,) = elsewhere.ensure(RECIPE)
     (run,) = desk.runs
@@ -212,19 +220,19 @@ def test_a_network_that_another_command_trains_is_waited_for(desk: Desk, tmp_pat
     encoder = elsewhere.store.fetch(digest, RECIPE.network)
 
     def publish() -> None:
-        wait_until(lambda: desk.said, "it waits")
+        wait_until(lambda: "trained by another command" in caplog.text, "it waits")
         desk.store.publish(encoder.weights, RECIPE, {"scores": {}})
 
     other = threading.Thread(target=publish)
-    desk_said = desk.said
     other.start()
     assert desk.ensure(RECIPE) == [digest]
     other.join()
-    assert any("trained by another command" in line for line in desk_said)
     assert [run.info.run_id for run in desk.runs] == [run.info.run_id]
 
 
-def test_a_record_that_is_away_gets_it_the_next_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_that_is_away_gets_it_the_next_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def away(*_: Any, **__: Any) -> None:
         raise MlflowException("it does not answer")
 
@@ -234,7 +242,7 @@ def test_a_record_that_is_away_gets_it_the_next_time(desk: Desk, monkeypatch: py
         pretrainer = desk.pretrainer()
         digest = pretrainer.ensure([RECIPE])[RECIPE]
     assert pretrainer.unrecorded == [digest]
-    assert any("is not recorded yet: it does not answer" in line for line in desk.said)
+    assert "is not recorded yet: it does not answer" in caplog.text
     assert desk.ensure(RECIPE) == [digest]
     assert [run.data.tags["encoder_digest"] for run in desk.runs] == [digest]
     assert desk.left_in_storage == []
@@ -256,11 +264,11 @@ def test_workers_that_can_never_work_are_refused() -> None:
     with pytest.raises(InputError, match=r"--workers 3: a step has 2 patches \(pretraining\.batch_size\)"):
         check_workers(3, RECIPE.pretraining)
     room = int(ray.cluster_resources()["CPU"])
-    check_room(room, {"cpu": 1.0, "gpu": 0.0})
+    check_room(room, TrialResources(cpus=1.0, gpus=0.0))
     with pytest.raises(
         InputError, match=rf"--workers {room + 1}: the cluster has room for {room} at once .*cpus 1"
     ):
-        check_room(room + 1, {"cpu": 1.0, "gpu": 0.0})
+        check_room(room + 1, TrialResources(cpus=1.0, gpus=0.0))
     # Half a GPU would do for one.
     with pytest.raises(InputError, match=r"--workers 2: .*cpus 1, gpus 1"):
-        check_room(2, {"cpu": 1.0, "gpu": 0.5})
+        check_room(2, TrialResources(cpus=1.0, gpus=0.5))

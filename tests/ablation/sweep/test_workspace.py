@@ -29,13 +29,12 @@ def open_it(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Pa
     def opened(output: str = "runs", **asked: Any) -> Workspace:
         add_record(tmp_path / output)
         given = {"space": SMOKE, "cohort": str(tiny_heads), "preset": "demo", "output": tmp_path / output}
-        said: list[str] = []
-        return open_workspace(Request(**given | asked), said.append)  # type: ignore[arg-type]
+        return open_workspace(Request(**given | asked))  # type: ignore[arg-type]
 
     return opened
 
 
-def keys_of(workspace: Workspace) -> list[str | None]:
+def keys_of(workspace: Workspace) -> list[str]:
     """Of all trials, as if their T1 networks were there."""
     recipes = recipes_of(workspace.points, workspace.study)
     plan = make_plan(workspace.points, workspace.study, dict.fromkeys(recipes, "encoder"))
@@ -55,8 +54,12 @@ def test_it_has_the_trials_the_cohort_and_a_folder(open_it: Open, tmp_path: Path
 
 
 def test_who_is_left_out_is_said(
-    tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Path
+    tmp_path: Path,
+    add_record: Callable[[Path], Record],
+    tiny_heads: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "ablation")
     add_record(tmp_path / "runs")
     heads = shutil.copytree(tiny_heads, tmp_path / "heads")
     for scan in heads.glob("sub-*/anat/*_T1w.nii.gz"):
@@ -65,11 +68,10 @@ def test_who_is_left_out_is_said(
     asked = Request(
         space=SMOKE, cohort=str(heads), preset="demo", output=tmp_path / "runs", overrides=("cohort.run=1",)
     )
-    said: list[str] = []
-    workspace = open_workspace(asked, said.append)
+    workspace = open_workspace(asked)
     assert len(workspace.cohort.subjects) == 4
     assert len(workspace.cohort.left_out) == 2
-    assert [line for line in said if line.startswith("left out")] == [
+    assert [line for line in caplog.messages if line.startswith("left out")] == [
         f"left out: {name}: no T1w of run 1 (has 2)" for name in workspace.cohort.left_out
     ]
 
@@ -166,19 +168,21 @@ def test_an_output_folder_that_mlflow_would_misread_is_refused_and_not_made(
     assert not (tmp_path / "there").exists()
 
 
-def test_digital_heads_are_made_once(tmp_path: Path, add_record: Callable[[Path], Record]) -> None:
+def test_digital_heads_are_made_once(
+    tmp_path: Path, add_record: Callable[[Path], Record], caplog: pytest.LogCaptureFixture
+) -> None:
     add_record(tmp_path)
-    said: list[str] = []
+    caplog.set_level("INFO", "ablation")
     overrides = ("cohort.phantom_subjects=6", "cohort.phantom_t2w=4", "cohort.phantom_voxel_mm=6")
     request = Request(space=SMOKE, output=tmp_path, overrides=overrides)
-    first = open_workspace(request, said.append)
-    assert said == [
+    first = open_workspace(request)
+    assert caplog.messages == [
         f"making 6 digital heads in {tmp_path / 'phantom' / '6-heads-4-T2w-6-mm'}",
         "checking 16 scans of Digital head phantoms: simulated T1w, T2w and CT",
     ]
     assert first.cohort.simulated
-    assert open_workspace(request, said.append).cohort.fingerprint == first.cohort.fingerprint
-    assert len(said) == 2
+    assert open_workspace(request).cohort.fingerprint == first.cohort.fingerprint
+    assert len(caplog.messages) == 2
 
 
 # A T1 network that the user names

@@ -49,14 +49,14 @@ def watch_steps(module: ModuleType) -> None:
 
 def watch_preflight(module: ModuleType) -> None:
     """Obeys before the step that is tried before the first trial."""
-    real = module._step
+    real = module.take_first_step
 
-    def _step(*arguments: Any) -> Any:
+    def take_first_step(*arguments: Any) -> Any:
         obey(PREFLIGHT, 1)
         return real(*arguments)
 
-    _step.__module__, _step.__qualname__ = module.__name__, "_step"
-    module._step = _step
+    take_first_step.__module__, take_first_step.__qualname__ = module.__name__, "take_first_step"
+    module.take_first_step = take_first_step
 
 
 def shorten_patience(module: ModuleType) -> None:
@@ -115,7 +115,7 @@ def _is_due(file: Path, order: dict[str, Any]) -> bool:
 
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
     "ablation.worker.trial": watch_steps,
-    "ablation.sweep.preflight": watch_preflight,
+    "ablation.worker.first_step": watch_preflight,
     "ablation.store.storage": shorten_patience,
 }
 

@@ -1,0 +1,97 @@
+"""Doors to what libraries keep to themselves: it may change with any release, so all of it stands here.
+
+Each function imports its library when it is called: a worker that needs Ray's part loads no MLflow.
+"""
+
+from typing import Any
+
+# Ray
+
+RAY_VERSIONS = ("2.60",)
+"""Releases of Ray, MAJOR.MINOR, that the functions here were tried with."""
+
+
+def resolve_cluster_address(address: str) -> str | None:
+    """Return HOST:PORT of a cluster, or None where it is left to `ray.init`.
+
+    Private: `ray._private.services.canonicalize_bootstrap_address` (Ray 2.60).
+
+    Args:
+        address: `auto`, or HOST:PORT.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    from ray._private.services import canonicalize_bootstrap_address
+
+    found: str | None = canonicalize_bootstrap_address(address)
+    return found
+
+
+def load_cluster_token(address: str) -> None:
+    """Read the token for a cluster, as `ray.init` does, but never make one.
+
+    Private: `ray._private.authentication.authentication_token_setup` (Ray 2.60).
+
+    Raises:
+        ray.exceptions.AuthenticationError: a token is asked for by the environment and there is none.
+    """
+    from ray._private.authentication.authentication_token_setup import (
+        ensure_token_if_auth_enabled,
+        maybe_enable_token_auth_if_token_available,
+    )
+
+    if address == "auto":
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+    ensure_token_if_auth_enabled(create_token_if_missing=False)
+
+
+def read_cluster_metadata(address: str) -> dict[str, Any]:
+    """Return what a cluster says of itself, such as `ray_version`, without joining it.
+
+    Private: `ray._common.usage.usage_lib.get_cluster_metadata`, `ray._private.utils.GcsClient` (Ray 2.60).
+
+    Raises:
+        ray.exceptions.AuthenticationError: it refuses our token.
+        ray.exceptions.RpcError: it does not answer.
+    """
+    from ray._common.usage.usage_lib import get_cluster_metadata
+    from ray._private.utils import GcsClient
+
+    metadata: dict[str, Any] = get_cluster_metadata(GcsClient(address=address))
+    return metadata
+
+
+def check_cluster_versions(metadata: dict[str, Any], address: str) -> None:
+    """Compare a cluster's Ray and Python with ours, as `ray.init` does.
+
+    Private: `ray._private.utils.check_version_info` (Ray 2.60).
+
+    Raises:
+        RuntimeError: they differ.
+    """
+    from ray._private.utils import check_version_info
+
+    check_version_info(metadata, address)
+
+
+def versions_here() -> tuple[str, str]:
+    """Return the versions of Ray and Python that a cluster's are compared with.
+
+    Private: `ray._private.utils.compute_version_info` (Ray 2.60).
+    """
+    from ray._private.utils import compute_version_info
+
+    ray_version, python_version = compute_version_info()
+    return ray_version, python_version
+
+
+def has_started_cluster() -> bool:
+    """Whether this process has started the cluster that it is connected to.
+
+    Private: `ray._private.worker._global_node` (Ray 2.60).
+    """
+    from ray._private import worker
+
+    node = worker._global_node
+    return node is not None and bool(node.head)

@@ -1,0 +1,102 @@
+"""A search over a space: its name, its candidates, and what the record has of it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from mlflow.entities import Run
+
+from ablation.plan.digest import digest_of
+from ablation.plan.plan import PlannedTrial, Trial, draft_plan, make_plan
+from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.study import Study
+from ablation.plan.trial_result import TrialResult
+from ablation.record.ledger import Ledger
+from ablation.record.recorder import Recorder
+from ablation.search.budget import Spending, find_plan
+from ablation.search.candidates import CandidateSpace, candidates_of, check_candidates
+from ablation.search.record import SearchRecord, read_candidates
+from ablation.search.search import OptunaSearch
+from ablation.space.naming import varying
+from ablation.space.points import Point
+from ablation.space.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchPlan:
+    """A search over a space.
+
+    Args:
+        points: the outermost of the space: at the ends of its ranges, and of all values of its lists.
+        encoders: digests of the T1 networks that are there.
+    """
+
+    space: Space
+    study: Study
+    points: Sequence[Point]
+    encoders: Mapping[EncoderRecipe, str]
+    ledger: Ledger
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that decides what the search samples and computes; not of what may be spent."""
+        settings = asdict(self.study.settings)
+        del settings["cohort"]["select"]  # newer than recorded searches; the cohort's fingerprint tells it
+        return digest_of(
+            {
+                "arms": [asdict(arm) for arm in self.space.arms],
+                "search": self.space.search.model_dump(mode="json", exclude={"trials"}),
+                "settings": settings,
+                "precision": self.study.precision,
+                "cohort": self.study.cohort_fingerprint,
+                "encoders": sorted(set(self.encoders.values())),
+            }
+        )
+
+    @cached_property
+    def candidates(self) -> CandidateSpace:
+        """All that the search may try."""
+        return candidates_of(self.space.arms, self.study.settings)
+
+    def open(
+        self,
+        recorder: Recorder,
+        spending: Spending,
+        recorded: Mapping[str, Run],
+        changed: Callable[[], None],
+    ) -> OptunaSearch:
+        """Return the search, with all that the record knows of it.
+
+        Args:
+            recorded: finished trials by key.
+            changed: is told whenever the trials of the search have changed.
+        """
+        search = self.space.search
+        return OptunaSearch(
+            self.candidates,
+            search,
+            plan=self._plan,
+            recall=lambda key: self._recall(recorded.get(key)),
+            spending=spending,
+            journal=SearchRecord(recorder, varying(self.points), changed),
+            starts=check_candidates(self.candidates, search, spending.limit.trials),
+        )
+
+    def sampled(self) -> list[PlannedTrial]:
+        """Return the trials of the candidates that the record has."""
+        parent = find_plan(self.ledger, self.space.name, self.key)
+        found = read_candidates(parent.data.tags) if parent else {}
+        points = dict.fromkeys(point for one in found.values() for point in self.candidates.points(one))
+        return draft_plan(points, self.study, self.encoders)
+
+    def _plan(self, points: Sequence[Point]) -> list[Trial]:
+        return make_plan(points, self.study, self.encoders)
+
+    def _recall(self, run: Run | None) -> TrialResult | None:
+        """Return what a recorded trial scored; scores a patient are read only where pruning needs them."""
+        if run is None:
+            return None
+        if self.space.search.pruning.margin is None:
+            return TrialResult(run.data.metrics, ())
+        (record,) = self.ledger.records([run])
+        return TrialResult(record.metrics, record.scores)
