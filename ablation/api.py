@@ -281,7 +281,7 @@ def _write(workspace: Workspace, ended: Ended) -> _Written:
     ledger, parent = workspace.ledger, ended.result.parent
     if not parent:
         return _Written(len({trial.key for trial in ended.plan} & ledger.finished().keys()))
-    record = read_plan_run(ledger, ledger.client.get_run(parent))
+    record = read_plan_run(ledger, ledger.run(parent))
     results = write_report(ledger, record, workspace.folder)
     if results.empty:
         return _Written(record.finished)

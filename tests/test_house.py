@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = (
     "names",
     "environment",
+    "compat",
     "space",
     "plan",
     "store",

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ablation.names import FACTORS
-from ablation.record.ledger import Record
+from ablation.record.trials import Record
 from t1t2core.evaluation.scores import CLASSES, METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
 

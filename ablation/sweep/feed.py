@@ -9,9 +9,10 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from ablation.names import GPUS
 from ablation.plan.plan import Trial
-from ablation.record.ledger import GPUS
-from ablation.record.recorder import Claim, Recorder
+from ablation.record.claims import Claim
+from ablation.record.recorder import Recorder, UnansweredError
 from ablation.search.budget import Spending
 from ablation.search.source import Source
 from ablation.store.outcome import has_outcome, read_result
@@ -139,9 +140,7 @@ class Feed(Searcher):
             return True
         claim = self._recorder.claim(trial)
         if claim is Claim.RECORDED:
-            if self.source.learns:
-                self.source.ended(trial, self._recorder.result_of(trial))
-            self._recorded(trial, False)
+            self._take_result(trial)
         elif claim is Claim.THEIRS:
             self._theirs.append(trial)
         elif has_outcome(self._recorder.storage, trial.key):
@@ -150,6 +149,17 @@ class Feed(Searcher):
         else:
             return True
         return False
+
+    def _take_result(self, trial: Trial) -> None:
+        """Tell the source of a recorded trial; where the record cannot say what it scored, look again."""
+        if self.source.learns:
+            try:
+                result = self._recorder.result_of(trial)
+            except UnansweredError:
+                self._theirs.append(trial)
+                return
+            self.source.ended(trial, result)
+        self._recorded(trial, False)
 
     def _look_again(self) -> None:
         now = time.monotonic()

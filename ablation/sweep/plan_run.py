@@ -8,14 +8,13 @@ import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ablation.names import SEARCH
+from ablation.names import PLAN_FILE, REGISTRATION_FILE, SEARCH, SPACE_FILE, SUBJECTS_FILE
 from ablation.plan.digest import digest_of
 from ablation.plan.plan import Trial, make_plan
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.tables import PRUNED_STATUS, plan_frame, write_table
-from ablation.record.plan_record import PLAN_FILE, REGISTRATION_FILE, SUBJECTS_FILE
+from ablation.record.leftovers import tidy
 from ablation.record.recorder import Recorder
-from ablation.record.space_file import SPACE_FILE
 from ablation.search.budget import Spending, check_budget, spending_of
 from ablation.search.search import OptunaSearch
 from ablation.search.source import Listed, Source
@@ -215,6 +214,7 @@ def _open_record(
     """
     ledger, lease = workspace.ledger, workspace.space.recovery.lease_seconds
     name = workspace.space.name
+    tidy(ledger, workspace.storage, names)  # before anything that was left could be taken for new
     try:
         experiment = ledger.experiment(name)
         ledger.clear_unfinished(names, lease)
@@ -271,7 +271,7 @@ def write_plan(
 ) -> pd.DataFrame:
     """Writes `plan.csv` and gives it."""
     frame = plan_frame(plan, set(recorded), estimator.all_seconds(plan))
-    write_table(frame, workspace.folder / "plan.csv")
+    write_table(frame, workspace.folder / PLAN_FILE)
     return frame
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from mlflow.entities import Run
 
+from ablation.names import PLAN_KEY
 from ablation.plan.digest import digest_of
 from ablation.plan.plan import Trial, make_plan
 from ablation.plan.recipe import EncoderRecipe
@@ -76,7 +77,7 @@ def search_so_far(
 ) -> tuple[list[Trial], Spending]:
     """Trials of the candidates that the record has, and what was spent on them."""
     ledger, key = workspace.ledger, search_key(workspace, encoders)
-    parent = next((r for r in ledger.plans(workspace.space.name) if r.data.tags["plan_key"] == key), None)
+    parent = next((r for r in ledger.plans(workspace.space.name) if r.data.tags[PLAN_KEY] == key), None)
     if parent is None:
         return [], spending_of(workspace.space, ledger, "", recorded)
     candidates = candidates_of(workspace)
