@@ -81,7 +81,7 @@ def read_experiment_tags(store: Any) -> dict[str, dict[str, str]]:
         return found
 
 
-def _entries(session: Session, table: Any, ids: Select[tuple[str]]) -> dict[str, list[_Entry]]:
+def _entries(session: Session, table: Any, ids: Select[tuple[str]]) -> dict[str, Any]:
     """A table's entries by run."""
     # Of most texts there are as many copies as runs.
     same: dict[object, object] = {}

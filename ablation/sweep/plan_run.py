@@ -158,10 +158,10 @@ class PlanRun:
             key = search_key(workspace, self._encoders)
             tags = {SEARCH: workspace.space.search.model_dump_json()}
             files.pop(PLAN_FILE, None)  # is that of another plan; the search writes its own
-            return _open_record(workspace, key, {}, tags, files)
+            return open_recorder(workspace, key, {}, tags, files)
         keys = [trial.key or "" for trial in self._listed]
         names = dict(zip(keys, trial_names([trial.point for trial in self._listed]), strict=True))
-        return _open_record(workspace, digest_of(sorted(keys)), names, {}, files)
+        return open_recorder(workspace, digest_of(sorted(keys)), names, {}, files)
 
     def _close(self, recorder: Recorder, result: Endings) -> None:
         """Leaves nothing under way in the record."""
@@ -200,7 +200,7 @@ def _share_gpus(
     return resources
 
 
-def _open_record(
+def open_recorder(
     workspace: Workspace,
     plan_key: str,
     names: dict[str, str],

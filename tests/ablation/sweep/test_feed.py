@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
+from ablation.names import GPUS
 from ablation.plan.plan import Trial
-from ablation.record.ledger import GPUS
-from ablation.record.recorder import Claim
+from ablation.plan.trial_result import TrialResult
+from ablation.record.claims import Claim
+from ablation.record.recorder import UnansweredError
 from ablation.search.budget import Spending
 from ablation.search.source import Listed
 from ablation.space.search_settings import Budget
@@ -19,6 +21,7 @@ from ablation.sweep.feed import Feed
 from tests.ablation.record.test_recorder import TRIAL
 
 POINT = json.dumps(asdict(TRIAL.point))
+RESULT = TrialResult({"test/bone/dsc": 0.5}, ())
 A, B, C = (replace(TRIAL, key=key) for key in "abc")
 
 
@@ -30,6 +33,7 @@ class Claims:
         self.of: dict[str, Claim] = {}
         self.held: set[str] = set()
         self.delivered: list[str] = []
+        self.answers = True
 
     def claim(self, trial: Trial) -> Claim:
         return self.of.get(str(trial.key), Claim.OURS)
@@ -39,6 +43,11 @@ class Claims:
 
     def tag(self, key: str, name: str, value: str) -> None:
         assert (name, value) == (GPUS, "0.5") or (name, value) == (GPUS, "1")
+
+    def result_of(self, trial: Trial) -> TrialResult:
+        if not self.answers:
+            raise UnansweredError
+        return RESULT
 
     def finish(self, trial: Trial) -> bool:
         self.delivered.append(str(trial.key))
@@ -149,3 +158,39 @@ def test_once_the_budget_is_spent_nothing_new_is_started_but_what_failed_is_trie
 def test_what_is_recorded_costs_no_budget(claims: Claims, recorded: list[tuple[str, bool]]) -> None:
     claims.of["a"] = Claim.RECORDED
     assert asked(make_feed(claims, recorded, Budget(trials=1)), 2) == ["b", None]
+
+
+class Learning(Listed):
+    """A list that wants to know what its trials scored."""
+
+    learns = True
+
+    def __init__(self, trials: list[Trial]) -> None:
+        super().__init__(trials)
+        self.told: list[tuple[str, TrialResult | None]] = []
+
+    def ended(self, trial: Trial, result: TrialResult | None) -> None:
+        self.told.append((str(trial.key), result))
+
+
+def test_a_record_that_cannot_say_what_a_trial_scored_is_asked_again(
+    claims: Claims, recorded: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No candidate of a search fails by it."""
+    monkeypatch.setattr("ablation.sweep.feed.POLL_SECONDS", 0.0)
+    source = Learning([A])
+    stand_in: Any = claims
+    feed = Feed(
+        source,
+        Spending(Budget()),
+        stand_in,
+        {"cpu": 1.0, "gpu": 0.5},
+        lambda t, here: recorded.append((str(t.key), here)),
+    )
+    claims.of["a"], claims.answers = Claim.RECORDED, False
+    assert asked(feed, 2) == [None, None]
+    assert source.told == recorded == []
+    claims.answers = True
+    assert asked(feed) == [Searcher.FINISHED]
+    assert source.told == [("a", RESULT)]
+    assert recorded == [("a", False)]
