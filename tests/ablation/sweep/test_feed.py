@@ -180,12 +180,9 @@ def test_a_record_that_cannot_say_what_a_trial_scored_is_asked_again(
     monkeypatch.setattr("ablation.sweep.feed.POLL_SECONDS", 0.0)
     source = Learning([A])
     stand_in: Any = claims
+    request = {"cpu": 1.0, "gpu": 0.5}
     feed = Feed(
-        source,
-        Spending(Budget()),
-        stand_in,
-        {"cpu": 1.0, "gpu": 0.5},
-        lambda t, here: recorded.append((str(t.key), here)),
+        source, Spending(Budget()), stand_in, request, lambda t, here: recorded.append((str(t.key), here))
     )
     claims.of["a"], claims.answers = Claim.RECORDED, False
     assert asked(feed, 2) == [None, None]
