@@ -283,7 +283,7 @@ def _write(workspace: Workspace, ended: Ended) -> _Written:
     if not parent:
         done = ledger.finished()
         return _Written(sum(is_recorded(trial, done) for trial in ended.plan))
-    record = read_plan_run(ledger, ledger.client.get_run(parent))
+    record = read_plan_run(ledger, ledger.run(parent))
     results = write_report(ledger, record, workspace.folder)
     if results.empty:
         return _Written(record.finished)

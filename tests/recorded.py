@@ -8,9 +8,9 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ablation.names import PLAN_FILE
 from ablation.plan.recipe import EncoderRecipe, t1_network
 from ablation.record.ledger import Ledger
-from ablation.record.plan_record import PLAN_FILE
 from ablation.record.settings import WHOLE_FILE, shortened_params, whole_settings
 from ablation.store.pretrained import EncoderStore
 from t1t2core.network.base import Network

@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 from mlflow.utils.file_utils import local_file_uri_to_path
 
-from ablation.record.ledger import Ledger, Measured
-from ablation.record.plan_record import PLAN_FILE, PlanRecord, read_plan
-from ablation.record.space_file import SPACE_FILE
+from ablation.names import PLAN_FILE, SPACE_FILE
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import PlanRecord, read_plan
+from ablation.record.runs import Measured
 from ablation.space.factors import FACTORS
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")

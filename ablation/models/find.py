@@ -8,7 +8,8 @@ import pandas as pd
 from mlflow.entities import Run
 
 from ablation.models.registry import registered_runs
-from ablation.record.ledger import KIND, Ledger
+from ablation.names import KIND, KIND_PLAN, KIND_TRIAL
+from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import results_frame
 from ablation.report.tables.summary import chosen
@@ -92,7 +93,7 @@ def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence =
     if len(best.run_ids) < most:
         warnings.append(f"it has {len(best.run_ids)} of {most} folds and seeds so far")
     dice = f"validation DSC of {name} {best.dice:.3f}, mean of {len(best.run_ids)}"
-    runs = tuple(ledger.client.get_run(one) for one in best.run_ids)
+    runs = tuple(ledger.run(one) for one in best.run_ids)
     return Model(f"{best.name} of {plan.space}: {dice}", runs, tuple(warnings))
 
 
@@ -117,12 +118,12 @@ def _run(ledger: Ledger, identifier: str, name: str) -> Run:
         known = [run.info.run_id for run in ledger.finished().values()]
         near = did_you_mean(identifier, known, cutoff=NEAR_IDENTIFIER)
         raise InputError(f"{name}: no run {identifier} in {ledger.tracking_uri}{near}")
-    run = ledger.client.get_run(identifier)
+    run = ledger.run(identifier)
     kind, shown = run.data.tags.get(KIND), f"{name}: run {identifier} ({run.info.run_name})"
-    if kind == "plan":
-        space = ledger.client.get_experiment(run.info.experiment_id).name
+    if kind == KIND_PLAN:
+        space = ledger.experiment_name(run.info.experiment_id)
         raise InputError(f"{shown} is a whole plan; give one of its trials, or best:{space}:bone")
-    if kind != "trial":
+    if kind != KIND_TRIAL:
         raise InputError(f"{shown} is no trial of this program")
     if run.info.status != "FINISHED":
         raise InputError(f"{shown} did not finish: {run.info.status}")

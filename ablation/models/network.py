@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from ablation.models.registry import WEIGHTS
+from ablation.names import ENCODER_DIGEST, WEIGHTS_FILE
 from ablation.record.database import ARTIFACTS
 from ablation.record.ledger import Ledger
 from ablation.record.settings import WHOLE_FILE, is_shortened, read_settings
@@ -36,7 +36,7 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     Raises:
         InputError: its weights or its T1 network are missing, damaged or of another trial.
     """
-    digest = run.data.tags.get("encoder_digest", "")
+    digest = run.data.tags.get(ENCODER_DIGEST, "")
     name = f"run {run.info.run_id} ({run.info.run_name})"
     params = run.data.params
     whole = ledger.read_file(run.info.run_id, WHOLE_FILE) if is_shortened(params) else None
@@ -57,23 +57,23 @@ def _factors(params: Mapping[str, str]) -> Factors:
 def _trained(ledger: Ledger, run: Run, name: str, digest: str) -> dict[str, Tensor]:
     """The tensors that the trial trained."""
     try:
-        path = ledger.fetch_file(run, WEIGHTS)
+        path = ledger.fetch_file(run, WEIGHTS_FILE)
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
         content = path.read_bytes()
     except (MlflowException, OSError) as error:
         raise InputError(
-            f"the weights of {name} are not at {run.info.artifact_uri}/{WEIGHTS}; "
+            f"the weights of {name} are not at {run.info.artifact_uri}/{WEIGHTS_FILE}; "
             f"was the record moved without its folder {ARTIFACTS}, or are they deleted?"
         ) from error
     except SafetensorError as error:
         raise InputError(f"the weights of {name} are no whole safetensors file: {error}") from error
-    if about.get("encoder_digest", "") != digest:
+    if about.get(ENCODER_DIGEST, "") != digest:
         raise InputError(
             f"the weights of {name} were trained on T1 network {about.get('encoder_digest') or 'none'}, "
             f"the record says {digest or 'none'}"
         )
-    return unpack_weights(content, source=f"{WEIGHTS} of {name}")
+    return unpack_weights(content, source=f"{WEIGHTS_FILE} of {name}")
 
 
 def _complete(network: Network, trained: dict[str, Tensor], name: str) -> None:

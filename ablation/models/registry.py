@@ -4,18 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
+from ablation.names import WEIGHTS_FILE
 from ablation.record.ledger import Ledger
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
 
 RUNS = "runs"
 """Tag of a version: the runs whose networks it is, separated by commas."""
-WEIGHTS = "weights.safetensors"
-"""Artifact of a trial: the tensors that it trained."""
-TAKEN, ABSENT = "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"
 LIMITS = (
     "For research. Not tested for, and not to be used in, the care of patients.",
     "The scores are those of single networks, each on the heads it was not trained on; together they were "
@@ -104,14 +101,12 @@ def register(ledger: Ledger, runs: Sequence[Run], name: str, card: Card) -> str:
     ids = sorted(run.info.run_id for run in runs)
     tags = {RUNS: ",".join(ids), **card.tags()}
     try:
-        _make_model(ledger, name)
-        for version in _versions(ledger, name):
+        ledger.add_model(name)
+        for version in ledger.model_versions(name):
             if version.tags.get(RUNS) == tags[RUNS]:
-                _renew(ledger, version, tags, card.text())
+                ledger.renew_version(version, tags, card.text())
                 return f"models:/{name}/{version.version}"
-        made = ledger.client.create_model_version(
-            name, f"runs:/{ids[0]}/{WEIGHTS}", run_id=ids[0], tags=tags, description=card.text()
-        )
+        made = ledger.add_version(name, ids[0], WEIGHTS_FILE, tags, card.text())
     except MlflowException as error:
         raise InputError(f"cannot register a model as {name!r}: {error.message}") from error
     return f"models:/{name}/{made.version}"
@@ -124,11 +119,11 @@ def registered_runs(ledger: Ledger, name: str, version: str) -> list[str]:
         InputError: there is no such model or version, or it was registered by another program.
     """
     wanted = f"models:/{name}/{version}"
-    models = [model.name for model in ledger.client.search_registered_models()]
+    models = ledger.model_names()
     if name not in models:
         known = f"; there are {', '.join(sorted(models))}" if models else "; none is registered"
         raise InputError(f"{wanted}: no such registered model{did_you_mean(name, models)}{known}")
-    versions = {str(one.version): one for one in _versions(ledger, name)}
+    versions = {str(one.version): one for one in ledger.model_versions(name)}
     if version not in versions:
         listed = ", ".join(sorted(versions, key=int)) or "none"
         raise InputError(f"{wanted}: no such version; {name} has {listed}")
@@ -140,23 +135,3 @@ def registered_runs(ledger: Ledger, name: str, version: str) -> list[str]:
 
 def _cells(scores: Mapping[str, float], classes: Sequence[str]) -> str:
     return " | ".join(f"{scores[name]:.3f}" if name in scores else "undefined" for name in classes)
-
-
-def _make_model(ledger: Ledger, name: str) -> None:
-    """Makes sure that there is a model of this name."""
-    try:
-        ledger.client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != TAKEN:
-            raise
-
-
-def _versions(ledger: Ledger, name: str) -> list[ModelVersion]:
-    quoted = name.replace("'", "''")
-    return list(ledger.client.search_model_versions(f"name = '{quoted}'"))
-
-
-def _renew(ledger: Ledger, version: ModelVersion, tags: Mapping[str, str], text: str) -> None:
-    ledger.client.update_model_version(version.name, version.version, text)
-    for key, value in tags.items():
-        ledger.client.set_model_version_tag(version.name, version.version, key, value)

@@ -6,6 +6,7 @@ from mlflow.entities import Run
 
 from ablation.models.find import best_model
 from ablation.models.registry import Card, register
+from ablation.names import COHORT_FINGERPRINT
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.space.naming import arm_name
@@ -33,7 +34,7 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
         simulated=plan.simulated,
         scores={split: _means(runs, prefix) for split, prefix in SPLITS.items()},
         data={
-            "cohort_fingerprint": first.tags.get("cohort_fingerprint", "unknown"),
+            "cohort_fingerprint": first.tags.get(COHORT_FINGERPRINT, "unknown"),
             "T2w training patients": first.params.get("t2_train_size", "none"),
             "networks": str(len(runs)),
             "voxel_mm": first.params["preparation.voxel_mm"],

@@ -5,15 +5,15 @@ import re
 import uuid
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.store.tracking.dbmodels.models import SqlExperiment, SqlRun
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow.utils.file_utils import local_file_uri_to_path
 from sqlalchemy import func, select, update
 
+from ablation.compat import database_session, database_tables, path_of_uri
 from t1t2core.errors import InputError
 
+SqlExperiment, SqlRun = database_tables().SqlExperiment, database_tables().SqlRun
 SCHEME = "sqlite:///"
 ARTIFACTS = "artifacts"
 """Folder beside the database for the files of runs, in it a folder for each experiment."""
@@ -65,14 +65,14 @@ def create_database(file: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def follow_files(store: SqlAlchemyStore, beside: Path, artifacts: Path) -> None:
+def follow_files(store: Any, beside: Path, artifacts: Path) -> None:
     """Corrects where the record says that the files of its runs lie, if it was moved or copied with them.
 
     Args:
         beside: folder for the files of runs that lies beside the database.
         artifacts: the one that new experiments get.
     """
-    with store.ManagedSessionMaker() as session:
+    with database_session(store) as session:
         columns = SqlExperiment.experiment_id, SqlExperiment.name, SqlExperiment.artifact_location
         experiments: dict[Path, dict[int, str]] = defaultdict(dict)
         for number, name, location in session.execute(select(*columns)):
@@ -94,7 +94,7 @@ def follow_files(store: SqlAlchemyStore, beside: Path, artifacts: Path) -> None:
 
 def _folder(location: str) -> Path | None:
     """That of an experiment whose files are kept in a folder of this kind; None of others."""
-    path = Path(local_file_uri_to_path(location)) if location.startswith("file:") else None
+    path = path_of_uri(location) if location.startswith("file:") else None
     return path if path is not None and path.parent.name == ARTIFACTS else None
 
 

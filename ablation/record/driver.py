@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-DRIVER = "driver"
-HEARTBEAT = "heartbeat"
-"""Tags of a run under way: who runs it, and when that was last said, seconds since 1970."""
+import psutil
+
+from ablation.names import DRIVER, HEARTBEAT
 
 
 @cache
@@ -22,9 +22,9 @@ def this_driver() -> str:
     return f"{_machine()}/{os.getpid()}/{_started(os.getpid())}"
 
 
-def beat() -> dict[str, str]:
-    """The tags that keep a run this driver's for another lease."""
-    return {DRIVER: this_driver(), HEARTBEAT: f"{time.time():.0f}"}
+def heartbeat(driver: str) -> dict[str, str]:
+    """The tags that keep a run a driver's for another lease."""
+    return {DRIVER: driver, HEARTBEAT: f"{time.time():.0f}"}
 
 
 def is_live(tags: Mapping[str, str], lease_seconds: float) -> bool:
@@ -55,19 +55,14 @@ def _machine() -> str:
 
 
 def _started(process: int) -> str:
-    """When a process of this machine started, so that a number used again is not mistaken; '' if gone."""
-    status = Path(f"/proc/{process}/stat")
-    if status.parent.parent.joinpath("self").exists():
-        try:
-            fields = status.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        except OSError:
-            return ""
-        state, start = fields[0], fields[19]  # proc(5): fields 3 and 22
-        return "" if state == "Z" else start
+    """When a process of this machine started, so that a number used again is not mistaken; '' if gone.
+
+    In hundredths of a second from the machine's start: the time of day may be set meanwhile.
+    """
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        found = psutil.Process(process)
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return ""
+        return f"{100 * (found.create_time() - psutil.boot_time()):.0f}"
+    except psutil.Error:
         return ""
-    except PermissionError:
-        pass
-    return "unknown"

@@ -9,17 +9,22 @@ from pathlib import Path
 import pandas as pd
 from mlflow.entities import Run
 
-from ablation.names import SEARCH
+from ablation.names import (
+    ERROR,
+    PLAN_FILE,
+    REGISTRATION_FILE,
+    SEARCH,
+    SIMULATED,
+    SPACE_FILE,
+    SUBJECTS_FILE,
+    TRIAL_KEY,
+)
 from ablation.plan.tables import BETWEEN_WARNINGS, PRUNED_STATUS, WARNINGS, WHOLE_NUMBERS, warning_lines
-from ablation.record.ledger import Ledger, Record
-from ablation.record.space_file import SPACE_FILE, plan_of_file
+from ablation.record.ledger import Ledger
+from ablation.record.space_file import plan_of_file
+from ablation.record.trials import Record
 from ablation.space.factors import FACTORS
 from t1t2core.errors import InputError
-
-PLAN_FILE = "plan.csv"
-SUBJECTS_FILE = "subjects.csv"
-REGISTRATION_FILE = "registration.png"
-"""Artifacts of a plan's parent run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +71,8 @@ class PlanRecord:
         """Trials of a search that never ran to an end, by rule."""
         if "status" not in self.plan:
             return 0
-        done = {run.tags["trial_key"] for run in (*self.records, *self.partial)}
-        return int(((self.plan["status"] == PRUNED_STATUS) & ~self.plan["trial_key"].isin(done)).sum())
+        done = {run.tags[TRIAL_KEY] for run in (*self.records, *self.partial)}
+        return int(((self.plan["status"] == PRUNED_STATUS) & ~self.plan[TRIAL_KEY].isin(done)).sum())
 
     @property
     def scan_warnings(self) -> list[str]:
@@ -87,7 +92,7 @@ class PlanRecord:
     @property
     def simulated(self) -> bool:
         """Whether the heads are no patients."""
-        return self.tags.get("simulated") == "True"
+        return self.tags.get(SIMULATED) == "True"
 
 
 def read_plan(ledger: Ledger, space: str, file: Path | None = None) -> PlanRecord:
@@ -125,13 +130,13 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
         )
     plan = pd.read_csv(io.BytesIO(files[PLAN_FILE])).astype(WHOLE_NUMBERS)
     finished = ledger.finished()
-    whole = _whole(plan, finished) if SEARCH in parent.data.tags else plan["trial_key"]
+    whole = _whole(plan, finished) if SEARCH in parent.data.tags else plan[TRIAL_KEY]
     runs = [finished[key] for key in whole if key in finished]
-    others = [finished[key] for key in plan["trial_key"] if key in finished and key not in set(whole)]
+    others = [finished[key] for key in plan[TRIAL_KEY] if key in finished and key not in set(whole)]
     failed = {
-        run.info.run_name: run.data.tags.get("error", "")
+        run.info.run_name: run.data.tags.get(ERROR, "")
         for run in ledger.failed_under(parent.info.run_id)
-        if run.data.tags["trial_key"] not in finished
+        if run.data.tags[TRIAL_KEY] not in finished
     }
     return PlanRecord(
         space=parent.info.run_name,
@@ -147,6 +152,6 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
 def _whole(plan: pd.DataFrame, finished: Mapping[str, Run]) -> pd.Series:
     """Keys of the trials of candidates all of whose trials are finished."""
     candidate = [name for name in FACTORS if name not in ("fold", "seed")]
-    is_done = plan["trial_key"].isin(list(finished))
+    is_done = plan[TRIAL_KEY].isin(list(finished))
     groups = plan.assign(done=is_done).groupby(candidate, dropna=False, sort=False)["done"]
-    return plan["trial_key"][groups.transform("all")]
+    return plan[TRIAL_KEY][groups.transform("all")]

@@ -5,20 +5,27 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from mlflow.entities import Param, Run, RunTag
+from mlflow.entities import Run
 
+from ablation.names import (
+    ENCODER,
+    ENCODER_DIGEST,
+    KIND,
+    KIND_PRETRAINING,
+    RECIPE_DIGEST,
+    STOP_REASON,
+    WORKERS,
+)
 from ablation.plan.recipe import EncoderRecipe
-from ablation.record.driver import DRIVER, beat, is_live, this_driver
-from ablation.record.ledger import KIND, PAGE, Ledger, Measured
+from ablation.record.claims import BEATS_A_LEASE, Claims
+from ablation.record.epochs import Epochs
+from ablation.record.ledger import Ledger
+from ablation.record.runs import Measured
 from ablation.store.pretraining_journal import Journal
 
 EXPERIMENT = "pretraining"
-PRETRAINING = "pretraining"
-"""Value of the tag that tells these runs from trials and plans."""
 SHOWN = 12
 """Characters of a digest that names show."""
-BEATS_A_LEASE = 4
-"""Heartbeats within a lease: some may be late."""
 
 
 class PretrainingRecord:
@@ -30,121 +37,95 @@ class PretrainingRecord:
     """
 
     def __init__(self, ledger: Ledger, tags: Mapping[str, str], lease_seconds: float) -> None:
-        self._ledger, self._tags, self._lease_seconds = ledger, tags, lease_seconds
+        self._ledger, self._tags = ledger, tags
+        self._claims, self._epochs = Claims(ledger, lease_seconds), Epochs(ledger)
         self._open: dict[str, str] = {}
-        self._epochs: dict[str, int] = {}
         self._beaten = time.monotonic()
 
     def claim(self, recipe: EncoderRecipe) -> bool:
-        """Opens the network's run, unless another driver is at work on it; of two the lower run id wins."""
-        unfinished = [run for run in self._runs(recipe) if run.info.status != "FINISHED"]
-        if any(self._is_theirs(run) for run in unfinished):
-            return False
-        for run in unfinished:
-            self._ledger.remove(run.info.run_id)
-        self._open[recipe.digest] = ours = self._create(recipe)
-        if any(run.info.run_id < ours for run in self._runs(recipe) if self._is_theirs(run)):
-            self._ledger.remove(self._open.pop(recipe.digest))
-            return False
-        return True
+        """Open the network's run, unless another driver is at work on it."""
+        run_id = self._claims.take(lambda: self._unfinished(recipe), lambda: self._start(recipe))
+        if run_id is not None:
+            self._open[recipe.digest] = run_id
+        return run_id is not None
 
     def follow(self, recipe: EncoderRecipe, journal: Journal) -> None:
-        """Logs the epochs that are not logged yet, if the network's run is open."""
+        """Log the epochs that are not logged yet, if the network's run is open."""
         if run_id := self._open.get(recipe.digest):
-            self._log(run_id, recipe, journal)
+            self._epochs.log(run_id, recipe.digest, journal.history)
 
     def beat(self) -> None:
-        """Keeps the claims alive; to be called often, it writes when it is time."""
-        if time.monotonic() - self._beaten >= self._lease_seconds / BEATS_A_LEASE:
+        """Keep the claims alive; to be called often, it writes when it is time."""
+        if time.monotonic() - self._beaten >= self._claims.lease_seconds / BEATS_A_LEASE:
             self._beaten = time.monotonic()
-            for run_id in self._open.values():
-                self._ledger.beat(run_id)
+            self._claims.beat(self._open.values())
 
     def finish(self, recipe: EncoderRecipe, encoder: str, address: str, journal: Journal) -> bool:
-        """Records a published network; False if another driver is at it.
+        """Record a published network; False if another driver is at it.
 
         Args:
             encoder: the network's digest.
             address: where its weights lie.
         """
         if self._recorded(recipe, encoder):
-            self._drop(recipe)
+            if run_id := self._open.pop(recipe.digest, None):
+                self._ledger.remove(run_id)
             return True
-        if recipe.digest not in self._open and not self.claim(recipe):
+        if not self._holds(recipe) and not self.claim(recipe):
             return False
         run_id = self._open[recipe.digest]
-        self._log(run_id, recipe, journal)
+        self._epochs.log(run_id, recipe.digest, journal.history)
         at = journal.history[-1]["at"] if journal.history else time.time()
-        self._ledger.log(run_id, [Measured(journal.metrics, 0, at)])
-        tags = {"encoder_digest": encoder, "encoder": address, "stop_reason": journal.stop_reason}
-        tags["workers"] = str(journal.workers)
-        self._ledger.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
-        self._ledger.client.set_terminated(run_id, "FINISHED")
-        self._forget(recipe)
+        tags = {ENCODER_DIGEST: encoder, ENCODER: address, STOP_REASON: journal.stop_reason}
+        tags[WORKERS] = str(journal.workers)
+        self._ledger.log(run_id, [Measured(journal.metrics, 0, at)], tags)
+        self._ledger.end(run_id, "FINISHED")
+        del self._open[recipe.digest]
         for run in self._recorded(recipe, encoder)[1:]:
             self._ledger.remove(run.info.run_id)
         return True
 
     def fail(self, recipe: EncoderRecipe, cause: str, traceback: str) -> None:
-        """Ends the network's run as FAILED."""
-        if run_id := self._open.get(recipe.digest):
-            self._ledger.fail_trial(run_id, cause, traceback)
-            self._forget(recipe)
+        """End the network's run as FAILED."""
+        if self._holds(recipe):
+            self._ledger.fail_trial(self._open.pop(recipe.digest), cause, traceback)
 
     def stop(self) -> None:
-        """Ends the runs still open as KILLED; the same command replaces them."""
+        """End the runs still open as KILLED; the same command replaces them."""
         for run_id in self._open.values():
-            self._ledger.client.set_terminated(run_id, "KILLED")
+            if self._ledger.has_run(run_id):
+                self._ledger.end(run_id, "KILLED")
         self._open.clear()
 
-    def _drop(self, recipe: EncoderRecipe) -> None:
-        if run_id := self._open.get(recipe.digest):
-            self._ledger.remove(run_id)
-            self._forget(recipe)
+    def _holds(self, recipe: EncoderRecipe) -> bool:
+        """Whether the network's run is open, and not taken over by another driver."""
+        return recipe.digest in self._open and self._ledger.has_run(self._open[recipe.digest])
 
-    def _forget(self, recipe: EncoderRecipe) -> None:
-        del self._open[recipe.digest]
-        self._epochs.pop(recipe.digest, None)
-
-    def _create(self, recipe: EncoderRecipe) -> str:
-        experiment = self._ledger.experiment(EXPERIMENT)
-        tags = {KIND: PRETRAINING, "recipe_digest": recipe.digest, **beat(), **self._tags}
+    def _start(self, recipe: EncoderRecipe) -> str:
+        tags = {KIND: KIND_PRETRAINING, RECIPE_DIGEST: recipe.digest, **self._tags}
         name = f"T1 network {recipe.digest[:SHOWN]}"
-        run_id = str(self._ledger.client.create_run(experiment, tags=tags, run_name=name).info.run_id)
-        params = [Param(name, str(value)) for name, value in params_of(recipe).items()]
-        self._ledger.client.log_batch(run_id, params=params)
-        self._epochs.pop(recipe.digest, None)
-        return run_id
-
-    def _log(self, run_id: str, recipe: EncoderRecipe, journal: Journal) -> None:
-        for metrics in journal.history:
-            values = dict(metrics)
-            epoch, at = int(values.pop("epoch")), values.pop("at")
-            if epoch > self._epochs.get(recipe.digest, 0):
-                self._ledger.log(run_id, [Measured(values, epoch, at)])
-                self._epochs[recipe.digest] = epoch
+        self._epochs.begin(recipe.digest)
+        return self._ledger.start_run(self._ledger.experiment(EXPERIMENT), name, tags, params_of(recipe))
 
     def _runs(self, recipe: EncoderRecipe) -> list[Run]:
         """All of this network, by run id."""
-        found = self._ledger.client.get_experiment_by_name(EXPERIMENT)
-        if found is None:
+        experiment = self._ledger.find_experiment(EXPERIMENT)
+        if experiment is None:
             return []
-        query = f"tags.{KIND} = '{PRETRAINING}' and tags.recipe_digest = '{recipe.digest}'"
-        runs = self._ledger.client.search_runs([found.experiment_id], query, max_results=PAGE)
+        query = f"tags.{KIND} = '{KIND_PRETRAINING}' and tags.{RECIPE_DIGEST} = '{recipe.digest}'"
+        runs = self._ledger.search(query, [experiment])
         return sorted(runs, key=lambda run: str(run.info.run_id))
+
+    def _unfinished(self, recipe: EncoderRecipe) -> list[Run]:
+        return [run for run in self._runs(recipe) if run.info.status != "FINISHED"]
 
     def _recorded(self, recipe: EncoderRecipe, encoder: str) -> list[Run]:
         """Finished runs of this published network."""
         return [
             run
             for run in self._runs(recipe)
-            if run.info.status == "FINISHED" and run.data.tags.get("encoder_digest") == encoder
+            if run.info.status == "FINISHED" and run.data.tags.get(ENCODER_DIGEST) == encoder
         ]
-
-    def _is_theirs(self, run: Run) -> bool:
-        """Whether another driver is at work on it."""
-        elsewhere = run.info.status == "RUNNING" and run.data.tags.get(DRIVER) != this_driver()
-        return elsewhere and is_live(run.data.tags, self._lease_seconds)
 
 
 def params_of(recipe: EncoderRecipe) -> dict[str, Any]:

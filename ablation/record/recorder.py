@@ -1,405 +1,278 @@
-"""Writes the trials of a sweep into the record, and keeps what the record cannot take now until it can."""
+"""The one writer of a sweep's trials: claims them, logs them, ends them, and clears up after them."""
 
-import logging
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from functools import partial
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import (
-    INVALID_PARAMETER_VALUE,
-    INVALID_STATE,
-    RESOURCE_DOES_NOT_EXIST,
-    ErrorCode,
-)
 
+from ablation.names import ENCODER_DIGEST, PRUNED_SCORE, STOP_REASON, TOTAL_SECONDS, TRIAL_KEY
 from ablation.plan.plan import Trial
 from ablation.plan.trial_result import TrialResult
-from ablation.record.driver import DRIVER, is_live, this_driver
-from ablation.record.ledger import Ledger, Measured
-from ablation.record.presence import Presence
+from ablation.record.claims import Claim, TrialClaims
+from ablation.record.delivery import Delivery
+from ablation.record.epochs import Epochs
+from ablation.record.ledger import Ledger
+from ablation.record.leftovers import remove_leftovers, tidy
+from ablation.record.runs import REFUSALS
 from ablation.record.settings import WHOLE_FILE, shortened_params, whole_settings
-from ablation.store.checkpoints import checkpointed, remove_checkpoint
-from ablation.store.outcome import FOLDER as OUTCOMES
-from ablation.store.outcome import fetch_outcome, remove_outcome
-from ablation.store.storage import Storage, first_line
+from ablation.store.outcome import fetch_outcome
+from ablation.store.storage import Storage
+from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 
-log = logging.getLogger(__name__)
-
-BEATS_A_LEASE = 4
-"""Heartbeats within a lease: some may be late."""
-PAUSE_SECONDS = 15.0
-"""Before a record that did not answer is asked again; each asking holds up the sweep for seconds."""
-REFUSALS = [
-    ErrorCode.Name(code) for code in (INVALID_PARAMETER_VALUE, INVALID_STATE, RESOURCE_DOES_NOT_EXIST)
-]
-"""Answers of a record to what is written to a run that was removed."""
-SHORTEST_PAUSE_SECONDS = 1.0
-EPOCHS_SECONDS = 5.0
-"""Between two deliveries of a trial's epochs: each takes tens of milliseconds, some epochs little longer."""
 DELIVERY_SECONDS = 600.0
 """How long, at the end of a sweep, the record is waited for."""
 
 
-class Claim(Enum):
-    """Whose trial it is."""
-
-    OURS = auto()
-    THEIRS = auto()
-    RECORDED = auto()
+class UnansweredError(Exception):
+    """The record cannot tell just now: it is to be asked again."""
 
 
-@dataclass
 class Recorder:
-    """The one writer of trials; used by the thread that runs the sweep, but for the heartbeats.
+    """Writes trials; used by the thread that runs the sweep, but for the heartbeats.
 
     Args:
+        parent: the plan's run.
         tags: that every trial of the run gets.
         names: of the trials, by key.
         replaces: runs that recorded the same keys before, where they are run again.
         lease_seconds: see `ablation.record.driver.is_live`.
     """
 
-    ledger: Ledger
-    storage: Storage
-    experiment_id: str
-    parent: str
-    settings: Settings
-    tags: dict[str, str]
-    names: dict[str, str]
-    replaces: Mapping[str, Run]
-    lease_seconds: float
-    _presence: Presence | None = None
-    _recorded: set[str] = field(default_factory=set)
-    _open: dict[str, str] = field(default_factory=dict)
-    _unsettled: set[str] = field(default_factory=set)
-    _epochs: dict[str, int] = field(default_factory=dict)
-    _waiting: dict[str, list[dict[str, float]]] = field(default_factory=dict)
-    _logged_at: dict[str, float] = field(default_factory=dict)
-    _later: list[tuple[str, Callable[[], object]]] = field(default_factory=list)
-    _lost: set[str] = field(default_factory=set)
-    _asked_again_at: float = 0.0
-    _is_away: bool = False
-    _cause: str = ""
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        storage: Storage,
+        experiment_id: str,
+        parent: str,
+        settings: Settings,
+        tags: Mapping[str, str],
+        names: Mapping[str, str],
+        replaces: Mapping[str, Run],
+        lease_seconds: float,
+    ) -> None:
+        self.ledger, self.storage, self.parent = ledger, storage, parent
+        self.names = dict(names)
+        self._experiment_id, self._settings, self._tags = experiment_id, settings, tags
+        self._replaced = {key: str(run.info.run_id) for key, run in replaces.items()}
+        self._claims = TrialClaims(ledger, experiment_id, self.names, self._replaced, lease_seconds)
+        self._delivery = Delivery(ledger.answers)
+        self._epochs = Epochs(ledger)
 
     @property
     def undelivered(self) -> dict[str, str]:
         """Keys of trials whose end could not be recorded yet, and why."""
-        return {key: self._cause for key, _ in self._later if key}
+        return self._delivery.undelivered
 
     def claim(self, trial: Trial) -> Claim:
-        """Opens the trial's run, unless it is recorded or another driver is at work on it.
+        """Open the trial's run, unless it is recorded or another driver is at work on it.
 
         Where two drivers claim a trial at once, the lower run id wins and the other run is removed. A
         record that does not answer settles nothing: the trial is run, and recorded when it answers.
         """
-        self._open.pop(trial.key, None)
-        self._forget_epochs(trial.key)
+        key = trial.key
+        self._claims.drop(key)
+        self._epochs.forget(key)
         try:
-            return self._hold(trial)
+            claim = self._hold(trial)
         except (MlflowException, OSError) as error:
-            self._wait(error)
+            self._delivery.failed(error)
             return Claim.OURS
+        if claim is Claim.RECORDED:
+            # Another driver may have recorded and cleaned up while a worker of ours was still at it.
+            self._delivery.do(lambda: self._tidy([key]))
+        return claim
+
+    def holds(self, key: str) -> bool:
+        """Whether the trial's run is open."""
+        return self._claims.run_of(key) is not None
+
+    def beating(self) -> AbstractContextManager[None]:
+        """Keep the claims of the trials under way alive."""
+        return self._claims.beating()
 
     def log_epochs(self, key: str, history: list[dict[str, float]]) -> None:
-        """Logs the epochs that are not logged yet, several at once; what is missed comes with the end."""
-        run_id, now = self._open.get(key), time.monotonic()
-        waiting = self._waiting.setdefault(key, [])
-        waiting += history
-        soon = now < self._logged_at.setdefault(key, now) + EPOCHS_SECONDS
-        if run_id is None or soon or self._later or now < self._asked_again_at:
+        """Log the epochs that are not logged yet, several at once; what is missed comes with the end."""
+        run_id = self._claims.run_of(key)
+        self._epochs.add(key, history)
+        if run_id is None or not self._epochs.are_due(key) or self._delivery.is_held_up:
             return
         try:
-            self._log(run_id, key, waiting)
-            self._logged_at[key] = now
-            waiting.clear()
-            self._answered()
+            self._epochs.deliver(run_id, key)
+            self._delivery.answered()
         except (MlflowException, OSError) as error:
-            self._wait(error)
+            self._delivery.failed(error)
 
     def finish(self, trial: Trial) -> bool:
-        """Delivers what the worker left in storage, then removes it there; now or, if need be, later.
+        """Deliver what the worker left in storage, then remove it there; now or, if need be, later.
 
         False if another driver has taken the trial over: it records it.
         """
         at = time.time()
         self._do(lambda: self._finish(trial, at), trial.key)
-        return trial.key not in self._lost
+        return not self._claims.has_lost(trial.key)
 
     def fail(self, trial: Trial, cause: str, traceback: str) -> None:
-        """Ends the trial's run as FAILED."""
+        """End the trial's run as FAILED."""
         self._do(lambda: self._fail(trial, cause, traceback), trial.key)
 
     def prune(self, trial: Trial, history: list[dict[str, float]], score: float, seconds: float) -> None:
-        """Ends the run of a trial that was stopped early, with the score that it had."""
+        """End the run of a trial that was stopped early, with the score that it had."""
         at = time.time()
         self._do(lambda: self._prune(trial, history, score, seconds, at), trial.key)
 
+    def tag(self, key: str, name: str, value: str) -> None:
+        """Add to what is known of a trial under way."""
+        if run_id := self._claims.run_of(key):
+            self._do(lambda: self.ledger.tag(run_id, {name: value}), key)
+
+    def result_of(self, trial: Trial) -> TrialResult:
+        """What a recorded trial scored.
+
+        Raises:
+            UnansweredError: that cannot be asked just now, or its run is gone; it is to be claimed again.
+        """
+        key = trial.key
+        try:
+            runs = [run for run in self.ledger.runs_of(key) if run.info.status == "FINISHED"]
+            new = [run for run in runs if run.info.run_id != self._replaced.get(key)]
+            for found in self.ledger.records(new[:1]):
+                return TrialResult(found.metrics, found.scores)
+        except (MlflowException, OSError) as error:
+            self._delivery.failed(error)
+            raise UnansweredError(key) from error
+        except InputError as error:  # its files cannot be read
+            if self.ledger.answers():
+                raise
+            raise UnansweredError(key) from error
+        self._claims.unrecord(key)
+        raise UnansweredError(key)
+
     def add(self, names: Mapping[str, str]) -> None:
-        """Takes on further trials, with nothing left of them from a run that was broken off.
+        """Take on further trials, with nothing left of them from a run that was broken off.
 
         Args:
             names: by key.
         """
         new = {key: name for key, name in names.items() if key not in self.names}
         self.names |= new
-        self._do(lambda: self.ledger.clear_unfinished(new, self.lease_seconds))
+        self._delivery.do(lambda: self._tidy(new))
+        self._delivery.do(lambda: self.ledger.clear_unfinished(new, self._claims.lease_seconds))
+
+    def notes(self) -> Mapping[str, str]:
+        """Tags of the plan's parent run."""
+        tags: Mapping[str, str] = self.ledger.run(self.parent).data.tags
+        return tags
 
     def note(self, name: str, value: str) -> None:
-        """Writes a tag of the plan's parent run."""
-        self._do(lambda: self.ledger.client.set_tag(self.parent, name, value))
+        """Write a tag of the plan's parent run."""
+        self._delivery.do(lambda: self.ledger.tag(self.parent, {name: value}))
 
     def keep(self, name: str, content: bytes) -> None:
-        """Puts a file into the plan's parent run, over one of the same name."""
-        self._do(lambda: self.ledger.keep_files(self.parent, {name: content}))
-
-    def result_of(self, trial: Trial) -> TrialResult | None:
-        """What a trial scored by the record; None where that cannot be asked just now."""
-        try:
-            finished = [run for run in self.ledger.runs_of(trial.key) if run.info.status == "FINISHED"]
-            return next((TrialResult(r.metrics, r.scores) for r in self.ledger.records(finished)), None)
-        except (MlflowException, OSError) as error:
-            self._wait(error)
-            return None
-
-    def tidy(self, recorded: Collection[str]) -> None:
-        """Removes what is left in storage of recorded trials: a driver was killed before it could.
-
-        Args:
-            recorded: keys of trials.
-        """
-        left = {name for name in self.storage.folders(OUTCOMES) if self.storage.names(f"{OUTCOMES}/{name}")}
-        left |= set(checkpointed(self.storage))
-        for key in left & set(recorded):
-            if all(run.info.status != "RUNNING" for run in self.ledger.runs_of(key)):
-                self._clean(key)
-
-    def tag(self, key: str, name: str, value: str) -> None:
-        """Adds to what is known of a trial under way."""
-        if run_id := self._open.get(key):
-            self._do(lambda: self.ledger.client.set_tag(run_id, name, value), key)
-
-    def holds(self, key: str) -> bool:
-        """Whether the trial's run is open."""
-        return key in self._open
+        """Put a file into the plan's parent run, over one of the same name."""
+        self._delivery.do(lambda: self.ledger.keep_files(self.parent, {name: content}))
 
     def close(self, status: str, note: str, *, patient: bool) -> None:
-        """Delivers what waits, ends what is still under way as KILLED, then the parent run.
+        """Deliver what waits, end what is still under way as KILLED, then the parent run.
 
         Args:
             patient: waits for a record that does not answer.
         """
-        self._do(self.ledger.stop_trials)
-        self._do(lambda: self.ledger.close_plan(self.parent, status, note))
-        if self._presence:
-            self._do(self._presence.leave)
-        gives_up = time.monotonic() + (DELIVERY_SECONDS if patient else 0)
-        while self._later and time.monotonic() < gives_up:
-            time.sleep(max(SHORTEST_PAUSE_SECONDS, self._asked_again_at - time.monotonic()))
-            self._retry()
-
-    @contextmanager
-    def beating(self) -> Iterator[None]:
-        """Keeps the claims of the trials under way alive."""
-        over = threading.Event()
-        thread = threading.Thread(target=self._beat, args=(over,), daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
-
-    def _beat(self, over: threading.Event) -> None:
-        while not over.wait(self.lease_seconds / BEATS_A_LEASE):
-            beats: list[Callable[[], None]] = [self._presence.renew] if self._presence else []
-            beats += [partial(self.ledger.beat, run_id) for run_id in list(self._open.values())]
-            for beat in beats:
-                # The next beat may get through; a run that was taken away is met at its end.
-                with suppress(MlflowException, OSError):
-                    beat()
-
-    def _enter(self) -> Presence:
-        """Makes this driver known, once, before it claims anything, and learns what is done."""
-        if self._presence is None:
-            presence = Presence(self.ledger, self.experiment_id, self.lease_seconds)
-            self.ledger.clear_unfinished(self.names, self.lease_seconds)
-            finished = self.ledger.finished_runs(self.lease_seconds)
-            self._recorded = {key for key, run_id in finished if run_id != self._old(key)}
-            self._presence = presence
-        return self._presence
+        self._delivery.do(self.ledger.stop_trials)
+        self._delivery.do(lambda: self._tidy(self.names))
+        self._delivery.do(lambda: self.ledger.close_plan(self.parent, status, note))
+        self._delivery.do(self._claims.leave)
+        self._delivery.wait_for_all(DELIVERY_SECONDS if patient else 0)
 
     def _hold(self, trial: Trial) -> Claim:
-        """Sees to it that the trial's run is open and nobody else's; what cannot be asked stays unsettled."""
-        key, presence = trial.key, self._enter()
-        careful = key in self._unsettled or not presence.alone
-        self._unsettled.add(key)
-        if key not in self._open:
-            known = Claim.RECORDED if key in self._recorded else Claim.OURS
-            claim = self._standing(key) if careful else known
-            if claim is not Claim.OURS:
-                self._unsettled.discard(key)
-                return claim
-            self._open[key] = self._start(trial)
-            self._lost.discard(key)
-        claim = Claim.OURS
-        if not presence.look() or careful:
-            claim = self._standing(key, ours=self._open[key])
-        if claim is not Claim.OURS:
-            self.ledger.remove(self._open.pop(key))
-        self._unsettled.discard(key)
-        return claim
+        return self._claims.claim(trial.key, lambda: self._start(trial))
 
-    def _standing(self, key: str, ours: str | None = None) -> Claim:
-        """Whose the trial is by what the record says; runs that failed or were left are removed."""
-        self._enter().renew()
-        others = [run for run in self.ledger.runs_of(key) if run.info.run_id not in (ours, self._old(key))]
-        if any(run.info.status == "FINISHED" for run in others):
-            return Claim.RECORDED
-        for run in others:
-            elsewhere = run.info.status == "RUNNING" and run.data.tags.get(DRIVER) != this_driver()
-            live = elsewhere and is_live(run.data.tags, self.lease_seconds)
-            if live and (ours is None or run.info.run_id < ours):
-                return Claim.THEIRS
-            self.ledger.remove(run.info.run_id)
-        return Claim.OURS
-
-    def _old(self, key: str) -> str | None:
-        """The run that this run of the trial replaces."""
-        return self.replaces[key].info.run_id if key in self.replaces else None
+    def _run_of(self, trial: Trial) -> str:
+        """The trial's open run; a new one where the record did not answer when it was claimed."""
+        key = trial.key
+        if (run_id := self._claims.run_of(key)) is None:
+            run_id = self._start(trial)
+            self._claims.open(key, run_id)
+        return run_id
 
     def _start(self, trial: Trial) -> str:
         params = {name: value for name, value in trial.factors.items() if value is not None}
-        params |= shortened_params(self.settings)
-        tags = {**self.tags, "trial_key": trial.key, "encoder_digest": trial.encoder or ""}
-        name = self.names[trial.key]
-        self._epochs.pop(trial.key, None)
-        run_id = self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
-        if whole := whole_settings(self.settings):
+        params |= shortened_params(self._settings)
+        key = trial.key
+        tags = {**self._tags, TRIAL_KEY: key, ENCODER_DIGEST: trial.encoder or ""}
+        self._epochs.begin(key)
+        run_id = self.ledger.start_trial(
+            self._experiment_id, self.parent, self.names[key], params=params, tags=tags
+        )
+        if whole := whole_settings(self._settings):
             self.ledger.keep_files(run_id, {WHOLE_FILE: whole})
         return run_id
 
-    def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
-        if new := self._new(key, history):
-            self.ledger.log(run_id, new)
-            self._epochs[key] = new[-1].step
-
-    def _new(self, key: str, history: list[dict[str, float]]) -> list[Measured]:
-        """The epochs that are not logged yet."""
-        epochs = [dict(metrics) for metrics in history]
-        measured = [Measured(one, int(one.pop("epoch")), one.pop("at")) for one in epochs]
-        return [one for one in measured if one.step > self._epochs.get(key, 0)]
-
     def _finish(self, trial: Trial, at: float) -> None:
         key = trial.key
-        is_settled = key in self._open and key not in self._unsettled
-        claim = Claim.OURS if is_settled else self._hold(trial)
+        claim = Claim.OURS if self._claims.is_settled(key) else self._hold(trial)
         if claim is Claim.RECORDED:
-            return self._clean(key)
+            self._epochs.forget(key)
+            return self._tidy([key])
         if claim is Claim.THEIRS:
-            self._lost.add(key)
-            return None
-        run_id = self._open[key]
+            return self._claims.lose(key)
         with tempfile.TemporaryDirectory() as folder:
             summary = fetch_outcome(self.storage, key, Path(folder))
             self.ledger.finish_trial(
-                run_id,
+                self._run_of(trial),
                 summary["metrics"],
-                {"stop_reason": summary["stop_reason"]},
+                {STOP_REASON: summary["stop_reason"]},
                 Path(folder),
                 at=at,
-                history=self._new(key, summary["history"]),
+                history=self._epochs.new(key, summary["history"]),
             )
-        if (old := self._old(key)) and self.ledger.has_run(old):
+        if old := self._replaced.get(key):
             self.ledger.remove(old)
-        self._recorded.add(key)
-        del self._open[key]
+        self._claims.end(key, recorded=True)
         self._clean(key)
         return None
 
     def _prune(
         self, trial: Trial, history: list[dict[str, float]], score: float, seconds: float, at: float
     ) -> None:
-        key = trial.key
-        if key not in self._open:
-            self._open[key] = self._start(trial)
-        self._log(self._open[key], key, history)
-        metrics = {"pruned/score": score, "time/total_seconds": seconds}
-        self.ledger.prune_trial(self._open[key], metrics, step=int(history[-1]["epoch"]), at=at)
-        del self._open[key]
+        key, run_id = trial.key, self._run_of(trial)
+        self._epochs.log(run_id, key, history)
+        metrics = {PRUNED_SCORE: score, TOTAL_SECONDS: seconds}
+        self.ledger.prune_trial(run_id, metrics, step=int(history[-1]["epoch"]), at=at)
+        self._claims.end(key)
         self._clean(key)
 
-    def _forget_epochs(self, key: str) -> None:
-        """Those that wait."""
-        self._waiting.pop(key, None)
-        self._logged_at.pop(key, None)
+    def _fail(self, trial: Trial, cause: str, traceback: str) -> None:
+        key, run_id = trial.key, self._run_of(trial)
+        self._epochs.deliver(run_id, key)
+        self.ledger.fail_trial(run_id, cause, traceback)
+        self._epochs.forget(key)
+        self._claims.end(key)
 
     def _clean(self, key: str) -> None:
-        self._forget_epochs(key)
-        remove_outcome(self.storage, key)
-        remove_checkpoint(self.storage, key)
+        self._epochs.forget(key)
+        remove_leftovers(self.storage, key)
 
-    def _fail(self, trial: Trial, cause: str, traceback: str) -> None:
-        key = trial.key
-        if key not in self._open:
-            self._open[key] = self._start(trial)
-        self._log(self._open[key], key, self._waiting.get(key, []))
-        self.ledger.fail_trial(self._open[key], cause, traceback)
-        self._forget_epochs(key)
-        del self._open[key]
+    def _tidy(self, keys: Collection[str]) -> None:
+        """Clear up after recorded trials, but for what is still to be delivered."""
+        waiting = self.undelivered
+        tidy(self.ledger, self.storage, [key for key in keys if key not in waiting])
 
-    def _do(self, work: Callable[[], object], key: str = "") -> None:
-        """Now if the record answers, in its turn later if not."""
-        self._later.append((key, work))
-        if time.monotonic() >= self._asked_again_at:
-            self._retry()
+    def _do(self, work: Callable[[], object], key: str) -> None:
+        """Write about a trial, unless another driver has taken it over: its end is not ours to write."""
 
-    def _retry(self) -> None:
-        """Does what waits; what fails waits on, and the rest too where the record does not answer at all."""
-        failed: list[tuple[str, Callable[[], object]]] = []
-        while self._later:
-            key, work = self._later.pop(0)
+        def write() -> None:
             try:
-                self._deliver(key, work)
-            except (MlflowException, OSError) as error:
-                failed.append((key, work))
-                self._wait(error)
-                if not self.ledger.answers():
-                    break
-        self._later = failed + self._later
-        self._answered()
+                work()
+            except MlflowException as error:
+                run_id = self._claims.run_of(key)
+                if error.error_code not in REFUSALS or run_id is None or self.ledger.has_run(run_id):
+                    raise
+                self._claims.lose(key)
 
-    def _deliver(self, key: str, work: Callable[[], object]) -> None:
-        """Does it, unless another driver has taken the trial over: its end is not ours to write."""
-        try:
-            work()
-        except MlflowException as error:
-            if error.error_code not in REFUSALS or key not in self._open:
-                raise
-            if self.ledger.has_run(self._open[key]):
-                raise
-            del self._open[key]
-            self._lost.add(key)
-
-    def _wait(self, error: Exception) -> None:
-        """Leaves the record alone for a while, unless it has answered: that a run is no longer there."""
-        self._cause = first_line(error)
-        if isinstance(error, MlflowException) and error.error_code in REFUSALS:
-            return
-        if not self._is_away:
-            log.info(f"not recorded yet: {self._cause}; trials go on, their results wait")
-        self._is_away = True
-        self._asked_again_at = time.monotonic() + PAUSE_SECONDS
-
-    def _answered(self) -> None:
-        if self._is_away and not self._later:
-            log.info("all is recorded again")
-            self._is_away = False
+        self._delivery.do(write, key)

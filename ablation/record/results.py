@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.record.ledger import Record
+from ablation.record.trials import Record
 from ablation.space.factors import FACTORS
 from t1t2core.evaluation.scores import CLASSES, METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS

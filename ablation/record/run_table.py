@@ -9,21 +9,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from mlflow.entities import LifecycleStage, Run, RunData, RunInfo
-from mlflow.store.tracking.dbmodels.models import (
-    SqlExperiment,
-    SqlExperimentTag,
-    SqlLatestMetric,
-    SqlParam,
-    SqlRun,
-    SqlTag,
-)
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from ablation.compat import database_session, database_tables
 from ablation.record.garbage import no_collection
 
-_Table = type[SqlLatestMetric] | type[SqlParam] | type[SqlTag]
+TABLES = database_tables()
+SqlExperiment, SqlExperimentTag, SqlRun = TABLES.SqlExperiment, TABLES.SqlExperimentTag, TABLES.SqlRun
+SqlParam, SqlLatestMetric, SqlTag = TABLES.SqlParam, TABLES.SqlLatestMetric, TABLES.SqlTag
 
 
 class _Entry(NamedTuple):
@@ -33,9 +27,7 @@ class _Entry(NamedTuple):
     value: object
 
 
-def read_runs(
-    store: SqlAlchemyStore, experiments: Sequence[str], *, status: str, tag: tuple[str, str]
-) -> list[Run]:
+def read_runs(store: Any, experiments: Sequence[str], *, status: str, tag: tuple[str, str]) -> list[Run]:
     """The runs of these experiments with this status and tag, newest first, as `search_runs` has them."""
     tagged: Select[Any] = select(SqlTag.run_uuid).where(SqlTag.key == tag[0], SqlTag.value == tag[1])
     wanted = (
@@ -44,7 +36,7 @@ def read_runs(
         SqlRun.status == status,
         SqlRun.run_uuid.in_(tagged),
     )
-    with no_collection(), store.ManagedSessionMaker() as session:
+    with no_collection(), database_session(store) as session:
         ids = select(SqlRun.run_uuid).where(*wanted)
         params, metrics, tags = (
             _entries(session, table, ids) for table in (SqlParam, SqlLatestMetric, SqlTag)
@@ -73,9 +65,9 @@ def read_runs(
     ]
 
 
-def read_experiment_tags(store: SqlAlchemyStore) -> dict[str, dict[str, str]]:
+def read_experiment_tags(store: Any) -> dict[str, dict[str, str]]:
     """Tags of all experiments, by experiment, as `search_experiments` has them."""
-    with store.ManagedSessionMaker() as session:
+    with database_session(store) as session:
         ids: Iterable[int] = session.scalars(
             select(SqlExperiment.experiment_id).where(SqlExperiment.lifecycle_stage == LifecycleStage.ACTIVE)
         )
@@ -89,7 +81,7 @@ def read_experiment_tags(store: SqlAlchemyStore) -> dict[str, dict[str, str]]:
         return found
 
 
-def _entries(session: Session, table: _Table, ids: Select[tuple[str]]) -> dict[str, list[_Entry]]:
+def _entries(session: Session, table: Any, ids: Select[tuple[str]]) -> dict[str, Any]:
     """A table's entries by run."""
     # Of most texts there are as many copies as runs.
     same: dict[object, object] = {}

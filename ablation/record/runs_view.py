@@ -2,6 +2,7 @@
 
 import json
 
+from ablation.compat import first_view_tags
 from ablation.space.factors import FACTORS
 
 VIEW = "trials"
@@ -10,10 +11,7 @@ VIEW = "trials"
 
 def experiment_tags() -> dict[str, str]:
     """Tags of an experiment: that it trains models (MLflow would show traces first), and the view."""
-    return {
-        "mlflow.experimentKind": "custom_model_development",
-        f"mlflow.sharedViewState.{VIEW}": json.dumps({"selectedColumns": columns()}),
-    }
+    return first_view_tags(VIEW, json.dumps({"selectedColumns": columns()}))
 
 
 def view_address(experiment_id: str) -> str:

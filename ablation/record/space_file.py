@@ -7,13 +7,9 @@ from pathlib import Path
 
 from mlflow.entities import Run
 
+from ablation.names import SPACE_DIGEST, SPACE_FILE, SPACE_PLACE
 from ablation.record.ledger import Ledger
 from t1t2core.errors import InputError
-
-PLACE, DIGEST = "space_file", "space_digest"
-"""Tags of a plan: where the file of its search space lay, and the SHA-256 of its content."""
-SPACE_FILE = "space.yaml"
-"""Artifact of a plan's parent run: that file."""
 
 
 class Likeness(IntEnum):
@@ -29,7 +25,7 @@ class Likeness(IntEnum):
 
 def file_tags(file: Path) -> dict[str, str]:
     """What a plan's parent run keeps of its search space's file."""
-    return {PLACE: str(file.resolve()), DIGEST: _digest(file.read_bytes())}
+    return {SPACE_PLACE: str(file.resolve()), SPACE_DIGEST: _digest(file.read_bytes())}
 
 
 def plan_of_file(ledger: Ledger, plans: Sequence[Run], file: Path) -> Run:
@@ -45,21 +41,21 @@ def plan_of_file(ledger: Ledger, plans: Sequence[Run], file: Path) -> Run:
     if _likeness(ledger, found, file) is Likeness.NO:
         raise InputError(
             f"{file}: {found.info.run_name} is the name of another search space in {ledger.tracking_uri}, "
-            f"that of {found.data.tags[PLACE]}; give this one a `name:` of its own (if it is the same file, "
-            "moved and then changed, give the command once with the file as it was)"
+            f"that of {found.data.tags[SPACE_PLACE]}; give this one a `name:` of its own (if it is the same "
+            "file, moved and then changed, give the command once with the file as it was)"
         )
     return found
 
 
 def _likeness(ledger: Ledger, plan: Run, file: Path) -> Likeness:
     tags, ours = plan.data.tags, file_tags(file)
-    content = None if DIGEST in tags else ledger.read_file(plan.info.run_id, SPACE_FILE)
-    digest = tags.get(DIGEST) if content is None else _digest(content)
-    if digest == ours[DIGEST]:
+    content = None if SPACE_DIGEST in tags else ledger.read_file(plan.info.run_id, SPACE_FILE)
+    digest = tags.get(SPACE_DIGEST) if content is None else _digest(content)
+    if digest == ours[SPACE_DIGEST]:
         return Likeness.SAME_CONTENT
-    if PLACE not in tags:
+    if SPACE_PLACE not in tags:
         return Likeness.NOT_RECORDED
-    return Likeness.SAME_PLACE if tags[PLACE] == ours[PLACE] else Likeness.NO
+    return Likeness.SAME_PLACE if tags[SPACE_PLACE] == ours[SPACE_PLACE] else Likeness.NO
 
 
 def _digest(content: bytes) -> str:

@@ -5,22 +5,24 @@ from pathlib import Path
 
 import pandas as pd
 
+from ablation.names import PLAN_FILE, SUBJECTS_FILE, TRAIN_LOSS, TRIAL_KEY
 from ablation.plan.tables import write_table
-from ablation.record.ledger import Ledger, Record
-from ablation.record.plan_record import PLAN_FILE, SUBJECTS_FILE, PlanRecord
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import PlanRecord
 from ablation.record.results import patients_frame, results_frame
+from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendering
 from ablation.report.page.compose import compose_page, pictures_of, sheets
 from ablation.report.page.markup import to_csv, to_latex, to_markdown
-from ablation.report.page.note import NOTE, note_of
+from ablation.report.page.note import note_of
 from ablation.report.page.page import Sheet, render_page
 from ablation.report.tables.summary import TISSUES, summarise
 from ablation.store.processes import helpers
 from t1t2core.evaluation.slices import SLICES, PatientSlices, unpack_slices
 from t1t2core.files import write_atomically
 
-CURVES = ("train/loss", *(f"validation/{name}/dsc" for name in TISSUES))
+CURVES = (TRAIN_LOSS, *(f"validation/{name}/dsc" for name in TISSUES))
 """Metrics that the learning curves draw."""
 PAGE = "index.html"
 
@@ -43,7 +45,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     if not record.records:
         return results
     report = folder / "report"
-    shown = {run.tags["trial_key"]: run for run in record.records}
+    shown = {run.tags[TRIAL_KEY]: run for run in record.records}
     drawn = {key: shown[key] for key in drawn_trials(results)}
     curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
@@ -65,7 +67,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
         write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id
     ledger.keep_files(parent, {PAGE: (report / PAGE).read_bytes()})
-    ledger.client.set_tag(parent, NOTE, note_of(record, page, PAGE))
+    ledger.describe(parent, note_of(record, page, PAGE))
     return results
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from mlflow.entities import Run
 
+from ablation.names import GPUS, PARENT_RUN, TOTAL_SECONDS
 from ablation.plan.resources import TrialResources
-from ablation.record.ledger import GPUS, Ledger
+from ablation.record.ledger import Ledger
 from ablation.space.search_settings import Budget
 from ablation.space.space import Space
 from t1t2core.errors import InputError
@@ -86,10 +87,10 @@ def spending_of(space: Space, ledger: Ledger, parent: str, recorded: Mapping[str
         recorded: finished trials, of any plan.
     """
     limit = space.budget.model_copy(update={"trials": space.search.trials or space.budget.trials})
-    mine = [run for run in recorded.values() if run.data.tags.get("mlflow.parentRunId") == parent]
+    mine = [run for run in recorded.values() if run.data.tags.get(PARENT_RUN) == parent]
     if limit.trials is not None or limit.gpu_hours is not None:
         mine += ledger.pruned_under(parent)
-    seconds = (r.data.metrics.get("time/total_seconds", 0.0) * float(r.data.tags.get(GPUS, 0)) for r in mine)
+    seconds = (r.data.metrics.get(TOTAL_SECONDS, 0.0) * float(r.data.tags.get(GPUS, 0)) for r in mine)
     return Spending(limit, trials=len(mine), gpu_seconds=sum(seconds))
 
 

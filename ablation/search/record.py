@@ -50,10 +50,9 @@ class SearchRecord:
 
     def _tags(self) -> Mapping[str, str]:
         try:
-            tags: Mapping[str, str] = self._recorder.ledger.client.get_run(self._recorder.parent).data.tags
+            return self._recorder.notes()
         except (MlflowException, OSError):
             return {}
-        return tags
 
 
 def read_candidates(tags: Mapping[str, str]) -> dict[int, Candidate]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from ablation.names import EPOCHS, PEAK_MEMORY, SECONDS_PER_EPOCH, STANDALONE_SECONDS, TOTAL_SECONDS
 from ablation.space.factors import Layers
 from ablation.space.strict import Count, Number, Seed, Strict
 from t1t2core.cohort.names import did_you_mean
@@ -11,11 +12,11 @@ from t1t2core.evaluation.scores import CLASSES, METRICS
 from t1t2core.settings import Fusion, Settings
 from t1t2core.strategies import STRATEGIES, StrategyName
 
-TIMES = ("time/total_seconds", "time/standalone_seconds", "time/seconds_per_epoch", "time/epochs")
+TIMES = (TOTAL_SECONDS, STANDALONE_SECONDS, SECONDS_PER_EPOCH, EPOCHS)
 OBJECTIVES = (
     *(f"validation/{name}/{metric}" for name in CLASSES for metric in METRICS),
     *TIMES,
-    "memory/peak_mb",
+    PEAK_MEMORY,
 )
 """What a trial reports that a search may go by. Scores of test patients choose nothing."""
 FOLDS_BEFORE_PRUNING = 2

@@ -9,7 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation.names import SCORES
+from ablation.names import (
+    ENCODER_DIGEST,
+    EPOCHS,
+    PEAK_MEMORY,
+    SCORES,
+    SECONDS_PER_EPOCH,
+    STANDALONE_SECONDS,
+    STOP_REASON,
+    TOTAL_SECONDS,
+    TRIAL_KEY,
+    WEIGHTS_FILE,
+)
 from ablation.plan.plan import Trial
 from ablation.plan.trial_result import TrialResult
 from ablation.store.storage import Storage
@@ -48,12 +59,12 @@ def write_outcome(
     history: list[dict[str, float]],
 ) -> None:
     """Put the files of a finished trial into storage; `history` has the metrics of each epoch."""
-    about = {"trial_key": trial.key, "encoder_digest": trial.encoder or ""}
+    about = {TRIAL_KEY: trial.key, ENCODER_DIGEST: trial.encoder or ""}
     predictions = outcome.predictions
     scans = {(sequence, name): experiment.scans[sequence].test[name] for sequence, name in predictions}
     slices = cut_slices(scans, predictions, experiment.evaluation.pictures)
     files = {
-        "weights.safetensors": pack_weights(outcome.weights, about),
+        WEIGHTS_FILE: pack_weights(outcome.weights, about),
         "confusion_matrix.png": draw_confusion(scans, predictions),
         **draw_slices(slices),
         SLICES: pack_slices(slices),
@@ -116,14 +127,14 @@ def _summary(outcome: Outcome, cost: Cost) -> dict[str, Any]:
     seconds = outcome.epoch_seconds
     metrics = {
         **score_metrics(outcome.scores),
-        "time/epochs": outcome.epochs,
-        "time/seconds_per_epoch": sum(seconds) / len(seconds) if seconds else 0.0,
-        "time/total_seconds": cost.total_seconds,
-        "time/standalone_seconds": cost.standalone_seconds,
-        "memory/peak_mb": cost.peak_memory_mb,
+        EPOCHS: outcome.epochs,
+        SECONDS_PER_EPOCH: sum(seconds) / len(seconds) if seconds else 0.0,
+        TOTAL_SECONDS: cost.total_seconds,
+        STANDALONE_SECONDS: cost.standalone_seconds,
+        PEAK_MEMORY: cost.peak_memory_mb,
     }
     finite = {name: value for name, value in metrics.items() if value == value}
-    return {"metrics": finite, "stop_reason": outcome.stop_reason}
+    return {"metrics": finite, STOP_REASON: outcome.stop_reason}
 
 
 def _json(content: Any) -> bytes:

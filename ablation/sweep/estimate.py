@@ -12,8 +12,8 @@ from typing import Any, cast
 import torch
 from mlflow.entities import Run
 
+from ablation.names import HARDWARE, TOTAL_SECONDS
 from ablation.plan.plan import PlannedTrial
-from ablation.record.ledger import HARDWARE
 from ablation.record.settings import as_params
 from ablation.space.points import Point
 from t1t2core.network.segmenter import Segmenter
@@ -70,7 +70,7 @@ class Estimator:
         return self._between_trials + self._alone(trial.point, patients)
 
     def _learn(self, run: Run) -> None:
-        params, seconds = run.data.params, run.data.metrics["time/total_seconds"]
+        params, seconds = run.data.params, run.data.metrics[TOTAL_SECONDS]
         for names, known in zip(LIKENESS, self._alike, strict=True):
             known[tuple(params.get(name) for name in names)].append(seconds)
         self._one_of.setdefault(tuple(params.get(name) for name in SAME_COST), _point(params))

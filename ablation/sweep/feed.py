@@ -9,10 +9,11 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from ablation.names import GPUS
 from ablation.plan.plan import Trial
 from ablation.plan.resources import TrialResources
-from ablation.record.ledger import GPUS
-from ablation.record.recorder import Claim, Recorder
+from ablation.record.claims import Claim
+from ablation.record.recorder import Recorder, UnansweredError
 from ablation.search.budget import Spending
 from ablation.search.source import Source
 from ablation.store.outcome import has_outcome, read_result
@@ -152,8 +153,9 @@ class Feed(Searcher):
     def _take_result(self, trial: Trial) -> None:
         """Tell the source of a recorded trial; where the record cannot say what it scored, look again."""
         if self.source.learns:
-            result = self._recorder.result_of(trial)
-            if result is None:
+            try:
+                result = self._recorder.result_of(trial)
+            except UnansweredError:
                 self._theirs.append(trial)
                 return
             self.source.ended(trial, result)

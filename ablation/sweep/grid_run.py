@@ -15,7 +15,7 @@ from ablation.search.source import Listed
 from ablation.space.naming import trial_names
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.forecast import Forecast, forecast_grid
-from ablation.sweep.plan_run import PlanRun, open_record, plan_files, write_plan
+from ablation.sweep.plan_run import PlanRun, open_recorder, plan_files, write_plan
 from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Workspace
 
@@ -45,7 +45,7 @@ class GridRun(PlanRun):
         names = trial_names([trial.point for trial in self.plan])
         files = plan_files(self._workspace, picture)
         files[PLAN_FILE] = (self._workspace.folder / PLAN_FILE).read_bytes()
-        return open_record(
+        return open_recorder(
             self._workspace,
             grid_key(self.plan),
             {trial.key: name for trial, name in zip(self.plan, names, strict=True)},

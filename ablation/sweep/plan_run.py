@@ -10,13 +10,13 @@ import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from ablation.names import PLAN_FILE, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
 from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.resources import TrialResources
 from ablation.plan.tables import plan_frame, write_table
-from ablation.record.plan_record import PLAN_FILE, REGISTRATION_FILE, SUBJECTS_FILE
+from ablation.record.leftovers import tidy
 from ablation.record.recorder import Recorder
-from ablation.record.space_file import SPACE_FILE
 from ablation.search.budget import Spending, check_budget, spending_of
 from ablation.search.source import Source
 from ablation.store.storage import first_line
@@ -150,7 +150,7 @@ class PlanRun(ABC):
             log.info(f"the budget is spent: {result.spent}; with more, {more}{about}")
 
 
-def open_record(
+def open_recorder(
     workspace: Workspace,
     plan_key: str,
     names: dict[str, str],
@@ -169,6 +169,7 @@ def open_record(
     """
     ledger, lease = workspace.ledger, workspace.space.recovery.lease_seconds
     name = workspace.space.name
+    tidy(ledger, workspace.storage, names)  # before anything that was left could be taken for new
     try:
         experiment = ledger.experiment(name)
         ledger.clear_unfinished(names, lease)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ablation.record.ledger import HARDWARE
+from ablation.names import COHORT_FINGERPRINT, GIT_COMMIT, HARDWARE, SIMULATED
 from ablation.record.space_file import file_tags
 from ablation.store.storage import public
 from ablation.sweep.workspace import Workspace
@@ -41,7 +41,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "cohort": workspace.cohort.name,
-        "simulated": str(workspace.cohort.simulated),
+        SIMULATED: str(workspace.cohort.simulated),
         "preset": workspace.preset,
         "overrides": " ".join(workspace.request.overrides),
     }
@@ -63,8 +63,8 @@ def machine_warnings(workspace: Workspace) -> list[str]:
 def trial_tags(workspace: Workspace) -> dict[str, str]:
     """Return the tags of every trial, and of the T1 networks."""
     return {
-        "cohort_fingerprint": workspace.study.cohort_fingerprint,
-        "git_commit": git_commit(),
+        COHORT_FINGERPRINT: workspace.study.cohort_fingerprint,
+        GIT_COMMIT: git_commit(),
         HARDWARE: this_machine(),
     }
 

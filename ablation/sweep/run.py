@@ -10,6 +10,7 @@ import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from ablation.names import SUBJECTS_FILE
 from ablation.plan.plan import PlannedTrial, draft_plan, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.resources import TrialResources
@@ -176,7 +177,7 @@ def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
     splits = workspace.study.splits
     warnings = subject_warnings(workspace.cohort, prepared)
     frame = subjects_frame(workspace.cohort, splits, prepared, warnings)
-    write_table(frame, workspace.folder / "subjects.csv")
+    write_table(frame, workspace.folder / SUBJECTS_FILE)
     for line in warning_lines(warnings):
         log.warning(line)
     folds = [count_overlap(split)["t2_training_in_t1_training"] for split in splits]

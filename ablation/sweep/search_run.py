@@ -5,18 +5,17 @@ from functools import cached_property, partial
 
 from mlflow.entities import Run
 
-from ablation.names import SEARCH
+from ablation.names import PLAN_FILE, SEARCH
 from ablation.plan.plan import PlannedTrial, Trial, draft_plan, make_plan
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.tables import PRUNED_STATUS, plan_frame, write_table
-from ablation.record.plan_record import PLAN_FILE
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending, spending_so_far
 from ablation.search.search import OptunaSearch
 from ablation.search.search_plan import SearchPlan
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.forecast import Forecast, forecast_search, gpus_of
-from ablation.sweep.plan_run import PlanRun, open_record, plan_files
+from ablation.sweep.plan_run import PlanRun, open_recorder, plan_files
 from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Workspace
 
@@ -46,7 +45,7 @@ class SearchRun(PlanRun):
     def _open_record(self, picture: bytes | None) -> Recorder:
         tags = {SEARCH: self._workspace.space.search.model_dump_json()}
         files = plan_files(self._workspace, picture)
-        return open_record(self._workspace, self._planned.key, {}, files, tags)
+        return open_recorder(self._workspace, self._planned.key, {}, files, tags)
 
     def _open_source(self, recorder: Recorder, spending: Spending) -> OptunaSearch:
         keep = partial(self._keep_plan, recorder)

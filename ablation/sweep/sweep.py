@@ -9,6 +9,7 @@ from typing import Any
 from ray import tune
 from ray.tune.experiment import Trial as TuneTrial
 
+from ablation.names import OUT_OF_MEMORY
 from ablation.plan.plan import Trial
 from ablation.plan.resources import TrialResources
 from ablation.record.recorder import Recorder
@@ -123,7 +124,7 @@ class _Watch(tune.Callback):
                 self._feed.stop()
         elif verdict is Verdict.WITH_MORE_OF_THE_GPU:
             more = min(1.0, 2 * gpus)
-            self._recorder.tag(key, "out_of_memory", f"with {gpus:g} of a GPU, tried again with {more:g}")
+            self._recorder.tag(key, OUT_OF_MEMORY, f"with {gpus:g} of a GPU, tried again with {more:g}")
             self._feed.again(self._feed.trial(key), more)
         elif verdict is Verdict.STOP:
             self._result.stopped = failure.cause

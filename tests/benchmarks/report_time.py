@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.record.ledger import Ledger, Record, open_record
-from ablation.record.plan_record import PLAN_FILE, PlanRecord, read_plan
+from ablation.names import PLAN_FILE
+from ablation.record.ledger import Ledger, open_record
+from ablation.record.plan_record import PlanRecord, read_plan
+from ablation.record.trials import Record
 from ablation.space.space import read_space
 
 

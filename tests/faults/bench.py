@@ -147,7 +147,7 @@ class Bench:
 
     def runs(self, status: str = "") -> list[Any]:
         """Trials' runs of this status, or all, newest first."""
-        return list(self.ledger._trials(f"attributes.status = '{status}'" if status else ALL))
+        return list(self.ledger.trials(f"attributes.status = '{status}'" if status else ALL))
 
     def running(self) -> int:
         """Runs, of plans too, that are RUNNING."""

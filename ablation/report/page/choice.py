@@ -9,8 +9,8 @@ import pandas as pd
 
 from ablation.names import SEARCH
 from ablation.plan.trial_result import TrialResult
-from ablation.record.ledger import Record
 from ablation.record.plan_record import PlanRecord
+from ablation.record.trials import Record
 from ablation.search.candidates import SAMPLED, Candidate
 from ablation.search.record import read_candidates, read_given_up
 from ablation.space.naming import arm_name

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ablation.record.plan_record import REGISTRATION_FILE, PlanRecord
-from ablation.record.space_file import SPACE_FILE
+from ablation.names import COHORT_FINGERPRINT, ENCODER_DIGEST, GIT_COMMIT, REGISTRATION_FILE, SPACE_FILE
+from ablation.record.plan_record import PlanRecord
 from ablation.report.figures.rendered import Rendered
 from ablation.report.page.answer import answer
 from ablation.report.page.choice import choice_sentences, search_table
@@ -27,9 +27,9 @@ SHOWN_TAGS = {
     "machine": "Machine",
     "version": "Version",
     "libraries": "Libraries",
-    "git_commit": "Commit",
+    GIT_COMMIT: "Commit",
     "cohort": "Cohort",
-    "cohort_fingerprint": "Fingerprint of the cohort",
+    COHORT_FINGERPRINT: "Fingerprint of the cohort",
     "preset": "Preset",
     "overrides": "Settings over the preset",
     "warnings": "Warnings",
@@ -227,8 +227,8 @@ def _warnings(record: PlanRecord) -> list[str]:
 
 def _provenance(record: PlanRecord) -> dict[str, str]:
     shown = {label: record.tags[tag] for tag, label in SHOWN_TAGS.items() if record.tags.get(tag)}
-    digests = dict.fromkeys(r.tags["encoder_digest"] for r in record.records if r.tags.get("encoder_digest"))
-    commits = dict.fromkeys(r.tags.get("git_commit", "unknown") for r in record.records)
+    digests = dict.fromkeys(r.tags[ENCODER_DIGEST] for r in record.records if r.tags.get(ENCODER_DIGEST))
+    commits = dict.fromkeys(r.tags.get(GIT_COMMIT, "unknown") for r in record.records)
     overlap = {
         tag.removeprefix("overlap."): value
         for tag, value in record.tags.items()

@@ -1,11 +1,11 @@
 """The description of a plan's run in MLflow: the answer and the first table, for those who start there."""
 
+from ablation.names import NOTE
 from ablation.record.plan_record import PlanRecord
 from ablation.record.runs_view import view_address
 from ablation.report.page.markup import to_markdown
 from ablation.report.page.page import Page
 
-NOTE = "mlflow.note.content"
 TRIALS = "### Trials\n\n"
 """Stands before what the run itself noted: counts and reused trials."""
 MOST_ARMS = 24

@@ -3,8 +3,9 @@
 import pytest
 
 from ablation.models.find import best_model, find_model
-from ablation.record.ledger import OPENED, Ledger
-from ablation.record.plan_record import PLAN_FILE, read_plan
+from ablation.names import OPENED, PLAN_FILE
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import read_plan
 from t1t2core.errors import InputError
 from tests.recorded import record_trial
 

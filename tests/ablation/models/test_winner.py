@@ -2,8 +2,9 @@
 
 from ablation.models.find import find_model
 from ablation.models.winner import register_winner
-from ablation.record.ledger import Ledger, Measured
+from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
+from ablation.record.runs import Measured
 from tests.recorded import record_trial
 
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from ablation.record.driver import DRIVER, HEARTBEAT, beat, is_live, this_driver
+from ablation.names import DRIVER, HEARTBEAT
+from ablation.record.driver import heartbeat, is_live, this_driver
 
 LEASE = 60.0
 
@@ -18,12 +19,12 @@ def tags_of_another_process() -> tuple[subprocess.Popen[str], dict[str, str]]:
         [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     )
     assert process.stdout is not None
-    return process, {**beat(), DRIVER: process.stdout.readline().strip()}
+    return process, {**heartbeat(this_driver()), DRIVER: process.stdout.readline().strip()}
 
 
 def test_a_driver_at_work_is_live_and_has_a_name_of_its_own() -> None:
-    assert is_live(beat(), LEASE)
-    assert beat()[DRIVER] == this_driver()
+    assert is_live(heartbeat(this_driver()), LEASE)
+    assert heartbeat(this_driver())[DRIVER] == this_driver()
     process, tags = tags_of_another_process()
     with process:
         assert is_live(tags, LEASE)
@@ -48,7 +49,7 @@ def test_a_killed_driver_that_nobody_has_waited_for_is_gone_too() -> None:
 
 def test_a_process_number_that_is_used_again_is_no_driver() -> None:
     machine, number, started = this_driver().rsplit("/", 2)
-    assert not is_live({**beat(), DRIVER: f"{machine}/{number}/{int(started) - 1}"}, LEASE)
+    assert not is_live({**heartbeat(this_driver()), DRIVER: f"{machine}/{number}/{int(started) - 1}"}, LEASE)
 
 
 @pytest.mark.parametrize(("age", "live"), [(LEASE / 2, True), (2 * LEASE, False)])
@@ -58,7 +59,7 @@ def test_a_driver_elsewhere_is_gone_once_its_lease_has_run_out(age: float, live:
 
 
 def test_a_hanging_driver_of_this_machine_is_gone_once_its_lease_has_run_out() -> None:
-    assert not is_live({**beat(), HEARTBEAT: f"{time.time() - 2 * LEASE:.0f}"}, LEASE)
+    assert not is_live({**heartbeat(this_driver()), HEARTBEAT: f"{time.time() - 2 * LEASE:.0f}"}, LEASE)
 
 
 def test_a_run_of_nobody_is_not_at_work() -> None:

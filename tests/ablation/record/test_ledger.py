@@ -19,7 +19,9 @@ from unittest.mock import Mock
 import pytest
 from mlflow.entities import Run
 
-from ablation.record.ledger import OPENING_SECONDS, SHORT_PATIENCE, Ledger, Measured
+from ablation.record.ledger import Ledger
+from ablation.record.plans import OPENING_SECONDS
+from ablation.record.runs import SHORT_PATIENCE, Measured
 from t1t2core.errors import InputError
 from tests.conftest import Record
 
@@ -263,7 +265,7 @@ def test_finished_trials_of_all_experiments_are_known_and_no_others(ledger: Ledg
 def test_more_trials_than_one_page_holds(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ablation.record.ledger.PAGE", 2)
+    monkeypatch.setattr("ablation.record.runs.PAGE", 2)
     for key in "abcde":
         finish(ledger, start(ledger, key), tmp_path)
     assert ledger.finished().keys() == set("abcde")

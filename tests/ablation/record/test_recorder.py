@@ -1,21 +1,21 @@
 """The record of a sweep: who claims a trial writes it, once, and what it cannot take now comes later."""
 
 import json
-import random
-import threading
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
 
+from ablation.names import HEARTBEAT
 from ablation.plan.plan import Trial
-from ablation.record.driver import DRIVER, HEARTBEAT
+from ablation.record.claims import Claim
 from ablation.record.ledger import Ledger
-from ablation.record.recorder import Claim, Recorder
+from ablation.record.leftovers import tidy
+from ablation.record.recorder import Recorder, UnansweredError
 from ablation.record.settings import WHOLE_FILE, read_settings
 from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, save_checkpoint
@@ -67,21 +67,16 @@ def recorder(record: Record, storage: Storage) -> Recorder:
 
 
 @pytest.fixture
-def other(record: Record, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Recorder:
+def other(record: Record, storage: Storage) -> Recorder:
     """Of another driver, on another machine."""
-    ledger = record.open()
-    recorder = recorder_of(ledger, storage)
-    there = f"elsewhere/1/1 {time.time():.3f}"
-    ledger.tag_experiment(recorder.experiment_id, "driver.elsewhere", there)
-    start = ledger.start_trial
+    return recorder_of(Ledger(record.uri, record.artifacts, driver="elsewhere/1/1"), storage)
 
-    def start_elsewhere(*args: Any, **kwargs: Any) -> str:
-        run_id = start(*args, **kwargs)
-        ledger.client.set_tag(run_id, DRIVER, "elsewhere/1/1")
-        return run_id
 
-    monkeypatch.setattr(ledger, "start_trial", start_elsewhere)
-    return recorder
+def take_over(recorder: Recorder, other: Recorder) -> None:
+    """The trial of a driver that does not beat any more."""
+    (run,) = recorder.ledger.runs_of(KEY)
+    recorder.ledger.tag(run.info.run_id, {HEARTBEAT: "0"})
+    assert other.claim(TRIAL) is Claim.OURS
 
 
 def leave_outcome(storage: Storage) -> None:
@@ -90,6 +85,10 @@ def leave_outcome(storage: Storage) -> None:
     storage.write(f"outcomes/{KEY}/summary.json", json.dumps({**summary, "history": HISTORY}).encode())
     storage.write(f"outcomes/{KEY}/scores.json", b"[]")
     save_checkpoint(storage, KEY, Checkpoint({}, HISTORY, 1.0))
+
+
+def left_in(storage: Storage) -> list[str]:
+    return [*storage.names(f"outcomes/{KEY}"), *storage.names("checkpoints")]
 
 
 def states(recorder: Recorder) -> list[str]:
@@ -105,10 +104,12 @@ def cut(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Non
             def fail(*args: object, **kwargs: object) -> None:
                 raise MlflowException("connection refused")
 
+            if name.startswith("_"):
+                fail()
             return fail
 
-    monkeypatch.setattr("ablation.record.recorder.PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr("ablation.record.recorder.SHORTEST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("ablation.record.delivery.PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("ablation.record.delivery.SHORTEST_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(recorder.ledger, "client", Away())
     return lambda: monkeypatch.setattr(recorder.ledger, "client", client)
 
@@ -154,9 +155,9 @@ def test_epochs_are_logged_several_at_once(recorder: Recorder, monkeypatch: pyte
     recorder.log_epochs(KEY, epochs[:1])
     recorder.log_epochs(KEY, epochs[1:2])
     assert requests == []
-    monkeypatch.setattr("ablation.record.recorder.EPOCHS_SECONDS", 0.0)
+    monkeypatch.setattr("ablation.record.epochs.EPOCHS_SECONDS", 0.0)
     recorder.log_epochs(KEY, epochs[2:3])
-    monkeypatch.setattr("ablation.record.recorder.EPOCHS_SECONDS", 60.0)
+    monkeypatch.setattr("ablation.record.epochs.EPOCHS_SECONDS", 60.0)
     recorder.log_epochs(KEY, epochs[3:])
     assert requests == [3]
     (run,) = recorder.ledger.runs_of(KEY)
@@ -210,157 +211,11 @@ def test_a_driver_that_is_gone_is_replaced_and_so_is_a_trial_that_failed(
     assert states(recorder) == ["RUNNING"]
 
 
-@pytest.mark.parametrize("ours_is_lower", [True, False])
-def test_of_two_claims_at_once_the_lower_run_stays(
-    recorder: Recorder, other: Recorder, ours_is_lower: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both find nobody at work; each then sees the other's run."""
-    start, start_other = recorder.ledger.start_trial, other.ledger.start_trial
-    standing, claims = other._standing, []
-
-    def both_start(*args: Any, **kwargs: Any) -> str:
-        ours = start(*args, **kwargs)
-        recorder.ledger.client.set_tag(ours, DRIVER, "a third machine/1/1")
-
-        def start_in_order(*args: Any, **kwargs: Any) -> str:
-            while ((theirs := start_other(*args, **kwargs)) > ours) is not ours_is_lower:
-                other.ledger.remove(theirs)
-            return theirs
-
-        def look(key: str, ours: str | None = None) -> Claim:
-            """Its first look came before our run was made."""
-            return Claim.OURS if ours is None else standing(key, ours=ours)
-
-        monkeypatch.setattr(other.ledger, "start_trial", start_in_order)
-        monkeypatch.setattr(other, "_standing", look)
-        claims.append(other.claim(TRIAL))
-        return ours
-
-    monkeypatch.setattr(recorder.ledger, "start_trial", both_start)
-    claims.append(recorder.claim(TRIAL))
-    assert claims == ([Claim.THEIRS, Claim.OURS] if ours_is_lower else [Claim.OURS, Claim.THEIRS])
-    assert states(recorder) == ["RUNNING"]
-    assert (recorder.holds(KEY), other.holds(KEY)) == (ours_is_lower, not ours_is_lower)
-
-
-class Turns:
-    """Two drivers ask the record in an order that a test decides."""
-
-    def __init__(self, order: list[str]) -> None:
-        self._order, self._over = order, set[str]()
-        self._changed = threading.Condition()
-
-    def take(self, who: str) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._next() in (who, ""))
-            del self._order[:1]
-            self._changed.notify_all()
-
-    def end(self, who: str) -> None:
-        with self._changed:
-            self._over.add(who)
-            self._changed.notify_all()
-
-    def _next(self) -> str:
-        while self._order and self._order[0] in self._over:
-            del self._order[0]
-        return self._order[0] if self._order else ""
-
-
-class Memory:
-    """A record that knows only what claims are about."""
-
-    def __init__(self, who: Callable[[], str]) -> None:
-        self._who = who
-        self.turns = Turns([])
-        self.tags: dict[str, str] = {}
-        self.runs: dict[str, Any] = {}
-        self._ids = iter(range(1000, 9999))
-
-    def __getattribute__(self, name: str) -> Any:
-        """Each request takes its turn."""
-        found = object.__getattribute__(self, name)
-        if callable(found) and not name.startswith("_"):
-            self.turns.take(self._who())
-        return found
-
-    def experiment_tags(self) -> dict[str, dict[str, str]]:
-        return {"1": dict(self.tags)}
-
-    def tag_experiment(self, _: str, name: str, value: str) -> None:
-        self.tags[name] = value
-
-    def untag_experiment(self, _: str, name: str) -> None:
-        del self.tags[name]
-
-    def clear_unfinished(self, *_: Any) -> None:
-        pass
-
-    def others_at_work(self, _: float) -> bool:
-        return any(run.data.tags[DRIVER][0] != self._who() for run in self.runs.values())
-
-    def finished_runs(self, _: float) -> set[tuple[str, str]]:
-        return set()
-
-    def start_trial(self, *_: Any, **__: Any) -> str:
-        number = next(self._ids)
-        run_id = f"{number * 7919 % 10_007:05}"  # in no order
-        tags = {DRIVER: f"{self._who()}/1/1", HEARTBEAT: f"{time.time():.3f}"}
-        info = SimpleNamespace(run_id=run_id, status="RUNNING")
-        self.runs[run_id] = SimpleNamespace(info=info, data=SimpleNamespace(tags=tags))
-        return run_id
-
-    def runs_of(self, _: str) -> list[Any]:
-        return list(self.runs.values())
-
-    def remove(self, run_id: str) -> None:
-        self.runs.pop(run_id, None)
-
-
-@pytest.mark.parametrize("asleep", [False, True], ids=["both new", "one back from a long sleep"])
-def test_however_two_drivers_interleave_one_has_the_trial(
-    asleep: bool, storage: Storage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    here = threading.local()
-    for module in ("presence", "recorder"):
-        monkeypatch.setattr(f"ablation.{module}.this_driver", lambda: f"{here.name}/1/1")
-    draw = random.Random(0)
-    for _ in range(400):
-        memory = Memory(lambda: here.name)
-        given: dict[str, Any] = {"ledger": memory, "experiment_id": "1", "parent": "", "settings": Settings()}
-        given |= {"tags": {}, "names": {KEY: "open"}, "replaces": {}, "lease_seconds": LEASE}
-        drivers = {name: Recorder(storage=storage, **given) for name in "AB"}
-        claims: dict[str, Claim] = {}
-        if asleep:
-            here.name = "B"
-            drivers["B"]._enter()
-            memory.tags.update(dict.fromkeys(memory.tags, "B/1/1 0"))
-
-        def work(name: str) -> None:
-            here.name = name
-            claims[name] = drivers[name].claim(TRIAL)  # noqa: B023
-            memory.turns.end(name)  # noqa: B023
-
-        memory.turns = Turns([draw.choice("AB") for _ in range(30)])
-        threads = [threading.Thread(target=work, args=(name,)) for name in "AB"]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        (run,) = memory.runs.values()
-        owner = run.data.tags[DRIVER][0]
-        assert claims[owner] is Claim.OURS
-        assert drivers[owner].holds(KEY)
-
-
 def test_a_trial_that_was_taken_over_is_not_written(
     recorder: Recorder, other: Recorder, storage: Storage
 ) -> None:
     recorder.claim(TRIAL)
-    (run,) = recorder.ledger.runs_of(KEY)
-    recorder.ledger.client.set_tag(run.info.run_id, DRIVER, "stalled/1/1")
-    recorder.ledger.client.set_tag(run.info.run_id, HEARTBEAT, "0")
-    assert other.claim(TRIAL) is Claim.OURS
+    take_over(recorder, other)
     recorder.log_epochs(KEY, HISTORY)
     leave_outcome(storage)
     assert not recorder.finish(TRIAL), "the other records it"
@@ -386,8 +241,9 @@ def test_a_trial_that_comes_back_is_recorded_from_its_first_epoch(
 
 
 def test_what_the_record_cannot_take_is_delivered_when_it_answers(
-    recorder: Recorder, storage: Storage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    recorder: Recorder, storage: Storage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "ablation")
     recorder.claim(TRIAL)
     restore = cut(recorder, monkeypatch)
     recorder.log_epochs(KEY, HISTORY)
@@ -401,8 +257,7 @@ def test_what_the_record_cannot_take_is_delivered_when_it_answers(
     (run,) = recorder.ledger.runs_of(KEY)
     assert run.info.status == "FINISHED"
     assert len(recorder.ledger.client.get_metric_history(run.info.run_id, "train/loss")) == len(HISTORY)
-    said = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in said] == [
+    assert [line.partition(":")[0] for line in caplog.messages] == [
         "not recorded yet",
         "all is recorded again",
     ]
@@ -441,20 +296,102 @@ def test_an_interrupted_sweep_leaves_nothing_running(recorder: Recorder) -> None
     assert recorder.ledger.client.get_run(recorder.parent).info.status == "KILLED"
 
 
+def finish(recorder: Recorder) -> None:
+    """Another driver or an earlier command runs the trial to its end."""
+    assert recorder.claim(TRIAL) is Claim.OURS
+    leave_outcome(recorder.storage)
+    assert recorder.finish(TRIAL)
+
+
 def test_what_a_killed_driver_left_of_recorded_trials_is_removed(
     recorder: Recorder, other: Recorder, storage: Storage
 ) -> None:
-    storage.write(f"outcomes/{KEY}/weights.safetensors", b"half removed")
-    save_checkpoint(storage, KEY, Checkpoint({}, HISTORY, 1.0))
+    finish(other)
+    leave_outcome(storage)
     save_checkpoint(storage, "another", Checkpoint({}, HISTORY, 1.0))
-    other.claim(TRIAL)
-    recorder.tidy([KEY])
-    assert storage.names(f"outcomes/{KEY}"), "another driver runs it again"
-    other.close("KILLED", "", patient=False)
-    other.ledger.remove(other.ledger.runs_of(KEY)[0].info.run_id)
-    recorder.tidy([KEY])
-    assert storage.names(f"outcomes/{KEY}") == []
-    assert storage.names("checkpoints") == ["checkpoints/another.safetensors"]
+    tidy(recorder.ledger, storage, [KEY, "another"])
+    assert left_in(storage) == ["checkpoints/another.safetensors"], "that one is not recorded"
+
+
+@pytest.mark.parametrize("end", [None, "KILLED"])
+def test_what_a_trial_that_is_run_again_needs_is_kept(
+    record: Record, storage: Storage, end: str | None
+) -> None:
+    first = recorder_of(record.open(), storage)
+    finish(first)
+    again = recorder_of(record.open(), storage, replaces=first.ledger.finished())
+    assert again.claim(TRIAL) is Claim.OURS
+    save_checkpoint(storage, KEY, Checkpoint({}, HISTORY, 1.0))
+    if end:
+        again.close(end, "", patient=False)
+    tidy(record.open(), storage, [KEY])
+    assert left_in(storage) == [f"checkpoints/{KEY}.safetensors"]
+
+
+def test_a_worker_that_ends_after_another_driver_has_recorded_its_trial_leaves_nothing(
+    recorder: Recorder, other: Recorder, storage: Storage
+) -> None:
+    """It knew nothing of it; so its driver cleans up, as soon as it learns how things stand."""
+    recorder.claim(TRIAL)
+    take_over(recorder, other)
+    leave_outcome(storage)
+    assert other.finish(TRIAL)
+    assert left_in(storage) == []
+    leave_outcome(storage)
+    assert not recorder.finish(TRIAL)
+    assert recorder.claim(TRIAL) is Claim.RECORDED
+    assert left_in(storage) == []
+    assert states(recorder) == ["FINISHED"]
+
+
+def test_what_a_worker_leaves_while_another_driver_is_at_its_trial_is_for_that_driver(
+    recorder: Recorder, other: Recorder, storage: Storage
+) -> None:
+    recorder.claim(TRIAL)
+    take_over(recorder, other)
+    leave_outcome(storage)
+    assert not recorder.finish(TRIAL)
+    assert recorder.claim(TRIAL) is Claim.THEIRS
+    recorder.close("FINISHED", "", patient=True)
+    assert has_outcome(storage, KEY)
+    assert other.finish(TRIAL)
+    assert left_in(storage) == []
+
+
+def test_a_worker_that_fails_after_another_driver_has_recorded_its_trial_leaves_nothing(
+    recorder: Recorder, other: Recorder, storage: Storage
+) -> None:
+    recorder.claim(TRIAL)
+    take_over(recorder, other)
+    leave_outcome(storage)
+    assert other.finish(TRIAL)
+    save_checkpoint(storage, KEY, Checkpoint({}, HISTORY, 1.0))
+    recorder.fail(TRIAL, "ValueError: bad luck", "all of it")
+    recorder.close("FAILED", "", patient=True)
+    assert left_in(storage) == []
+    assert states(recorder) == ["FINISHED"]
+
+
+def test_a_result_that_cannot_be_asked_just_now_is_asked_again(
+    recorder: Recorder, other: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish(other)
+    restore = cut(recorder, monkeypatch)
+    with pytest.raises(UnansweredError):
+        recorder.result_of(TRIAL)
+    restore()
+    assert recorder.result_of(TRIAL).metrics["test/bone/dsc"] == 0.5
+
+
+def test_a_trial_whose_run_is_gone_is_run_again(record: Record, recorder: Recorder, storage: Storage) -> None:
+    """Somebody has deleted it in MLflow's pages since this driver came."""
+    finish(recorder)
+    later = recorder_of(record.open(), storage)
+    assert later.claim(TRIAL) is Claim.RECORDED
+    later.ledger.remove(later.ledger.runs_of(KEY)[0].info.run_id)
+    with pytest.raises(UnansweredError):
+        later.result_of(TRIAL)
+    assert later.claim(TRIAL) is Claim.OURS
 
 
 def test_a_rerun_replaces_the_run_only_when_it_is_done(record: Record, storage: Storage) -> None:

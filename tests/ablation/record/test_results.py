@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation.record.ledger import Record
 from ablation.record.results import PATIENTS, RESULTS, patients_frame, results_frame
+from ablation.record.trials import Record
 
 UNTUNED = {"strategy": "no_fine_tuning", "fold": "2"}
 TUNED = {

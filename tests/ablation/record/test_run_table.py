@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
+from ablation.compat import database_of
 from ablation.record.ledger import Ledger
 from ablation.record.run_table import read_experiment_tags, read_runs
 from tests.recorded import record_trial
@@ -13,8 +12,8 @@ def test_rows_make_the_same_runs_as_the_search(ledger: Ledger, tmp_path: Path) -
     runs = [record_trial(ledger, space=space, fold=fold) for space in ("a", "b") for fold in (1, 2)]
     ledger.remove(runs[0])
     ledger.client.set_terminated(runs[1], "FAILED")
-    store = ledger.client._tracking_client.store
-    assert isinstance(store, SqlAlchemyStore)
+    store = database_of(ledger.client)
+    assert store is not None
     experiments = [*ledger.experiment_tags()]
     read = read_runs(store, experiments, status="FINISHED", tag=("kind", "trial"))
     searched = ledger.client.search_runs(
@@ -34,8 +33,8 @@ def test_the_tags_of_all_experiments_are_those_of_the_search(ledger: Ledger) -> 
     for name in ("one", "two"):
         ledger.tag_experiment(experiments[0], name, "here")
     ledger.client.delete_experiment(experiments[2])
-    store = ledger.client._tracking_client.store
-    assert isinstance(store, SqlAlchemyStore)
+    store = database_of(ledger.client)
+    assert store is not None
     read = read_experiment_tags(store)
     assert read == {found.experiment_id: found.tags for found in ledger.client.search_experiments()}
     assert {"one", "two"} <= read[experiments[0]].keys()

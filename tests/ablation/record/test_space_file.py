@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ablation.names import PLAN_FILE, SPACE_FILE
 from ablation.record.ledger import Ledger
-from ablation.record.plan_record import PLAN_FILE, PlanRecord, read_plan
-from ablation.record.space_file import SPACE_FILE, file_tags
+from ablation.record.plan_record import PlanRecord, read_plan
+from ablation.record.space_file import file_tags
 from t1t2core.errors import InputError
 
 NO_TRIALS = b"trial_key,t2_train_size,fold,seed\n"

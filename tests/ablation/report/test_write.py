@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ablation.names import NOTE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
 from ablation.report.figures.rendered import Drawing, Rendered, render
-from ablation.report.page.note import NOTE
 from ablation.report.write import PAGE, write_report
 from tests.recorded_sweeps import add_sweep, factors
 

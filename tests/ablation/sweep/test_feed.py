@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from ray.tune.search import Searcher
 
+from ablation.names import GPUS
 from ablation.plan.plan import Trial
 from ablation.plan.resources import TrialResources
 from ablation.plan.trial_result import TrialResult
-from ablation.record.ledger import GPUS
-from ablation.record.recorder import Claim
+from ablation.record.claims import Claim
+from ablation.record.recorder import UnansweredError
 from ablation.search.budget import Spending
 from ablation.search.source import Listed
 from ablation.space.search_settings import Budget
@@ -44,8 +45,10 @@ class Claims:
     def tag(self, key: str, name: str, value: str) -> None:
         assert (name, value) == (GPUS, "0.5") or (name, value) == (GPUS, "1")
 
-    def result_of(self, trial: Trial) -> TrialResult | None:
-        return self.results.get(trial.key)
+    def result_of(self, trial: Trial) -> TrialResult:
+        if trial.key not in self.results:
+            raise UnansweredError
+        return self.results[trial.key]
 
     def finish(self, trial: Trial) -> bool:
         self.delivered.append(trial.key)

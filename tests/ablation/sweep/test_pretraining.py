@@ -15,9 +15,9 @@ import torch
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from ablation.names import DRIVER
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.resources import TrialResources
-from ablation.record.driver import DRIVER
 from ablation.record.ledger import Ledger
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.pretrained import EncoderStore

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 
 from ablation.models.find import best_model
-from ablation.names import SEARCH
+from ablation.names import PLAN_FILE, SEARCH
 from ablation.record.ledger import Ledger
-from ablation.record.plan_record import PLAN_FILE, PlanRecord, read_plan
+from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import patients_frame, results_frame
 from ablation.report.page.choice import choice_sentences, choose, scored_candidates, search_table
 from ablation.report.page.compose import sheets

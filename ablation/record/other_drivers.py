@@ -9,9 +9,10 @@ import time
 
 from mlflow.exceptions import MlflowException
 
+from ablation.names import DRIVER, HEARTBEAT
 from ablation.plan.digest import digest_of
-from ablation.record.driver import DRIVER, HEARTBEAT, is_live, this_driver
-from ablation.record.ledger import Ledger
+from ablation.record.driver import is_live
+from ablation.record.trials import TrialRuns
 
 LEFT = "left"
 """Value of the tag of a driver that has ended; it stays there, so that nobody comes and goes unseen."""
@@ -19,8 +20,8 @@ GONE_LEASES = 10
 """Leases without a heartbeat after which a driver counts as gone, should it never have said that it left."""
 
 
-class Presence:
-    """This driver's presence on a record, and that of others.
+class OtherDrivers:
+    """Tells others that this driver is there, and sees whether they are.
 
     Of two drivers that claim a trial at least one knows of the other and looks for its claim: each leaves its
     tag and looks for runs under way before it makes a run for a trial, reads the tags of others after that,
@@ -30,27 +31,28 @@ class Presence:
         lease_seconds: see `ablation.record.driver.is_live`.
     """
 
-    def __init__(self, ledger: Ledger, experiment_id: str, lease_seconds: float) -> None:
+    def __init__(self, ledger: TrialRuns, experiment_id: str, lease_seconds: float) -> None:
         self._ledger, self._experiment = ledger, experiment_id
         self._lease = lease_seconds
-        self._tag = f"{DRIVER}.{digest_of(this_driver())[:16]}"
-        self.renew()
-        self.alone = not self._others(forget=True) and not ledger.others_at_work(lease_seconds)
+        self._tag = f"{DRIVER}.{digest_of(ledger.driver)[:16]}"
+        self.announce()
+        self.absent = not self._are_there(forget=True) and not ledger.others_at_work(lease_seconds)
 
-    def renew(self) -> None:
-        """Says that this driver is there."""
-        self._ledger.tag_experiment(self._experiment, self._tag, f"{this_driver()} {time.time():.3f}")
+    def announce(self) -> None:
+        """Say that this driver is there."""
+        value = f"{self._ledger.driver} {time.time():.3f}"
+        self._ledger.tag_experiment(self._experiment, self._tag, value)
 
     def leave(self) -> None:
-        """Says that this driver has ended."""
+        """Say that this driver has ended."""
         self._ledger.tag_experiment(self._experiment, self._tag, LEFT)
 
     def look(self) -> bool:
-        """Whether nobody else has come; once somebody has, this driver does not count as alone again."""
-        self.alone = self.alone and not self._others()
-        return self.alone
+        """Whether others are absent still; once one has come, they do not count as absent again."""
+        self.absent = self.absent and not self._are_there()
+        return self.absent
 
-    def _others(self, *, forget: bool = False) -> bool:
+    def _are_there(self, *, forget: bool = False) -> bool:
         """Whether there are tags of other drivers; those that are gone can be forgotten first."""
         there = False
         for experiment, tags in self._ledger.experiment_tags().items():
@@ -64,8 +66,8 @@ class Presence:
         return there
 
     def _is_live(self, value: str) -> bool:
-        driver, _, heartbeat = value.rpartition(" ")
-        return value != LEFT and is_live({DRIVER: driver, HEARTBEAT: heartbeat}, GONE_LEASES * self._lease)
+        driver, _, beaten = value.rpartition(" ")
+        return value != LEFT and is_live({DRIVER: driver, HEARTBEAT: beaten}, GONE_LEASES * self._lease)
 
     def _forget(self, experiment: str, name: str) -> None:
         try:
