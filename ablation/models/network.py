@@ -12,7 +12,7 @@ from torch import Tensor
 from ablation.models.registry import WEIGHTS
 from ablation.record.database import ARTIFACTS
 from ablation.record.ledger import Ledger
-from ablation.record.settings import WHOLE_FILE, is_shortened, read_settings
+from ablation.record.settings import SETTINGS_FILE, read_settings
 from ablation.store.pretrained import EncoderStore
 from t1t2core.errors import InputError
 from t1t2core.network.base import Network
@@ -42,8 +42,8 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     digest = run.data.tags.get("encoder_digest", "")
     name = f"run {run.info.run_id} ({run.info.run_name})"
     params = run.data.params
-    whole = ledger.read_file(run.info.run_id, WHOLE_FILE) if is_shortened(params) else None
-    settings, factors = read_settings(params, source=name, whole=whole), _factors(params)
+    content = ledger.read_file(run.info.run_id, SETTINGS_FILE)
+    settings, factors = read_settings(content, params, source=name), _factors(params)
     network = build_network(
         factors.strategy,
         factors.tuned_layers,

@@ -25,7 +25,7 @@ from ablation.plan.trial_result import TrialResult
 from ablation.record.driver import DRIVER, is_live, this_driver
 from ablation.record.ledger import Ledger, Measured
 from ablation.record.presence import Presence
-from ablation.record.settings import WHOLE_FILE, shortened_params, whole_settings
+from ablation.record.settings import SETTINGS_FILE, pack_settings, shortened_params
 from ablation.store.checkpoints import checkpointed, remove_checkpoint
 from ablation.store.outcome import FOLDER as OUTCOMES
 from ablation.store.outcome import fetch_outcome, remove_outcome
@@ -282,10 +282,7 @@ class Recorder:
         tags = {**self.tags, "trial_key": _key(trial), "encoder_digest": trial.encoder or ""}
         name = self.names[_key(trial)]
         self._epochs.pop(_key(trial), None)
-        run_id = self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
-        if whole := whole_settings(self.settings):
-            self.ledger.keep_files(run_id, {WHOLE_FILE: whole})
-        return run_id
+        return self.ledger.start_trial(self.experiment_id, self.parent, name, params=params, tags=tags)
 
     def _log(self, run_id: str, key: str, history: list[dict[str, float]]) -> None:
         if new := self._new(key, history):
@@ -310,6 +307,8 @@ class Recorder:
         run_id = self._open[key]
         with tempfile.TemporaryDirectory() as folder:
             summary = fetch_outcome(self.storage, key, Path(folder))
+            # Among the other files it takes no request of its own, and only finished trials are read back.
+            (Path(folder) / SETTINGS_FILE).write_bytes(pack_settings(self.settings))
             self.ledger.finish_trial(
                 run_id,
                 summary["metrics"],

@@ -8,16 +8,16 @@ import pandas as pd
 from ablation.record.plan_record import REGISTRATION_FILE, PlanRecord
 from ablation.record.space_file import SPACE_FILE
 from ablation.report.figures.rendered import Rendered
-from ablation.report.page.answer import answer
-from ablation.report.page.choice import choice_sentences, search_table
-from ablation.report.page.page import Page, Picture, Sheet
+from ablation.report.page.conclusions import conclusions
+from ablation.report.page.html import Page, Picture, Sheet
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.importance import importance
 from ablation.report.statistics.intervals import intervals
-from ablation.report.study.beside import beside_paper
 from ablation.report.study.claims import claims
+from ablation.report.study.comparison import compare_with_paper
 from ablation.report.study.layouts import TITLES, study_tables
 from ablation.report.study.paper import identity_failures
+from ablation.report.tables.search import choice_sentences, search_table
 from ablation.report.tables.summary import SHOWN, learning_rates, summarise
 from ablation.space.naming import arm_name
 
@@ -121,7 +121,7 @@ def _study_beside(results: pd.DataFrame) -> list[Sheet]:
         Sheet(
             name="beside_paper",
             title="The study's values beside these",
-            frame=beside_paper(results),
+            frame=compare_with_paper(results),
             note=f"{STUDY}, Tables 2 to 9. Corrected: where the study's own numbers disagree.",
         ),
         Sheet(
@@ -150,7 +150,7 @@ def compose_page(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),
         warnings=_warnings(record),
-        answers=[*choice_sentences(record), *answer(results, patients)],
+        answers=[*choice_sentences(record), *conclusions(results, patients)],
         summary=_summary(results),
         pictures=pictures,
         sections=tables,

@@ -6,13 +6,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ablation.report.statistics.statistics import (
-    bootstrap_intervals,
-    holm,
-    signed_rank,
-    smallest_detectable,
-    smallest_p,
-)
+from ablation.report.statistics.bootstrap import bootstrap_intervals
+from ablation.report.statistics.multiple_testing import holm
+from ablation.report.statistics.power import smallest_detectable
+from ablation.report.statistics.signed_rank import signed_rank, smallest_p
 from ablation.report.tables.arms import best_arms
 from ablation.report.tables.patient_scores import patient_scores
 from ablation.report.tables.summary import TISSUES

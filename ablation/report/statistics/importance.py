@@ -10,6 +10,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
 from ablation.names import FACTORS
+from ablation.record.selection import select
 from ablation.report.tables.summary import TISSUES
 
 IMPORTANCE = ["scope", "factor", "importance", "trials", "method"]
@@ -60,12 +61,7 @@ def importance(results: pd.DataFrame) -> pd.DataFrame:
 
 def _trials(results: pd.DataFrame) -> pd.DataFrame:
     """A row a trial: its factors and `objective`."""
-    part = results[
-        (results["split"] == "validation")
-        & (results["weights"] == "best")
-        & (results["sequence"] == "T2")
-        & results["class"].isin(TISSUES)
-    ]
+    part = select(results, split="validation", sequence="T2", tissue=TISSUES)
     defined = part.assign(objective=part["dsc"].fillna(0))
     means = defined.groupby(["trial_key", *FACTORS], dropna=False, sort=False)["objective"].mean()
     return means.reset_index()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ablation.names import ARM
-from ablation.report.statistics.statistics import bootstrap_intervals
+from ablation.report.statistics.bootstrap import bootstrap_intervals
 from ablation.report.tables.patient_scores import patient_scores
 
 GROUP = ["arm", *ARM, "sequence", "class"]

@@ -12,7 +12,7 @@ import pytest
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
 from ablation.report.figures.rendered import Drawing, Rendered, render
-from ablation.report.page.note import NOTE
+from ablation.report.page.mlflow_note import NOTE
 from ablation.report.write import PAGE, write_report
 from tests.recorded_sweeps import add_sweep, factors
 

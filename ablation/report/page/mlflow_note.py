@@ -2,8 +2,8 @@
 
 from ablation.record.plan_record import PlanRecord
 from ablation.record.runs_view import view_address
+from ablation.report.page.html import Page
 from ablation.report.page.markup import to_markdown
-from ablation.report.page.page import Page
 
 NOTE = "mlflow.note.content"
 TRIALS = "### Trials\n\n"

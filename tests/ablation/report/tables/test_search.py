@@ -8,8 +8,8 @@ from ablation.names import SEARCH
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PLAN_FILE, PlanRecord, read_plan
 from ablation.record.results import patients_frame, results_frame
-from ablation.report.page.choice import choice_sentences, choose, scored_candidates, search_table
 from ablation.report.page.compose import sheets
+from ablation.report.tables.search import choice_sentences, choose, scored_candidates, search_table
 from ablation.search.candidates import Candidate
 from tests.recorded_sweeps import add_sweep, factors
 
