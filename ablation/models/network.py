@@ -61,7 +61,7 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
 
 
 def _factors(params: Mapping[str, str]) -> Factors:
-    """What the record has as text."""
+    """Read the factors, which the record has as text."""
     names = {factor.name for factor in fields(Factors)}
     return TypeAdapter(Factors).validate_python({n: text for n, text in params.items() if n in names})
 
@@ -89,7 +89,7 @@ def _trained(ledger: Ledger, run: Run, name: str, digest: str) -> dict[str, Tens
 
 
 def _complete(network: Network, trained: dict[str, Tensor], name: str) -> None:
-    """Puts the trained tensors in; they must be those that this network trains, no more and no fewer."""
+    """Put the trained tensors in; they must be those that this network trains, no more and no fewer."""
     expected = {key: tuple(tensor.shape) for key, tensor in network.trained_state().items()}
     found = {key: tuple(tensor.shape) for key, tensor in trained.items()}
     if found != expected:

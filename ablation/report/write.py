@@ -26,7 +26,7 @@ PAGE = "index.html"
 
 
 def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFrame:
-    """Writes tables, figures and the page, and keeps page and answer in the record; gives what they tell of.
+    """Write tables, figures and the page, keep page and conclusions in the record, and return the results.
 
     The trials of a candidate of a search that is not whole are in `results.csv` and `patients.csv` only.
 
@@ -70,7 +70,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
 
 
 def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:
-    """By trial key; none of a trial that was recorded without them."""
+    """Read slices by trial key; none for a trial that was recorded without them."""
     files = {key: ledger.read_file(run.run_id, SLICES) for key, run in runs.items()}
     return {key: {} if content is None else unpack_slices(content) for key, content in files.items()}
 

@@ -49,7 +49,7 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
 
 
 def _best(rows: pd.DataFrame, tissue: str, validation: float) -> str:
-    """Of the best arm's rows of `results.csv`."""
+    """Tell of the best arm, from its rows of `results.csv`."""
     test = select(rows, split="test", sequence="T2", tissue=tissue)["dsc"].mean()
     seconds = rows.drop_duplicates("trial_key")["standalone_seconds"].mean()
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"

@@ -34,7 +34,7 @@ def note_of(record: PlanRecord, page: Page, page_file: str) -> str:
 
 
 def _table(page: Page) -> str:
-    """Of the largest training sets, on T2."""
+    """The summary's rows of the largest training sets, on T2."""
     rows = page.summary.frame
     rows = rows[rows["tested_on"] == "T2"]
     sizes = rows["t2_train_size"]

@@ -83,7 +83,7 @@ def _against(best: str | None, arms: list[str]) -> list[tuple[str, str]]:
 
 
 def _compare(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
-    """Of one class: scores of each arm and patient."""
+    """Compare pairs of arms for one class."""
     values = scores.pivot(index="arm", columns="patient", values="value").astype("float64")
     tested = scores.assign(value=True).pivot(index="arm", columns="patient", values="value").notna()
     first = values.index.get_indexer(pd.Index([pair[0] for pair in pairs]))

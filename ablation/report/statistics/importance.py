@@ -133,7 +133,7 @@ def _study(
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Optuna's line about a new study."""
+    """Silence Optuna's line about a new study."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

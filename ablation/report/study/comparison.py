@@ -1,4 +1,4 @@
-"""The study's printed values beside ours."""
+"""The study's printed values compared with ours."""
 
 import pandas as pd
 

@@ -73,7 +73,7 @@ def test_what_was_pruned_enters_no_table_no_choice_and_is_not_missing(ledger: Le
     results, patients = results_frame(record.records), patients_frame(record.records)
     groups = sheets(record, results, patients)
     assert [sheet.name for sheet in groups["The search"]] == ["search"]
-    compared = groups["How sure"][0].frame
+    compared = groups["Statistical comparisons"][0].frame
     assert "conservative 18" not in {*compared["first"], *compared["second"]}
     assert "conservative 9" in best_model(ledger, record, "bone").about
 
