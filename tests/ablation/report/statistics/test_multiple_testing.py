@@ -20,13 +20,13 @@ def test_holm_stops_at_one_and_does_not_count_what_was_not_tested() -> None:
 
 
 def test_after_holm_a_false_positive_among_arms_that_are_equal_is_rare() -> None:
-    """Ten arms against one, which makes the tests dependent; without correction a third of the draws err."""
+    """Ten arms against one, which makes the tests dependent; without correction a quarter of the draws err."""
     rng = np.random.default_rng(3)
     raw = corrected = 0
-    for _ in range(200):
+    for _ in range(60):
         scores = rng.normal(size=(11, 14))
         p = np.array([signed_rank(scores[0] - other).p for other in scores[1:]])
         raw += p.min() < 0.05
         corrected += holm(p).min() < 0.05
-    assert raw > 40
-    assert corrected <= 16
+    assert raw > 12
+    assert corrected <= 5
