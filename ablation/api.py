@@ -17,7 +17,7 @@ from ablation.record.breakdown import breakdown
 from ablation.record.ledger import open_record
 from ablation.record.plan_record import read_plan, read_plan_run
 from ablation.record.results import patients_frame, results_frame
-from ablation.report.page.choice import choice_sentences
+from ablation.report.tables.search import choice_sentences
 from ablation.report.tables.summary import never_predicted
 from ablation.space.space import read_space
 from ablation.store.storage import Storage, public

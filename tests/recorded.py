@@ -11,7 +11,7 @@ from torch import Tensor
 from ablation.names import PLAN_FILE
 from ablation.plan.recipe import EncoderRecipe, t1_network
 from ablation.record.ledger import Ledger
-from ablation.record.settings import WHOLE_FILE, shortened_params, whole_settings
+from ablation.record.settings import SETTINGS_FILE, pack_settings, shortened_params
 from ablation.store.pretrained import EncoderStore
 from t1t2core.network.base import Network
 from t1t2core.network.weights import pack_weights
@@ -105,12 +105,11 @@ def record_trial(
     key = "-".join(map(str, (space, plan, *factors.values())))
     tags = {"trial_key": key, "encoder_digest": encoder, "cohort_fingerprint": "heads"}
     run = ledger.start_trial(experiment, parent, f"{strategy} fold={fold}", params=params, tags=tags)
-    if whole := whole_settings(settings):
-        ledger.keep_files(run, {WHOLE_FILE: whole})
     with tempfile.TemporaryDirectory() as folder:
         trained = {} if network is None else network.trained_state()
         content = pack_weights(trained, {"encoder_digest": encoder})
         (Path(folder) / "weights.safetensors").write_bytes(content)
+        (Path(folder) / SETTINGS_FILE).write_bytes(pack_settings(settings))
         (Path(folder) / "scores.json").write_text(json.dumps(_scores(dice, sequences)))
         metrics = {f"time/{name}": 1.0 for name in ("epochs", "seconds_per_epoch", "total_seconds")}
         metrics |= {"time/standalone_seconds": 1.0}

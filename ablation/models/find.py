@@ -12,6 +12,7 @@ from ablation.names import KIND, KIND_PLAN, KIND_TRIAL
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import results_frame
+from ablation.record.selection import select
 from ablation.report.tables.summary import chosen
 from ablation.space.factors import ARM
 from ablation.space.naming import arm_name
@@ -82,10 +83,7 @@ def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence =
     if plan.missing:
         trials = f"{plan.missing} of {len(plan.plan)} trials of {plan.space}"
         warnings.append(f"{trials} are not finished: this is as it stands")
-    rows = chosen(results_frame(plan.records))
-    wanted = {"split": "validation", "weights": "best", "sequence": sequence, "class": name}
-    for column, value in wanted.items():
-        rows = rows[rows[column] == value]
+    rows = select(chosen(results_frame(plan.records)), split="validation", sequence=sequence, tissue=name)
     if rows.empty:
         raise InputError(f"no arm of {plan.space} was scored on {sequence}w scans")
     arms = [_Arm(frame) for _, frame in rows.groupby(ARM, dropna=False, sort=False)]

@@ -83,7 +83,7 @@ def load_labeller(ledger: Ledger, storage: Storage, name: str, sequence: Sequenc
 
 
 def check_scans(scans: Iterable[Path], sequence: Sequence) -> None:
-    """Opens each scan.
+    """Open each scan to see whether it can be used.
 
     Raises:
         InputError: names every scan that cannot be used.

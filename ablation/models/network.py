@@ -12,7 +12,7 @@ from torch import Tensor
 from ablation.names import ENCODER_DIGEST, WEIGHTS_FILE
 from ablation.record.database import ARTIFACTS
 from ablation.record.ledger import Ledger
-from ablation.record.settings import WHOLE_FILE, is_shortened, read_settings
+from ablation.record.settings import SETTINGS_FILE, read_settings
 from ablation.store.pretrained import EncoderStore
 from t1t2core.errors import InputError
 from t1t2core.network.base import Network
@@ -39,8 +39,8 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     digest = run.data.tags.get(ENCODER_DIGEST, "")
     name = f"run {run.info.run_id} ({run.info.run_name})"
     params = run.data.params
-    whole = ledger.read_file(run.info.run_id, WHOLE_FILE) if is_shortened(params) else None
-    settings, factors = read_settings(params, source=name, whole=whole), _factors(params)
+    content = ledger.read_file(run.info.run_id, SETTINGS_FILE)
+    settings, factors = read_settings(content, params, source=name), _factors(params)
     pretrained = encoders.fetch(digest, settings.network).weights if digest else None
     strategy = STRATEGIES[factors.strategy]
     network = strategy.rebuild(factors, settings.network, pretrained=pretrained)
@@ -49,7 +49,7 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
 
 
 def _factors(params: Mapping[str, str]) -> Factors:
-    """What the record has as text."""
+    """Read the factors, which the record has as text."""
     names = {factor.name for factor in fields(Factors)}
     return TypeAdapter(Factors).validate_python({n: text for n, text in params.items() if n in names})
 
@@ -77,7 +77,7 @@ def _trained(ledger: Ledger, run: Run, name: str, digest: str) -> dict[str, Tens
 
 
 def _complete(network: Network, trained: dict[str, Tensor], name: str) -> None:
-    """Puts the trained tensors in; they must be those that this network trains, no more and no fewer."""
+    """Put the trained tensors in; they must be those that this network trains, no more and no fewer."""
     expected = {key: tuple(tensor.shape) for key, tensor in network.trained_state().items()}
     found = {key: tuple(tensor.shape) for key, tensor in trained.items()}
     if found != expected:

@@ -46,7 +46,7 @@ class Card:
     data: Mapping[str, str]
 
     def text(self) -> str:
-        """As Markdown."""
+        """Return the card as Markdown."""
         classes = list(dict.fromkeys(name for scores in self.scores.values() for name in scores))
         lines = [
             f"Labels head MR as air (0), soft tissue (1) and bone (2): {self.arm}, the arm of {self.space} "
@@ -70,7 +70,7 @@ class Card:
         return "\n".join(lines)
 
     def tags(self) -> dict[str, str]:
-        """The same, to search by."""
+        """Return the same facts as tags, to search by."""
         scores = {
             f"{split}.{name}.dsc": f"{value:.4f}"
             for split, of_classes in self.scores.items()

@@ -18,7 +18,7 @@ from ablation.record.epochs import Epochs
 from ablation.record.ledger import Ledger
 from ablation.record.leftovers import remove_leftovers, tidy
 from ablation.record.runs import REFUSALS
-from ablation.record.settings import WHOLE_FILE, shortened_params, whole_settings
+from ablation.record.settings import SETTINGS_FILE, pack_settings, shortened_params
 from ablation.store.outcome import fetch_outcome
 from ablation.store.storage import Storage
 from t1t2core.errors import InputError
@@ -206,12 +206,9 @@ class Recorder:
         key = trial.key
         tags = {**self._tags, TRIAL_KEY: key, ENCODER_DIGEST: trial.encoder or ""}
         self._epochs.begin(key)
-        run_id = self.ledger.start_trial(
+        return self.ledger.start_trial(
             self._experiment_id, self.parent, self.names[key], params=params, tags=tags
         )
-        if whole := whole_settings(self._settings):
-            self.ledger.keep_files(run_id, {WHOLE_FILE: whole})
-        return run_id
 
     def _finish(self, trial: Trial, at: float) -> None:
         key = trial.key
@@ -223,6 +220,8 @@ class Recorder:
             return self._claims.lose(key)
         with tempfile.TemporaryDirectory() as folder:
             summary = fetch_outcome(self.storage, key, Path(folder))
+            # Among the other files it takes no request of its own, and only finished trials are read back.
+            (Path(folder) / SETTINGS_FILE).write_bytes(pack_settings(self._settings))
             self.ledger.finish_trial(
                 self._run_of(trial),
                 summary["metrics"],

@@ -1,4 +1,4 @@
-"""What is recorded, as tables: a row a trial, weights, split, sequence and class."""
+"""Recorded scores as tables: a row a trial, weights, split, sequence and class."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

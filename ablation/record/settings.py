@@ -1,7 +1,6 @@
-"""A trial's settings in the record: params, which MLflow keeps as text, or a file if one is too long."""
+"""A trial's settings in the record: a JSON file to read them back from, params to look at and search by."""
 
 import ast
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any, get_type_hints
@@ -11,18 +10,26 @@ from pydantic import TypeAdapter, ValidationError
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 
+SETTINGS_FILE = "settings.json"
+"""Artifact of a finished trial: all of its settings."""
+
 LONGEST_PARAM = 6000
 """Characters of a param that MLflow keeps; what is longer it cuts off without a word."""
 
-SHORTENED = "... (whole in settings.json)"
+SHORTENED = f"... (whole in {SETTINGS_FILE})"
 """End of a param that is shortened here."""
 
-WHOLE_FILE = "settings.json"
-"""Artifact of a trial one of whose settings is longer than a param: all of them."""
+UNKNOWN = "this version has no such setting"
+ADAPTER = TypeAdapter(Settings)
+
+
+def pack_settings(settings: Settings) -> bytes:
+    """Return the content of `SETTINGS_FILE`."""
+    return ADAPTER.dump_json(settings, indent=1)
 
 
 def as_params(settings: Settings) -> dict[str, str]:
-    """The text of each setting by its dotted name, `GROUP.NAME`."""
+    """Return the text of each setting by its dotted name, `GROUP.NAME`."""
     groups = asdict(settings).items()
     return {f"{group}.{name}": str(value) for group, values in groups for name, value in values.items()}
 
@@ -35,35 +42,44 @@ def shortened_params(settings: Settings) -> dict[str, str]:
     }
 
 
-def whole_settings(settings: Settings) -> bytes | None:
-    """Content of `WHOLE_FILE`; None where every setting is whole among the params."""
-    if all(len(text) <= LONGEST_PARAM for text in as_params(settings).values()):
-        return None
-    return json.dumps(asdict(settings), indent=1).encode()
-
-
-def is_shortened(params: Mapping[str, str]) -> bool:
-    """Is one of the params not whole, so that `WHOLE_FILE` is needed to read the settings?"""
-    return any(text.endswith(SHORTENED) for text in params.values())
-
-
-def read_settings(params: Mapping[str, str], *, source: str, whole: bytes | None = None) -> Settings:
-    """The settings that a trial was recorded with.
+def read_settings(content: bytes | None, params: Mapping[str, str], *, source: str) -> Settings:
+    """Return the settings that a trial was recorded with.
 
     A setting that the record does not have is newer than the record: it gets its default, which is what
-    was done before it existed. So does one of the cohort's that MLflow has cut off: records did not always
-    have `WHOLE_FILE`, and who took part changes nothing about a network that is there.
+    was done before it existed.
 
     Args:
+        content: of the trial's `SETTINGS_FILE`; None for a record older than that file, whose params are
+            read in its place.
         params: those named `GROUP.NAME` count.
         source: what messages call the record.
-        whole: content of the trial's `WHOLE_FILE`, if it has one; a shortened param is read from there.
 
     Raises:
         InputError: the record has no settings, some that this version does not know, or unreadable ones.
     """
+    if content is None:
+        return _from_params(params, source)
+    try:
+        return ADAPTER.validate_json(content)
+    except ValidationError as error:
+        findings = [_finding(one["loc"], one["type"], one["msg"], one["input"]) for one in error.errors()]
+        raise InputError.collect(f"the settings of {source} cannot be used:", findings) from error
+
+
+def _finding(place: tuple[int | str, ...], kind: str, message: str, found: object) -> str:
+    name = ".".join(str(part) for part in place)
+    if kind == "unexpected_keyword_argument":
+        return f"{name}: {UNKNOWN}"
+    return f"{name or SETTINGS_FILE}: {message} (found {found!r})"
+
+
+def _from_params(params: Mapping[str, str], source: str) -> Settings:
+    """Read the settings back from their texts.
+
+    One of the cohort's that MLflow has cut off gets its default: who took part changes nothing about a
+    network that is there.
+    """
     findings: list[str] = []
-    whole_groups = json.loads(whole) if whole else {}
     groups: dict[str, dict[str, Any]] = {group.name: {} for group in fields(Settings)}
     for name, text in params.items():
         group, dot, setting = name.partition(".")
@@ -71,25 +87,19 @@ def read_settings(params: Mapping[str, str], *, source: str, whole: bytes | None
             continue
         kind = _types(group).get(setting)
         if kind is None:
-            findings.append(f"{name}: this version has no such setting")
-            continue
-        if text.endswith(SHORTENED):
-            if setting in whole_groups.get(group, {}):
-                groups[group][setting] = whole_groups[group][setting]
-            else:
-                findings.append(f"{name}: shortened, and the file {WHOLE_FILE} that has all of it is missing")
-            continue
-        if group == "cohort" and len(text) >= LONGEST_PARAM:
-            continue
-        try:
-            groups[group][setting] = _value(text, kind)
-        except ValidationError as error:
-            findings.append(f"{name}: {error.errors()[0]['msg']} (found {text!r})")
+            findings.append(f"{name}: {UNKNOWN}")
+        elif text.endswith(SHORTENED):
+            findings.append(f"{name}: shortened, and the file {SETTINGS_FILE} that has all of it is missing")
+        elif group != "cohort" or len(text) < LONGEST_PARAM:
+            try:
+                groups[group][setting] = _value(text, kind)
+            except ValidationError as error:
+                findings.append(f"{name}: {error.errors()[0]['msg']} (found {text!r})")
     if findings:
         raise InputError.collect(f"the settings of {source} cannot be used:", findings)
     if not any(groups.values()):
         raise InputError(f"{source} has no settings among its params: it is no trial of this program")
-    return TypeAdapter(Settings).validate_python(groups)
+    return ADAPTER.validate_python(groups)
 
 
 def _types(group: str) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendering
 from ablation.report.page.compose import compose_page, pictures_of, sheets
+from ablation.report.page.html import Sheet, render_page
 from ablation.report.page.markup import to_csv, to_latex, to_markdown
-from ablation.report.page.note import note_of
-from ablation.report.page.page import Sheet, render_page
+from ablation.report.page.mlflow_note import note_of
 from ablation.report.tables.summary import TISSUES, summarise
 from ablation.store.processes import helpers
 from t1t2core.evaluation.slices import SLICES, PatientSlices, unpack_slices
@@ -28,7 +28,7 @@ PAGE = "index.html"
 
 
 def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFrame:
-    """Writes tables, figures and the page, and keeps page and answer in the record; gives what they tell of.
+    """Write tables, figures and the page, keep page and conclusions in the record, and return the results.
 
     The trials of a candidate of a search that is not whole are in `results.csv` and `patients.csv` only.
 
@@ -72,7 +72,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
 
 
 def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:
-    """By trial key; none of a trial that was recorded without them."""
+    """Read slices by trial key; none for a trial that was recorded without them."""
     files = {key: ledger.read_file(run.run_id, SLICES) for key, run in runs.items()}
     return {key: {} if content is None else unpack_slices(content) for key, content in files.items()}
 

@@ -1,1 +1,1 @@
-"""The figures of a report, from frames and mappings alone."""
+"""The figures of a report, from frames and mappings alone. Imports `tables`."""

@@ -55,6 +55,6 @@ def pictured_trials(results: pd.DataFrame) -> list[str]:
 
 
 def _drawn_rows(results: pd.DataFrame) -> list[pd.DataFrame]:
-    """Of each sequence, those that figures show."""
+    """Rows that figures show, for each sequence."""
     rows = [scored_rows(results, sequence) for sequence in ("T1", "T2")]
     return [largest(scored) for scored in rows if not scored.empty]

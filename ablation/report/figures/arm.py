@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from ablation.record.selection import select
 from ablation.report.tables.arms import label_arm
 from ablation.report.tables.summary import chosen
 
@@ -81,9 +82,7 @@ def scored_rows(results: pd.DataFrame, sequence: str = "T2") -> pd.DataFrame:
     """Test scores of the three classes at each arm's chosen learning rate, weights `best`, any size."""
     if results.empty:
         return results
-    rows = chosen(results)
-    wanted = (rows["split"] == "test") & (rows["weights"] == "best") & (rows["sequence"] == sequence)
-    return rows[wanted & rows["class"].isin(list(CLASSES))]
+    return select(chosen(results), split="test", sequence=sequence, tissue=CLASSES)
 
 
 def pick(arms: Iterable[str], most: int = MOST_ARMS) -> list[str]:

@@ -70,7 +70,7 @@ def _line(axes: Axes, rows: pd.DataFrame, style: Look) -> object:
 
 
 def _means(rows: pd.DataFrame) -> pd.Series:
-    """By epoch, where all trials have a value."""
+    """Means by epoch, where all trials have a value."""
     steps = rows.groupby("step")["value"]
     return steps.mean()[steps.count() == rows["trial_key"].nunique()]
 

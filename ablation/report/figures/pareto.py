@@ -103,7 +103,11 @@ def _keys(arms: pd.DataFrame) -> dict[str, Line2D]:
 
 
 def _name_points(figure: Figure, axes: Axes, front: pd.DataFrame, arms: pd.DataFrame) -> None:
-    """Labels beside the points of the front, off each other, off the points and inside the panel."""
+    """Label the points of the front: off each other, off the points and inside the panel.
+
+    The library adjustText was tried in its place: names overlapped each other and the points in crowded
+    panels, and it took some seconds a panel.
+    """
     taken = [
         *(_around(place, place) for place in _pixels(axes, arms)),
         *_line_of(_pixels(axes, front)),
@@ -122,7 +126,7 @@ def _name_points(figure: Figure, axes: Axes, front: pd.DataFrame, arms: pd.DataF
 
 
 def _pixels(axes: Axes, arms: pd.DataFrame) -> np.ndarray:
-    """Where the arms lie (n, 2)."""
+    """Places of the arms (n, 2)."""
     return axes.transData.transform(arms[["time", "dsc"]].dropna().to_numpy(dtype=float))
 
 
@@ -155,7 +159,7 @@ def _place(figure: Figure, axes: Axes, label: Annotation, taken: list[Bbox]) -> 
 
 
 def _move(figure: Figure, label: Annotation, offset: tuple[int, int]) -> Bbox:
-    """Puts the label so many points from its point and gives the box of its text, pixels."""
+    """Put the label so many points from its point and return the box of its text, pixels."""
     dx, dy = offset
     label.set_position(offset)
     label.set_horizontalalignment("left" if dx > 0 else "right" if dx < 0 else "center")

@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ablation.record.selection import select
 from ablation.report.figures.arm import CLASSES, LOOKS, Look, largest, look, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 
@@ -54,8 +55,7 @@ def _scores(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     if rows.empty or patients.empty:
         return pd.DataFrame(columns=["arm", "patient", "class", "dsc"])
     arms = largest(rows)[["trial_key", "arm"]].drop_duplicates()
-    wanted = (patients["split"] == "test") & (patients["weights"] == "best") & (patients["sequence"] == "T2")
-    part = patients[wanted & patients["class"].isin(list(CLASSES))].dropna(subset=["dsc"])
+    part = select(patients, split="test", sequence="T2", tissue=CLASSES).dropna(subset=["dsc"])
     return arms.merge(part.assign(patient=part["patient"].astype("str")), on="trial_key")
 
 

@@ -40,7 +40,7 @@ class _Strip:
     pictures: dict[str, np.ndarray]
     """RGB (X, Y, 3) by title."""
     height: float
-    """Of a voxel over its width."""
+    """Height of a voxel over its width."""
 
 
 @styled

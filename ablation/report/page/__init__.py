@@ -1,1 +1,1 @@
-"""The page and the note: what a report says."""
+"""The page, its sentences and the text of tables. Imports `tables`, `statistics`, `study` and `figures`."""

@@ -8,16 +8,16 @@ import pandas as pd
 from ablation.names import COHORT_FINGERPRINT, ENCODER_DIGEST, GIT_COMMIT, REGISTRATION_FILE, SPACE_FILE
 from ablation.record.plan_record import PlanRecord
 from ablation.report.figures.rendered import Rendered
-from ablation.report.page.answer import answer
-from ablation.report.page.choice import choice_sentences, search_table
-from ablation.report.page.page import Page, Picture, Sheet
+from ablation.report.page.conclusions import conclusions
+from ablation.report.page.html import Page, Picture, Sheet
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.importance import importance
 from ablation.report.statistics.intervals import intervals
-from ablation.report.study.beside import beside_paper
 from ablation.report.study.claims import claims
+from ablation.report.study.comparison import compare_with_paper
 from ablation.report.study.layouts import TITLES, study_tables
 from ablation.report.study.paper import identity_failures
+from ablation.report.tables.search import choice_sentences, search_table
 from ablation.report.tables.summary import SHOWN, learning_rates, summarise
 from ablation.space.naming import arm_name
 
@@ -44,9 +44,9 @@ def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) ->
         "The study's tables": [
             Sheet(name=name, title=TITLES[name], frame=table) for name, table in study_tables(results).items()
         ],
-        "How sure": _how_sure(results, patients),
-        "Choices": _choices(results),
-        "The study beside this": _study_beside(results),
+        "Statistical comparisons": _comparisons(results, patients),
+        "Choices on validation": _choices(results),
+        "Comparison with the study": _study(results),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
 
@@ -64,8 +64,8 @@ def _search(record: PlanRecord) -> list[Sheet]:
     ]
 
 
-def _how_sure(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
-    """Arms compared, and means with intervals."""
+def _comparisons(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
+    """Comparisons of arms, and means with intervals."""
     return [
         Sheet(
             name="comparisons",
@@ -91,7 +91,7 @@ def _how_sure(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
 
 
 def _choices(results: pd.DataFrame) -> list[Sheet]:
-    """What was chosen on validation, and what mattered."""
+    """Choices made on validation, and the importance of factors."""
     return [
         Sheet(
             name="learning_rates",
@@ -109,8 +109,8 @@ def _choices(results: pd.DataFrame) -> list[Sheet]:
     ]
 
 
-def _study_beside(results: pd.DataFrame) -> list[Sheet]:
-    """The study's claims and values beside these."""
+def _study(results: pd.DataFrame) -> list[Sheet]:
+    """The study's claims and values compared with these results."""
     return [
         Sheet(
             name="claims",
@@ -120,8 +120,8 @@ def _study_beside(results: pd.DataFrame) -> list[Sheet]:
         ),
         Sheet(
             name="beside_paper",
-            title="The study's values beside these",
-            frame=beside_paper(results),
+            title="The study's values and these results",
+            frame=compare_with_paper(results),
             note=f"{STUDY}, Tables 2 to 9. Corrected: where the study's own numbers disagree.",
         ),
         Sheet(
@@ -150,7 +150,7 @@ def compose_page(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),
         warnings=_warnings(record),
-        answers=[*choice_sentences(record), *answer(results, patients)],
+        answers=[*choice_sentences(record), *conclusions(results, patients)],
         summary=_summary(results),
         pictures=pictures,
         sections=tables,
@@ -212,7 +212,7 @@ def _warnings(record: PlanRecord) -> list[str]:
     if record.missing:
         warnings.append(
             f"The sweep is not finished: {record.finished} of {len(record.plan)} trials are recorded, "
-            "and arms may have different folds. Given again, the command runs what is missing."
+            "and arms may have different folds. Re-run the same command to resume."
         )
     if record.pruned:
         warnings.append(

@@ -29,7 +29,10 @@ def to_csv(table: pd.DataFrame) -> str:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """A pipe table, as GitHub shows it: rounded, numbers to the right, intervals behind their scores."""
+    """Return a pipe table, as GitHub shows it: rounded, numbers to the right, intervals behind their scores.
+
+    Without the spaces by which pandas aligns columns: they would take MLflow's note over its limit.
+    """
     cells = as_text(table).map(lambda text: text.replace("|", r"\|").replace("\n", " "))
     heads = [" ".join(part for part in heading(name) if part) for name in cells.columns]
     rules = ["---" if _is_text(table[name]) else "---:" for name in cells.columns]

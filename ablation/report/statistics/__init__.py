@@ -1,1 +1,1 @@
-"""Intervals, tests, comparisons of arms, importance of factors."""
+"""Intervals, tests, comparisons of arms, importance of factors. Imports `tables`."""

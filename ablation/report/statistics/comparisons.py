@@ -6,13 +6,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ablation.report.statistics.statistics import (
-    bootstrap_intervals,
-    holm,
-    signed_rank,
-    smallest_detectable,
-    smallest_p,
-)
+from ablation.report.statistics.bootstrap import bootstrap_intervals
+from ablation.report.statistics.multiple_testing import holm
+from ablation.report.statistics.power import smallest_detectable
+from ablation.report.statistics.signed_rank import signed_rank, smallest_p
 from ablation.report.tables.arms import best_arms
 from ablation.report.tables.patient_scores import patient_scores
 from ablation.report.tables.summary import TISSUES
@@ -86,7 +83,7 @@ def _against(best: str | None, arms: list[str]) -> list[tuple[str, str]]:
 
 
 def _compare(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
-    """Of one class: scores of each arm and patient."""
+    """Compare pairs of arms for one class."""
     values = scores.pivot(index="arm", columns="patient", values="value").astype("float64")
     tested = scores.assign(value=True).pivot(index="arm", columns="patient", values="value").notna()
     first = values.index.get_indexer(pd.Index([pair[0] for pair in pairs]))

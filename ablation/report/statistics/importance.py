@@ -9,6 +9,7 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
+from ablation.record.selection import select
 from ablation.report.tables.summary import TISSUES
 from ablation.space.factors import FACTORS
 
@@ -60,12 +61,7 @@ def importance(results: pd.DataFrame) -> pd.DataFrame:
 
 def _trials(results: pd.DataFrame) -> pd.DataFrame:
     """A row a trial: its factors and `objective`."""
-    part = results[
-        (results["split"] == "validation")
-        & (results["weights"] == "best")
-        & (results["sequence"] == "T2")
-        & results["class"].isin(TISSUES)
-    ]
+    part = select(results, split="validation", sequence="T2", tissue=TISSUES)
     defined = part.assign(objective=part["dsc"].fillna(0))
     means = defined.groupby(["trial_key", *FACTORS], dropna=False, sort=False)["objective"].mean()
     return means.reset_index()
@@ -137,7 +133,7 @@ def _study(
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Optuna's line about a new study."""
+    """Silence Optuna's line about a new study."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

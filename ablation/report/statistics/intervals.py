@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ablation.report.statistics.statistics import bootstrap_intervals
+from ablation.report.statistics.bootstrap import bootstrap_intervals
 from ablation.report.tables.patient_scores import patient_scores
 from ablation.space.factors import ARM
 

@@ -1,1 +1,1 @@
-"""The study's printed numbers, claims and layouts beside ours."""
+"""The paper's numbers, claims and table layouts, each with ours to compare. Imports `tables`."""

@@ -90,7 +90,7 @@ def _caution(patients: int) -> str:
 def _leads(
     evidence: Evidence, leader: str, arms: Collection[str], tissue: str, metric: str = "dsc"
 ) -> Finding:
-    """Whether an arm has the highest mean score on T2 among `arms`, which may not all be there.
+    """Find whether an arm has the highest mean score on T2 among `arms`, which may not all be there.
 
     A defined score that is as high refutes it; a rival that is missing or undefined leaves it open.
     """

@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.report.study.beside import study_means
+from ablation.record.selection import select
+from ablation.report.study.comparison import study_means
 from ablation.report.study.layouts import BEST_TABLES, DIFFERENCE, augmentation_differences
 from ablation.report.tables.arm_scores import best_of_strategies, comparable, mean_scores
 from ablation.report.tables.costs import compute_time
@@ -70,7 +71,7 @@ def our_evidence(results: pd.DataFrame) -> Evidence:
     names = dict(zip(means["arm"], _names(means), strict=True))
     cells = means.assign(arm=means["arm"].map(names)).melt(KEYS[:-1], list(METRICS), "metric", "ours")
     differences = augmentation_differences(means).rename(columns={"value": "ours"}).assign(arm=DIFFERENCE)
-    patients = comparable(results).query("split == 'test' and sequence == 'T2'")["patients"]
+    patients = select(comparable(results), split="test", sequence="T2")["patients"]
     times = compute_time(results)
     return Evidence(
         scores=_by_key(cells, "ours") | _by_key(differences, "ours"),

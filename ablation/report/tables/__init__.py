@@ -1,1 +1,1 @@
-"""Tables of arms and patients, from rows of results."""
+"""Tables of arms, patients and candidates, from rows of results. Imports no other folder of the report."""

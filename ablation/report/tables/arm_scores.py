@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ablation.record.selection import select
 from ablation.report.tables.arms import label_arms, validation_scores
 from ablation.report.tables.summary import chosen
 from t1t2core.evaluation.scores import METRICS
@@ -43,7 +44,7 @@ def fold_scores(results: pd.DataFrame) -> pd.DataFrame:
 
     Seeds are averaged. A score that is undefined for one of them is undefined in the mean.
     """
-    rows = label_arms(comparable(results)).query("split == 'test' and weights == 'best'")
+    rows = select(label_arms(comparable(results)), split="test")
     return _mean(rows.assign(voxels=rows["tp"] + rows["fn"]), [*KEYS, "fold"])
 
 

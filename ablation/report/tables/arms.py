@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.record.selection import select
 from ablation.report.tables.summary import TISSUES, chosen
 from ablation.space.factors import ARM
 from ablation.space.naming import arm_name
@@ -28,8 +29,7 @@ def validation_scores(results: pd.DataFrame) -> pd.DataFrame:
     Where test sets rotate, a patient who is tested in one fold validates in another, so the choice is not
     wholly blind to the test patients, and the test score of what it chose is a little flattered.
     """
-    rows = label_arms(chosen(results))
-    part = rows[(rows["split"] == "validation") & (rows["weights"] == "best") & (rows["sequence"] == "T2")]
+    part = select(label_arms(chosen(results)), split="validation", sequence="T2")
     defined = part.assign(validation=part["dsc"].fillna(0))
     means = defined.groupby(["class", "arm"], sort=False)["validation"].mean().reset_index()
     return means.sort_values("validation", ascending=False, kind="stable", ignore_index=True)

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ablation.record.selection import select
 from ablation.report.tables.arms import label_arms
 from ablation.report.tables.summary import chosen
 from ablation.space.factors import ARM
@@ -24,11 +25,7 @@ def patient_scores(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str
         finished, arms may have different folds.
     """
     rates = chosen(results)
-    part = patients[
-        patients["trial_key"].isin(rates["trial_key"])
-        & (patients["split"] == "test")
-        & (patients["weights"] == "best")
-    ]
+    part = select(patients[patients["trial_key"].isin(rates["trial_key"])], split="test")
     # Named by all arms of the sweep, not only by those that were tested.
     arms = label_arms(rates)[["arm", *ARM]].drop_duplicates()
     rows = part.merge(arms, on=ARM, how="inner")

@@ -3,6 +3,7 @@
 import pandas as pd
 from rich.table import Table
 
+from ablation.record.selection import select
 from ablation.space.factors import ARM, FACTORS
 from ablation.space.naming import arm_name
 
@@ -16,8 +17,7 @@ def chosen(results: pd.DataFrame) -> pd.DataFrame:
     The best rate has the highest validation Dice: mean over bone, soft tissue and air, then over folds
     and seeds; an undefined Dice counts as 0. Test scores play no part (Sec. 3.5 names neither).
     """
-    validation = _part(results, split="validation", weights="best", sequence="T2")
-    tissue = validation[validation["class"].isin(TISSUES)]
+    tissue = select(results, split="validation", sequence="T2", tissue=TISSUES)
     rates = (
         tissue.assign(dsc=tissue["dsc"].fillna(0))
         .groupby([*ARM, "learning_rate"], dropna=False)["dsc"]
@@ -33,7 +33,7 @@ def summarise(results: pd.DataFrame) -> pd.DataFrame:
     Undefined where a fold is. Where the T1 network was scored on T1 heads as well, that is a row of its own,
     its sequence T1.
     """
-    rows = _part(chosen(results), split="test", weights="best")
+    rows = select(chosen(results), split="test")
     keys = [*ARM, "learning_rate", "sequence"]
     groups = rows.groupby(keys, dropna=False, sort=False)
     # An undefined fold leaves the mean undefined: the mean of the others would be of other patients.
@@ -51,8 +51,8 @@ def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
     A row an arm and rate: Dice of each class and their mean, over folds and seeds; `chosen` is true once
     an arm.
     """
-    validation = _part(results, split="validation", weights="best", sequence="T2")
-    trained = validation[validation["learning_rate"].notna() & validation["class"].isin(TISSUES)]
+    validation = select(results, split="validation", sequence="T2", tissue=TISSUES)
+    trained = validation[validation["learning_rate"].notna()]
     keys = [*ARM, "learning_rate"]
     dice = trained.assign(dsc=trained["dsc"].fillna(0))
     table = dice.pivot_table(index=keys, columns="class", values="dsc", aggfunc="mean", dropna=False)
@@ -79,16 +79,10 @@ def render(summary: pd.DataFrame, title: str) -> Table:
 
 def never_predicted(results: pd.DataFrame) -> list[str]:
     """A sentence for each trial and class of which no test voxel was predicted."""
-    rows = _part(results, split="test", weights="best", sequence="T2")
-    silent = rows[(rows["tp"] + rows["fp"] == 0) & rows["class"].isin(TISSUES)]
+    rows = select(results, split="test", sequence="T2", tissue=TISSUES)
+    silent = rows[rows["tp"] + rows["fp"] == 0]
     return [
         f"{row['class']} is never predicted by "
         + ", ".join(f"{k} {row[k]}" for k in FACTORS if not pd.isna(row[k]) and row[k] != "")
         for row in silent.to_dict("records")
     ]
-
-
-def _part(results: pd.DataFrame, **values: str) -> pd.DataFrame:
-    for column, value in values.items():
-        results = results[results[column] == value]
-    return results

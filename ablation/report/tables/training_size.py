@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from ablation.record.selection import select
 from ablation.report.tables.arm_scores import DEPTHS
 from ablation.report.tables.summary import TISSUES, chosen
 from ablation.space.factors import ARM
@@ -23,8 +24,7 @@ def training_size(results: pd.DataFrame) -> pd.DataFrame:
     `learning_rate` shows.
     """
     tuned = results[results["strategy"].isin(DEPTH_STRATEGIES)]
-    rows = chosen(on_equal_terms(tuned))
-    rows = rows[(rows["split"] == "test") & (rows["weights"] == "best") & (rows["sequence"] == "T2")]
+    rows = select(chosen(on_equal_terms(tuned)), split="test", sequence="T2")
     groups = rows.groupby([*ARM, "learning_rate", "class"], dropna=False, sort=False)
     table = (
         groups["dsc"].mean(skipna=False).unstack("class").reindex(columns=TISSUES).rename_axis(columns=None)

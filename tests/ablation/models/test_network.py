@@ -8,6 +8,7 @@ from mlflow.entities import Run
 
 from ablation.models.network import load_network
 from ablation.record.ledger import Ledger
+from ablation.record.settings import SETTINGS_FILE
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from t1t2core.errors import InputError
@@ -95,3 +96,16 @@ def test_weights_of_another_trial_are_refused(ledger: Ledger, encoders: EncoderS
     ledger.client.set_tag(run, "encoder_digest", other)
     with pytest.raises(InputError, match=f"trained on T1 network {digest}, the record says {other}"):
         load_network(ledger, encoders, run_of(ledger, run))
+
+
+def test_a_record_older_than_the_file_of_settings_is_read_from_its_params(
+    ledger: Ledger, encoders: EncoderStore
+) -> None:
+    network = tuned_network(encoders, "", "scratch")
+    run = run_of(ledger, record_trial(ledger, network, strategy="scratch", tuned_layers=None))
+    file = Path(run.info.artifact_uri.removeprefix("file://")) / SETTINGS_FILE
+    with_file = load_network(ledger, encoders, run)
+    file.unlink()
+    without = load_network(ledger, encoders, run)
+    assert (without.preparation, without.training) == (with_file.preparation, with_file.training)
+    assert without.training == SMALL.training

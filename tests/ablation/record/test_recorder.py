@@ -16,7 +16,7 @@ from ablation.record.claims import Claim
 from ablation.record.ledger import Ledger
 from ablation.record.leftovers import tidy
 from ablation.record.recorder import Recorder, UnansweredError
-from ablation.record.settings import WHOLE_FILE, read_settings
+from ablation.record.settings import SETTINGS_FILE, read_settings
 from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, save_checkpoint
 from ablation.store.outcome import has_outcome
@@ -129,8 +129,11 @@ def test_a_trial_is_claimed_logged_and_finished(recorder: Recorder, storage: Sto
     assert storage.names("checkpoints") == []
 
 
-def test_settings_of_any_length_are_in_the_record_of_a_trial(record: Record, storage: Storage) -> None:
-    names = tuple(f"sub-{number:04}-of-a-long-study" for number in range(400))
+@pytest.mark.parametrize("excluded", [1, 400])
+def test_settings_of_any_length_are_in_the_record_of_a_trial(
+    record: Record, storage: Storage, excluded: int
+) -> None:
+    names = tuple(f"sub-{number:04}-of-a-long-study" for number in range(excluded))
     settings = Settings(cohort=CohortSettings(exclude=names, select={"ct": {"session": "ct"}}))
     recorder = recorder_of(record.open(), storage, settings=settings)
     leave_outcome(storage)
@@ -138,8 +141,9 @@ def test_settings_of_any_length_are_in_the_record_of_a_trial(record: Record, sto
     assert recorder.finish(TRIAL)
     ledger = record.open()
     (run,) = ledger.runs_of(KEY)
-    whole = ledger.read_file(run.info.run_id, WHOLE_FILE)
-    assert read_settings(run.data.params, source="the run", whole=whole) == settings
+    content = ledger.read_file(run.info.run_id, SETTINGS_FILE)
+    assert content is not None
+    assert read_settings(content, run.data.params, source="the run") == settings
     assert [one.run_id for one in ledger.records([run])] == [run.info.run_id]
 
 

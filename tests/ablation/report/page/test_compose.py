@@ -7,10 +7,10 @@ from ablation.names import NOTE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import patients_frame, results_frame
-from ablation.report.page.answer import LITTLE
 from ablation.report.page.compose import compose_page, sheets
-from ablation.report.page.note import note_of
-from ablation.report.page.page import Page, render_page
+from ablation.report.page.conclusions import LITTLE
+from ablation.report.page.html import Page, render_page
+from ablation.report.page.mlflow_note import note_of
 from tests.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")]

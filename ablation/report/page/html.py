@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing beside it and no network."""
+"""The page as HTML: one file that needs no other and no network."""
 
 import base64
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ class Sheet:
 
     @property
     def is_long(self) -> bool:
-        """Whether it would push what follows far down the page."""
+        """Return whether the table would push what follows far down the page."""
         return len(self.frame) > LONG
 
     def _kind(self, name: str) -> str:

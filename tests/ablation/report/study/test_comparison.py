@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from ablation.report.study.beside import BESIDE, beside_paper
+from ablation.report.study.comparison import COLUMNS, compare_with_paper
 from ablation.report.study.paper import corrected
 from tests.scored import results_of, study_results, trial, untuned
 
@@ -19,8 +19,8 @@ def cell(frame: pd.DataFrame, /, **where: object) -> pd.Series:
 
 
 def test_the_study_beside_itself_differs_by_rounding_only() -> None:
-    table = beside_paper(study_results())
-    assert list(table.columns) == BESIDE
+    table = compare_with_paper(study_results())
+    assert list(table.columns) == COLUMNS
     scores = table[table["table"].between(3, 8)]
     assert len(scores) == len(corrected().query("table in (3, 4, 5, 6, 7, 8) and fold in ('', 'avg')"))
     assert scores["difference"].abs().max() < 1.01e-4
@@ -29,7 +29,7 @@ def test_the_study_beside_itself_differs_by_rounding_only() -> None:
 
 def test_ours_is_compared_with_the_corrected_value() -> None:
     results = results_of(trial("hybrid", fusion="concatenation", test=0.7))
-    row = cell(beside_paper(results), table=5, metric="dsc", **{"class": "soft_tissue"})
+    row = cell(compare_with_paper(results), table=5, metric="dsc", **{"class": "soft_tissue"})
     assert (row["arm"], row["printed"], row["corrected"], row["ours"]) == (
         "hybrid concatenation",
         0.8415,
@@ -46,7 +46,7 @@ def test_ours_is_the_mean_of_folds_of_the_same_arm() -> None:
         trial("conservative", "6", test=0.9),
         trial("scratch", test=0.9),
     )
-    table = beside_paper(results)
+    table = compare_with_paper(results)
     assert set(table["arm"]) == {
         "conservative 9",
         "conservative 6",
@@ -66,7 +66,7 @@ def test_the_t1_rows_and_the_differences_of_table_9_are_there() -> None:
         untuned(0.4),
         trial("augmented", test=0.7),
     )
-    table = beside_paper(results)
+    table = compare_with_paper(results)
     where = {"table": 9, "metric": "dsc", "class": "bone"}
     assert cell(table, sequence="T1", arm="augmented", **where)["ours"] == 0.6
     row = cell(table, sequence="T1", arm="difference_percent", **where)
@@ -76,7 +76,7 @@ def test_the_t1_rows_and_the_differences_of_table_9_are_there() -> None:
 
 def test_an_undefined_score_is_shown_and_has_no_difference() -> None:
     results = results_of(trial("open", test={"bone": math.nan, "air": 0.5}))
-    table = beside_paper(results)
+    table = compare_with_paper(results)
     row = cell(table, table=3, metric="dsc", **{"class": "bone"})
     assert row["printed"] == 0.5155
     assert math.isnan(row["ours"])
@@ -84,7 +84,7 @@ def test_an_undefined_score_is_shown_and_has_no_difference() -> None:
 
 
 def test_sizes_of_the_splits_are_compared() -> None:
-    table = beside_paper(results_of(trial("open", test=0.5, size=6, patients=2)))
+    table = compare_with_paper(results_of(trial("open", test=0.5, size=6, patients=2)))
     sizes = table[table["table"] == 2].set_index("arm")
     assert sizes["printed"].to_dict() == {"split_training": 8, "split_validation": 3, "split_testing": 3}
     assert sizes["ours"].to_dict() == {"split_training": 6, "split_validation": 2, "split_testing": 2}

@@ -1,4 +1,4 @@
-"""The study's printed values beside ours."""
+"""The study's printed values compared with ours."""
 
 import pandas as pd
 
@@ -15,13 +15,13 @@ OURS_OF = {
     "difference_percentage": DIFFERENCE,
 }
 """Our names of the rows of Table 9; the T1 network untouched is that of Table 3."""
-BESIDE = ["table", "arm", "t2_train_size", *CELL[3:], "printed", "corrected", "ours", "difference"]
+COLUMNS = ["table", "arm", "t2_train_size", *CELL[3:], "printed", "corrected", "ours", "difference"]
 
 
-def beside_paper(results: pd.DataFrame) -> pd.DataFrame:
+def compare_with_paper(results: pd.DataFrame) -> pd.DataFrame:
     """Each cell of the study's Tables 2 to 9 that `results` has an equivalent of, a row each.
 
-    Columns `BESIDE`: `printed`, `corrected` (what the study's other numbers ask for; mostly the same),
+    Columns `COLUMNS`: `printed`, `corrected` (what the study's other numbers ask for; mostly the same),
     `ours`, and `difference`, ours - corrected. Ours is defined as theirs: pooled over the test voxels, the
     mean of folds metric by metric, seeds averaged within a fold; NaN where undefined. Single folds are not
     compared, since those of two cohorts have nothing in common but their number. Tables 6 to 8 repeat the
@@ -32,7 +32,7 @@ def beside_paper(results: pd.DataFrame) -> pd.DataFrame:
     ours = pd.concat([_scores(means), _differences(means), _patients(results)]).astype({"ours": "float64"})
     merged = study_means().merge(ours, on=CELL, how="inner")
     names = [arm_name(*factors) for factors in merged[CELL[:3]].itertuples(index=False)]
-    return merged.assign(arm=names, difference=merged["ours"] - merged["corrected"])[BESIDE]
+    return merged.assign(arm=names, difference=merged["ours"] - merged["corrected"])[COLUMNS]
 
 
 def study_means() -> pd.DataFrame:

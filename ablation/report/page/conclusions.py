@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from ablation.record.selection import select
+from ablation.report.statistics.bootstrap import count_patients
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.intervals import intervals
-from ablation.report.statistics.statistics import count_patients
 from ablation.report.tables.arms import best_arms, label_arms, validation_scores
 from ablation.report.tables.summary import chosen
 
@@ -15,7 +16,7 @@ MOST_NAMED = 5
 MINUTE, HOUR = 60, 3600
 
 
-def answer(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
+def conclusions(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
     """A paragraph of plain English for each of bone, soft tissue and air, and one for all where they agree.
 
     The best arm is that of the best validation Dice; its test Dice is reported, and each other arm is
@@ -48,13 +49,8 @@ def answer(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
 
 
 def _best(rows: pd.DataFrame, tissue: str, validation: float) -> str:
-    """Of the best arm's rows of `results.csv`."""
-    test = rows[
-        (rows["split"] == "test")
-        & (rows["weights"] == "best")
-        & (rows["sequence"] == "T2")
-        & (rows["class"] == tissue)
-    ]["dsc"].mean()
+    """Tell of the best arm, from its rows of `results.csv`."""
+    test = select(rows, split="test", sequence="T2", tissue=tissue)["dsc"].mean()
     seconds = rows.drop_duplicates("trial_key")["standalone_seconds"].mean()
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
     return (
@@ -67,12 +63,7 @@ def _best(rows: pd.DataFrame, tissue: str, validation: float) -> str:
 
 def _spread(rows: pd.DataFrame, tissue: str) -> str:
     """How much the best arm's validation Dice differs between folds and seeds."""
-    part = rows[
-        (rows["split"] == "validation")
-        & (rows["weights"] == "best")
-        & (rows["sequence"] == "T2")
-        & (rows["class"] == tissue)
-    ]
+    part = select(rows, split="validation", sequence="T2", tissue=tissue)
     if len(part) < 2:
         return ""
     return f", standard deviation {part['dsc'].fillna(0).std():.3f} over {len(part)} folds and seeds"

@@ -3,8 +3,8 @@
 from ablation.names import NOTE
 from ablation.record.plan_record import PlanRecord
 from ablation.record.runs_view import view_address
+from ablation.report.page.html import Page
 from ablation.report.page.markup import to_markdown
-from ablation.report.page.page import Page
 
 TRIALS = "### Trials\n\n"
 """Stands before what the run itself noted: counts and reused trials."""
@@ -34,7 +34,7 @@ def note_of(record: PlanRecord, page: Page, page_file: str) -> str:
 
 
 def _table(page: Page) -> str:
-    """Of the largest training sets, on T2."""
+    """The summary's rows of the largest training sets, on T2."""
     rows = page.summary.frame
     rows = rows[rows["tested_on"] == "T2"]
     sizes = rows["t2_train_size"]

@@ -8,8 +8,8 @@ from ablation.names import PLAN_FILE, SEARCH
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import patients_frame, results_frame
-from ablation.report.page.choice import choice_sentences, choose, scored_candidates, search_table
 from ablation.report.page.compose import sheets
+from ablation.report.tables.search import choice_sentences, choose, scored_candidates, search_table
 from ablation.search.candidates import Candidate
 from tests.recorded_sweeps import add_sweep, factors
 
@@ -73,7 +73,7 @@ def test_what_was_pruned_enters_no_table_no_choice_and_is_not_missing(ledger: Le
     results, patients = results_frame(record.records), patients_frame(record.records)
     groups = sheets(record, results, patients)
     assert [sheet.name for sheet in groups["The search"]] == ["search"]
-    compared = groups["How sure"][0].frame
+    compared = groups["Statistical comparisons"][0].frame
     assert "conservative 18" not in {*compared["first"], *compared["second"]}
     assert "conservative 9" in best_model(ledger, record, "bone").about
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from ablation.report.page.answer import answer
+from ablation.report.page.conclusions import conclusions
 from tests.sweeps import of_class, sweep, trial
 
 RNG = np.random.default_rng(0)
@@ -13,7 +13,7 @@ FOURTEEN = RNG.normal(0.6, 0.05, size=14)
 
 
 def test_with_three_patients_it_names_the_best_and_says_that_little_can_be_concluded() -> None:
-    bone, soft_tissue, air, certainty = answer(
+    bone, soft_tissue, air, certainty = conclusions(
         *sweep(
             trial("conservative", "9", validation=0.7, test=[0.5, 0.6, 0.7], fold=1, seconds=60),
             trial("conservative", "9", validation=0.5, test=[0.6, 0.6, 0.6], fold=2, seconds=120),
@@ -35,7 +35,7 @@ def test_with_three_patients_it_names_the_best_and_says_that_little_can_be_concl
 
 
 def test_the_test_does_not_choose_and_who_leads_there_is_told() -> None:
-    (bone, *_) = answer(
+    (bone, *_) = conclusions(
         *sweep(
             trial("open", validation=0.7, test=[0.5, 0.5, 0.5]),
             trial("hybrid", fusion="average", validation=0.6, test=[0.9, 0.9, 0.9]),
@@ -46,7 +46,7 @@ def test_the_test_does_not_choose_and_who_leads_there_is_told() -> None:
 
 
 def test_with_fourteen_patients_it_says_what_is_worse_and_what_is_not_to_be_told_apart() -> None:
-    (bone, *_) = answer(
+    (bone, *_) = conclusions(
         *sweep(
             trial("open", validation=0.7, test=FOURTEEN),
             trial("scratch", validation=0.5, test=FOURTEEN - RNG.normal(0.1, 0.01, size=14)),
@@ -60,7 +60,7 @@ def test_with_fourteen_patients_it_says_what_is_worse_and_what_is_not_to_be_told
 
 
 def test_a_choice_that_the_test_patients_contradict_is_told() -> None:
-    (bone, *_) = answer(
+    (bone, *_) = conclusions(
         *sweep(
             trial("open", validation=0.7, test=FOURTEEN),
             trial("scratch", validation=0.5, test=FOURTEEN + RNG.normal(0.1, 0.01, size=14)),
@@ -74,7 +74,7 @@ def test_six_patients_are_too_few_for_many_arms() -> None:
         trial("conservative", str(layers), validation=0.5 + layers / 100, test=RNG.normal(0.5, 0.05, size=6))
         for layers in range(8)
     ]
-    (bone, *_, certainty) = answer(*sweep(*arms))
+    (bone, *_, certainty) = conclusions(*sweep(*arms))
     assert "Bone: conservative 7" in bone
     assert (
         "no signed-rank test can give p below 0.031, and none of 7 comparisons below 0.05 after Holm; "
@@ -90,13 +90,13 @@ def test_of_many_arms_the_closest_five_are_named() -> None:
         )
         for n in range(1, 8)
     ]
-    (bone, *_) = answer(*sweep(trial("open", test=FOURTEEN), *far))
+    (bone, *_) = conclusions(*sweep(trial("open", test=FOURTEEN), *far))
     assert "better than conservative 01, conservative 02" in bone
     assert "conservative 05 and 2 more (" in bone
 
 
 def test_one_arm_only_is_reported_without_a_comparison() -> None:
-    (bone, *_) = answer(*sweep(trial("open", test=FOURTEEN)))
+    (bone, *_) = conclusions(*sweep(trial("open", test=FOURTEEN)))
     assert "Bone: open is best" in bone
     assert bone.endswith("There is no other arm to compare it with.")
 
@@ -105,16 +105,16 @@ def test_a_class_without_a_test_score_is_undefined_not_zero() -> None:
     results, patients = sweep(trial("open", test=[0.5] * 3), trial("scratch", validation=0.4, test=[0.4] * 3))
     tested = results["split"] == "test"
     results.loc[tested & (results["class"] == "bone"), "dsc"] = math.nan
-    (bone, *_) = answer(results, of_class(patients, "bone", math.nan))
+    (bone, *_) = conclusions(results, of_class(patients, "bone", math.nan))
     assert "its test DSC is undefined" in bone
     assert "No patient has a defined score under two arms" in bone
 
 
 def test_nothing_recorded_has_no_answer() -> None:
-    assert answer(*sweep()) == ["No arm has been validated on T2 yet, so there is no answer."]
+    assert conclusions(*sweep()) == ["No arm has been validated on T2 yet, so there is no answer."]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7.26, "7.3 s"), (90, "1.5 min"), (9000, "2.5 h")])
 def test_time_is_told_in_fitting_units(seconds: float, text: str) -> None:
-    (bone, *_) = answer(*sweep(trial(seconds=seconds, test=[0.5])))
+    (bone, *_) = conclusions(*sweep(trial(seconds=seconds, test=[0.5])))
     assert f"takes {text}, computed alone" in bone

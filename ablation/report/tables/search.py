@@ -1,4 +1,4 @@
-"""What a search came to: its candidates, and the one that it chooses, by validation over folds and seeds."""
+"""The candidates of a search, and the one that validation over folds and seeds chooses."""
 
 import json
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Scored:
 
 
 def objectives_of(record: PlanRecord) -> tuple[str, ...]:
-    """What the search of a plan goes by; none of a grid."""
+    """Return the objectives of a plan's search; none for a grid."""
     settings = record.tags.get(SEARCH)
     return () if settings is None else tuple(json.loads(settings)["objective"])
 
@@ -94,7 +94,7 @@ def choose(scored: Sequence[Scored], objectives: Sequence[str]) -> list[Scored]:
 
 
 def choice_sentences(record: PlanRecord) -> list[str]:
-    """What the search chooses, and what it gave up; nothing of a grid."""
+    """Tell what the search chose and how many candidates it gave up; nothing for a grid."""
     objectives = objectives_of(record)
     if not objectives:
         return []
@@ -110,7 +110,7 @@ def choice_sentences(record: PlanRecord) -> list[str]:
 
 
 def search_table(record: PlanRecord) -> pd.DataFrame:
-    """A row a candidate, in the order of sampling; empty of a grid."""
+    """A row a candidate, in the order of sampling; empty for a grid."""
     objectives, scored = objectives_of(record), scored_candidates(record)
     best = choose(scored, objectives)
     mark = CHOSEN if len(objectives) == 1 else FRONT
@@ -152,7 +152,7 @@ def _by_factors(records: Sequence[Record]) -> dict[tuple[str | None, ...], list[
 
 
 def _factors(candidate: Candidate) -> tuple[str | None, ...]:
-    """As the record has them."""
+    """Factors of a candidate, as text like the record's."""
     given = {name: value for name, value in asdict(candidate).items() if name != "arm"}
     point = Point.canonical(**given, fold=1, seed=0)
     values = (getattr(point, name) for name in ("strategy", *SAMPLED))
