@@ -1,5 +1,6 @@
 """What README.md and docs/ tell a reader to type works: every command, every setting, every search space."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -7,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import ablation
 from ablation.commands.run import app as run_app
 from ablation.space.configuration import resolve_settings
 from ablation.space.space import read_space
@@ -139,6 +142,22 @@ def parse(module: str, arguments: list[str]) -> None:
     app = home.app if hasattr(home, "app") else import_module(f"{module}.__main__").app
     with suppress(typer.Exit):  # as after --help
         typer.main.get_command(app).make_context(module, list(arguments))
+
+
+def test_a_call_of_the_texts_is_one_of_the_python_api() -> None:
+    calls = [
+        node
+        for block in blocks("python")
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("ablation.")
+    ]
+    names = [name for call in calls if (name := ast.unparse(call.func)).count(".") == 1]
+    assert {"ablation.open", "ablation.results", "ablation.load_model"} <= set(names)
+    assert {name.partition(".")[2] for name in names} <= set(ablation.__all__)
+    for call in calls:
+        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
+            given = {str(one.arg): one.value for one in call.keywords}
+            signature(getattr(ablation, call.func.attr)).bind(*call.args, **given)
 
 
 @pytest.mark.parametrize("override", overrides())
