@@ -98,6 +98,13 @@ def overrides() -> list[str]:
     return list(dict.fromkeys(s.strip("'") for s in found if re.match(rf"'?({groups})\.\w+=.", s)))
 
 
+def api_calls() -> list[ast.Call]:
+    """Calls of functions of `ablation` in blocks of Python."""
+    nodes = [node for block in blocks("python") for node in ast.walk(ast.parse(block))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return [call for call in calls if re.fullmatch(r"ablation\.\w+", ast.unparse(call.func))]
+
+
 def is_listed(command: str) -> bool:
     return any(command == name or command.startswith(f"{name} ") for name in NOT_RUN)
 
@@ -106,6 +113,7 @@ def test_the_texts_have_commands_and_settings() -> None:
     """Lest a change of their form leaves nothing to try."""
     assert len([command for command in commands() if command.startswith("python -m ablation.")]) > 5
     assert len(overrides()) > 3
+    assert len(api_calls()) > 2
     assert blocks("yaml")
 
 
@@ -138,26 +146,16 @@ def test_a_command_of_the_texts_can_be_given(command: str, output: Path) -> None
 
 def parse(module: str, arguments: list[str]) -> None:
     """Raises typer's error for an option that the command does not have or a value that it does not take."""
-    home = import_module(module)
-    app = home.app if hasattr(home, "app") else import_module(f"{module}.__main__").app
+    app = import_module(f"ablation.commands.{module.removeprefix('ablation.')}").app
     with suppress(typer.Exit):  # as after --help
         typer.main.get_command(app).make_context(module, list(arguments))
 
 
-def test_a_call_of_the_texts_is_one_of_the_python_api() -> None:
-    calls = [
-        node
-        for block in blocks("python")
-        for node in ast.walk(ast.parse(block))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith("ablation.")
-    ]
-    names = [name for call in calls if (name := ast.unparse(call.func)).count(".") == 1]
-    assert {"ablation.open", "ablation.results", "ablation.load_model"} <= set(names)
-    assert {name.partition(".")[2] for name in names} <= set(ablation.__all__)
-    for call in calls:
-        if isinstance(call.func, ast.Attribute) and isinstance(call.func.value, ast.Name):
-            given = {str(one.arg): one.value for one in call.keywords}
-            signature(getattr(ablation, call.func.attr)).bind(*call.args, **given)
+@pytest.mark.parametrize("call", api_calls(), ids=ast.unparse)
+def test_a_call_of_the_texts_fits_the_python_api(call: ast.Call) -> None:
+    name = ast.unparse(call.func).removeprefix("ablation.")
+    assert name in ablation.__all__
+    signature(getattr(ablation, name)).bind(*call.args, **{str(one.arg): one.value for one in call.keywords})
 
 
 @pytest.mark.parametrize("override", overrides())
