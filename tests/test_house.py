@@ -93,10 +93,13 @@ def test_commits_are_named_in_performance_md_only(document: Path) -> None:
     assert [word for word in words if re.search("[a-f]", word) and re.search("[0-9]", word)] == []
 
 
-def test_the_architecture_lists_the_rooms_in_the_order_of_imports() -> None:
+@pytest.mark.parametrize(("package", "rooms"), [("ablation", ROOMS), ("t1t2core", STEPS)])
+def test_the_architecture_lists_the_rooms_in_the_order_of_imports(
+    package: str, rooms: tuple[str, ...]
+) -> None:
     text = _text(Path("docs/architecture.md"))
-    rooms = re.findall(r"^\| \[[^]]+\]\(\.\./ablation/(\w+)[/.]?(?:py)?\)", text, flags=re.MULTILINE)
-    assert rooms == list(ROOMS)
+    listed = re.findall(rf"^\| \[[^]]+\]\(\.\./{package}/(\w+)(?:\.py)?\)", text, flags=re.MULTILINE)
+    assert tuple(listed) == rooms
 
 
 def test_what_contributing_says_to_change_is_there() -> None:
