@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from ablation.commands import doors
 from t1t2core.strategies import STRATEGIES
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,8 @@ STEPS = (
 since it makes its own experiment out of networks, training and scores, none of which knows of strategies."""
 GROUND = {"errors", "files", "presets", "seeds", "settings", "version"}
 """Under all steps: imports none of them."""
+DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+MOST_LINES_OF_README = 200
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
@@ -66,14 +69,46 @@ def test_ci_runs_the_readmes_test_command() -> None:
     assert positions[-1] == len(steps) - 1
 
 
-def test_readmes_links_and_search_spaces_are_there() -> None:
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", _readme()) + re.findall(
-        r'(?:src|href)="([^"#]+)"', _readme()
-    )
-    files = [link for link in links if not re.match(r"[a-z]+:", link)]
+def test_readmes_search_spaces_are_there() -> None:
     spaces = re.findall(r"--space (\S+)", "\n".join(_shell_lines()))
-    assert {"LICENSE", "CITATION.cff", "search_spaces/conservative.yaml"} <= {*files, *spaces}
-    assert [path for path in (*files, *spaces) if not (ROOT / path).exists()] == []
+    assert "search_spaces/conservative.yaml" in spaces
+    assert [path for path in spaces if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_what_a_document_links_to_is_there(document: Path) -> None:
+    links = [link for link in _links(document) if not re.match(r"[a-z]+:", link)]
+    assert [link for link in links if not _is_there(document, link)] == []
+
+
+def test_the_readme_is_short_and_leads_to_every_document() -> None:
+    assert len(_readme().splitlines()) <= MOST_LINES_OF_README
+    documents = {str(path) for path in DOCUMENTS if path.name != "README.md"}
+    assert {*documents, "LICENSE", "CITATION.cff"} <= set(_links(Path("README.md")))
+
+
+@pytest.mark.parametrize("document", [d for d in DOCUMENTS if d.name != "PERFORMANCE.md"], ids=str)
+def test_commits_are_named_in_performance_md_only(document: Path) -> None:
+    """There each figure stands with the state of the code that it is of."""
+    words = re.findall(r"\b[0-9a-f]{7,40}\b", _text(document))
+    assert [word for word in words if re.search("[a-f]", word) and re.search("[0-9]", word)] == []
+
+
+@pytest.mark.parametrize(("package", "rooms"), [("ablation", ROOMS), ("t1t2core", STEPS)])
+def test_the_architecture_lists_the_rooms_in_the_order_of_imports(
+    package: str, rooms: tuple[str, ...]
+) -> None:
+    text = _text(Path("docs/architecture.md"))
+    listed = re.findall(rf"^\| \[[^]]+\]\(\.\./{package}/(\w+)(?:\.py)?\)", text, flags=re.MULTILINE)
+    assert tuple(listed) == rooms
+
+
+def test_what_contributing_says_to_change_is_there() -> None:
+    named = re.findall(
+        r"`((?:ablation|t1t2core|tests|docs|cluster)/[\w./]*)`", _text(Path("CONTRIBUTING.md"))
+    )
+    assert len(named) > 20
+    assert [path for path in named if "NAME" not in path and not (ROOT / path).exists()] == []
 
 
 def test_every_test_that_the_reproduction_names_is_there() -> None:
@@ -105,6 +140,13 @@ def test_every_pin_is_one_exact_version() -> None:
 
 def test_every_direct_dependency_is_pinned() -> None:
     assert _declared("dependencies") | _declared("test") <= {_canonical(pin) for pin in _pins()}
+
+
+def test_each_command_is_a_console_script_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    commands = [door.removesuffix(".__main__").rpartition(".")[2] for door in DOORS]
+    assert project["scripts"] == {f"t1t2-{name}": f"ablation.commands.doors:{name}" for name in commands}
+    assert [name for name in commands if not callable(getattr(doors, name))] == []
 
 
 def test_every_import_of_a_library_is_declared() -> None:
@@ -218,6 +260,28 @@ def test_what_draws_a_report_imports_no_torch() -> None:
 def _readme() -> str:
     """Without its comments, which wait for what is not there yet."""
     return re.sub(r"<!--.*?-->", "", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def _text(document: Path) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def _links(document: Path) -> list[str]:
+    text = _text(document)
+    return re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
+
+
+def _is_there(document: Path, link: str) -> bool:
+    """Whether a document's link leads to a file, and to a heading in it if it names one."""
+    file, _, anchor = link.partition("#")
+    target = (ROOT / document).parent / file if file else ROOT / document
+    return target.exists() and (not anchor or anchor in _anchors(target))
+
+
+def _anchors(file: Path) -> set[str]:
+    """Names that a file's headings have in links."""
+    headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _shell_lines() -> list[str]:

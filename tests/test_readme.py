@@ -1,5 +1,6 @@
 """What README.md and docs/ tell a reader to type works: every command, every setting, every search space."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -7,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
+import ablation
 from ablation.commands.run import app as run_app
 from ablation.space.configuration import resolve_settings
 from ablation.space.space import read_space
@@ -95,6 +98,13 @@ def overrides() -> list[str]:
     return list(dict.fromkeys(s.strip("'") for s in found if re.match(rf"'?({groups})\.\w+=.", s)))
 
 
+def api_calls() -> list[ast.Call]:
+    """Calls of functions of `ablation` in blocks of Python."""
+    nodes = [node for block in blocks("python") for node in ast.walk(ast.parse(block))]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    return [call for call in calls if re.fullmatch(r"ablation\.\w+", ast.unparse(call.func))]
+
+
 def is_listed(command: str) -> bool:
     return any(command == name or command.startswith(f"{name} ") for name in NOT_RUN)
 
@@ -103,6 +113,7 @@ def test_the_texts_have_commands_and_settings() -> None:
     """Lest a change of their form leaves nothing to try."""
     assert len([command for command in commands() if command.startswith("python -m ablation.")]) > 5
     assert len(overrides()) > 3
+    assert len(api_calls()) > 2
     assert blocks("yaml")
 
 
@@ -135,10 +146,16 @@ def test_a_command_of_the_texts_can_be_given(command: str, output: Path) -> None
 
 def parse(module: str, arguments: list[str]) -> None:
     """Raises typer's error for an option that the command does not have or a value that it does not take."""
-    home = import_module(module)
-    app = home.app if hasattr(home, "app") else import_module(f"{module}.__main__").app
+    app = import_module(f"ablation.commands.{module.removeprefix('ablation.')}").app
     with suppress(typer.Exit):  # as after --help
         typer.main.get_command(app).make_context(module, list(arguments))
+
+
+@pytest.mark.parametrize("call", api_calls(), ids=ast.unparse)
+def test_a_call_of_the_texts_fits_the_python_api(call: ast.Call) -> None:
+    name = ast.unparse(call.func).removeprefix("ablation.")
+    assert name in ablation.__all__
+    signature(getattr(ablation, name)).bind(*call.args, **{str(one.arg): one.value for one in call.keywords})
 
 
 @pytest.mark.parametrize("override", overrides())
