@@ -1,5 +1,6 @@
-"""What tests share: one record that is opened once, and a tiny cohort that is made once."""
+"""What tests share: which of them run, a record that is opened once, and a tiny cohort that is made once."""
 
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -14,12 +15,27 @@ from ablation.record.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
 
 environment.set_up()  # as a command does; MLflow is asked for its variables when it is used
+# Ray gives its workers the least priority: beside tests that compute they would hardly get a processor.
+os.environ.update(RAY_worker_niceness="0")
 
 # A shell that starts the tests in the background has interrupts ignored: the commands under test would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PHANTOM_HEADS, PHANTOM_WITH_T2W, PHANTOM_VOXEL_MM = 6, 4, 4.0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the exhaustive tests out unless `CI_ALL=1` or `-m` asks for them; begin with the slow files.
+
+    What takes long and comes last would run on one core while the others have nothing to do.
+    """
+    if os.environ.get("CI_ALL") != "1" and not config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @dataclass(frozen=True)

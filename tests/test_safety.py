@@ -16,7 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from ablation import run
+from ablation.commands import run
 from ablation.space.space import read_space
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
@@ -48,7 +48,7 @@ NEVER = {
 }
 
 
-OWN_PICKLES = {("ablation/failures.py", "cloudpickle.loads")}
+OWN_PICKLES = {("ablation/sweep/failures.py", "cloudpickle.loads")}
 """Ray's account of an error, which Tune has just written into the session folder of this very process."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ablation import pretrain, run
+from ablation.commands import pretrain, run
 from tests.conftest import Record
 
 SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
