@@ -29,10 +29,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]
 
 @pytest.fixture(scope="session")
 def undisturbed(
-    cluster: SharedCluster, tiny_heads: Path, blank_record: Path, tmp_path_factory: pytest.TempPathFactory
+    cluster: SharedCluster,
+    tiny_heads: Path,
+    prepared_heads: Path,
+    blank_record: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed") / "bench"
-    bench = Bench(folder, tiny_heads, blank_record, cluster=cluster)
+    bench = Bench(folder, tiny_heads, blank_record, prepared_heads, cluster)
     assert bench.run().last_line == "4 trials: 4 finished (0 reused), 0 failed"
     return Undisturbed(bench.results(), bench.output / "store")
 
