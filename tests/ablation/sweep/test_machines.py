@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ray.cluster_utils import Cluster
 
 from ablation.space.space import Resources
-from ablation.sweep import machines
 from ablation.sweep.cluster import connect, request_of, slots_of
+from ablation.sweep.sweep import machines as growth
 from t1t2core.errors import InputError
-from tests.faults.cluster import start_cluster
 
 LAUNCHED = {
     "head_node_type": "head",
@@ -27,8 +27,8 @@ def test_trials_may_ask_for_machines_that_are_still_to_come(
 ) -> None:
     file = tmp_path / "launched.yaml"
     file.write_text(yaml.safe_dump(LAUNCHED), encoding="utf-8")
-    monkeypatch.setattr(machines, "LAUNCHED", file)
-    cluster = start_cluster(num_cpus=0)
+    monkeypatch.setattr(growth, "LAUNCHED", file)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         with connect(cluster.address):
             request = request_of(Resources(cpus=2, gpus="auto"))
