@@ -30,11 +30,11 @@ PHANTOM_HEADS, PHANTOM_WITH_T2W, PHANTOM_VOXEL_MM = 6, 4, 4.0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the exhaustive tests out unless `CI_ALL=1` or `-m` asks for them; begin with the slow files.
+    """Leave the exhaustive tests out unless `CI_ALL=1` or `-m exhaustive` asks for them; begin with the slow files.
 
     What takes long and comes last would run on one core while the others have nothing to do.
     """
-    if os.environ.get("CI_ALL") != "1" and not config.option.markexpr:
+    if os.environ.get("CI_ALL") != "1" and "exhaustive" not in config.option.markexpr:
         left_out = [item for item in items if item.get_closest_marker("exhaustive")]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
