@@ -30,7 +30,7 @@ PHANTOM_HEADS, PHANTOM_WITH_T2W, PHANTOM_VOXEL_MM = 6, 4, 4.0
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the exhaustive tests out unless `CI_ALL=1` or `-m exhaustive` asks for them; begin with the slow files.
+    """Leave exhaustive tests out unless `CI_ALL=1` or `-m exhaustive` asks for them; begin with slow files.
 
     What takes long and comes last would run on one core while the others have nothing to do.
     """
