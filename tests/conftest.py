@@ -1,5 +1,7 @@
-"""What tests share: one record that is opened once, and a tiny cohort that is made once."""
+"""What tests share: which of them run, a record that is opened once, and a tiny cohort that is made once."""
 
+import fcntl
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -14,12 +16,30 @@ from ablation.record.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
 
 environment.set_up()  # as a command does; MLflow is asked for its variables when it is used
+# Ray gives its workers the least priority: beside tests that compute they would hardly get a processor.
+os.environ.update(RAY_worker_niceness="0")
+# Tests run side by side, on networks so small that threads would spend their time waiting for each other.
+torch.set_num_threads(1)
 
 # A shell that starts the tests in the background has interrupts ignored: the commands under test would, too.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+SMOKE = Path(__file__).parents[1] / "search_spaces" / "smoke.yaml"
 PHANTOM_HEADS, PHANTOM_WITH_T2W, PHANTOM_VOXEL_MM = 6, 4, 4.0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave exhaustive tests out unless `CI_ALL=1` or `-m exhaustive` asks for them; begin with slow files.
+
+    What takes long and comes last would run on one core while the others have nothing to do.
+    """
+    if os.environ.get("CI_ALL") != "1" and "exhaustive" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("exhaustive")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @dataclass(frozen=True)
@@ -81,3 +101,33 @@ def tiny_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cohort") / "heads"
     write_phantom(folder, subjects=PHANTOM_HEADS, with_t2w=PHANTOM_WITH_T2W, voxel_mm=PHANTOM_VOXEL_MM)
     return folder
+
+
+@pytest.fixture(scope="session")
+def prepared_heads(tiny_heads: Path, blank_record: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Storage with the tiny heads as the smoke space has them prepared. Shared: copy it before you use it.
+
+    Registration takes a minute, so that it is done once for all processes that run tests.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    store = shared / "prepared-heads"
+    with (shared / "prepared-heads.lock").open("w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not store.exists():
+            _prepare(tiny_heads, blank_record, tmp_path_factory.mktemp("prepared")).rename(store)
+    return store
+
+
+def _prepare(heads: Path, record: Path, output: Path) -> Path:
+    """Storage in an output folder, with the heads prepared."""
+    # Ray takes a second to import, which most tests need not wait for.
+    from ablation.store.volumes import prepare_cohort
+    from ablation.sweep.workspace import Request, open_workspace
+
+    shutil.copy(record, output / "mlflow.db")
+    uri = f"sqlite:///{output / 'mlflow.db'}"
+    request = Request(space=SMOKE, cohort=str(heads), preset="demo", output=output, tracking_uri=uri)
+    opened = open_workspace(request)
+    prepare_cohort(opened.cohort, opened.settings.preparation, opened.storage, lambda *_: None)
+    return output / "store"

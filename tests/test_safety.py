@@ -3,10 +3,8 @@
 import ast
 import os
 import pickle
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +14,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from ablation import run
+from ablation.commands import run
 from ablation.space.space import read_space
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
@@ -27,6 +25,7 @@ from t1t2core.network.weights import unpack_weights
 from t1t2core.preparation.prepare import load_prepared
 from t1t2core.training.checkpoint import CheckpointError, unpack_state
 from tests.conftest import Record
+from tests.faults.server import free_port, serving
 from tests.fuzz.scans import write_cohort
 from tests.fuzz.texts import SMALL_SPACE
 
@@ -48,7 +47,7 @@ NEVER = {
 }
 
 
-OWN_PICKLES = {("ablation/failures.py", "cloudpickle.loads")}
+OWN_PICKLES = {("ablation/sweep/failures.py", "cloudpickle.loads")}
 """Ray's account of an error, which Tune has just written into the session folder of this very process."""
 
 
@@ -236,7 +235,7 @@ def _refused_without_secret(folder: Path, option: str, address: str) -> None:
     space = folder / "space.yaml"
     space.write_text(SMALL_SPACE, encoding="utf-8")
     output = folder / "out"
-    address = address.format(port=_closed_port())
+    address = address.format(port=free_port())
     result = CliRunner().invoke(
         run.app, ["--space", str(space), "--output", str(output), "--plan", option, address]
     )
@@ -269,37 +268,15 @@ def _command(
     )
 
 
-def _closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @contextmanager
 def _tracking_server(folder: Path) -> Iterator[int]:
     """A real MLflow server that keeps its files in `folder`; it asks for no password."""
     folder.mkdir()
-    port = _closed_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    with (folder / "log.txt").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        _wait_for(port)
-        yield port
-    finally:
-        server.terminate()
-        server.wait(30)
 
+    def arguments(port: int) -> list[str]:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--workers", "1", "--backend-store-uri", f"sqlite:///{folder / 'server.db'}"]
+        return [*command, "--artifacts-destination", str(folder / "artifacts")]
 
-def _wait_for(port: int) -> None:
-    for _ in range(120):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.5)
-        else:
-            return
-    raise TimeoutError("the tracking server did not start")
+    with serving(arguments, folder / "log.txt") as server:
+        yield server.port

@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from ablation.commands import workflow
+from ablation.api import Sweep
 from ablation.record.recorder import Recorder
-from ablation.sweep.sweep import plan_run
+from ablation.sweep import plan_run
 from ablation.sweep.workspace import Request
 
 SPACE = """
@@ -52,7 +52,7 @@ def measure(output: Path, epochs: int, checkpoints: bool) -> Cost:
         timers.enter_context(timed(plan_run, "run_sweep", cost, "sweep"))
         for name in RECORDING:
             timers.enter_context(timed(Recorder, name, cost, "record"))
-        workflow.run_plan(Request(space=space, output=output, max_concurrent=1, rerun=True))
+        Sweep(Request(space=space, output=output, max_concurrent=1, rerun=True)).run()
     return cost
 
 

@@ -21,7 +21,6 @@ import ray
 from ray import tune
 from ray.cluster_utils import Cluster
 
-from ablation.commands.progress import LiveLine
 from ablation.plan.plan import Trial, make_plan, recipes_of
 from ablation.plan.resources import TrialResources
 from ablation.plan.study import Study
@@ -36,8 +35,9 @@ from ablation.space.search_settings import Budget
 from ablation.space.space import Arm, Space
 from ablation.store.outcome import FOLDER, SUMMARY
 from ablation.store.storage import Storage
+from ablation.sweep import sweep
 from ablation.sweep.cluster import connect
-from ablation.sweep.sweep import sweep
+from ablation.sweep.progress import Progress, log_now_and_then
 from ablation.sweep.workspace import NO_SPACE
 from ablation.worker.memory import peak_mb
 from ablation.worker.trial import Shared
@@ -155,7 +155,7 @@ def plan_of(trials: int) -> list[Trial]:
 
 
 def open_recorder(ledger: Ledger, storage: Storage, plan: list[Trial]) -> Recorder:
-    """As `ablation.commands.workflow` does it."""
+    """As `ablation.sweep.plan_run` does it."""
     keys = [trial.key for trial in plan]
     lease = NO_SPACE.recovery.lease_seconds
     experiment = ledger.experiment("scale")
@@ -258,14 +258,15 @@ def measure(trials: int, nodes: int, folder: Path) -> None:
 def run(plan: list[Trial], shared: SharedByAll, recorder: Recorder, slots: int) -> None:
     """The product's sweep, with trials that do nothing."""
     resources = TrialResources(cpus=1.0, gpus=0.0)
-    with LiveLine([1.0] * len(plan), 0.0) as line, patch.object(sweep, "TrialRunner", NoTrial):
+    progress = Progress([1.0] * len(plan), 0.0, log_now_and_then())
+    with patch.object(sweep, "TrialRunner", NoTrial):
         result = sweep.run_sweep(
             Listed(plan),
             shared,
             recorder,
             resources,
             Recovery(),
-            line,
+            progress,
             slots=slots,
             spending=Spending(Budget()),
         )

@@ -84,7 +84,7 @@ def test_nothing_but_ssh_is_open_and_nothing_is_without_token(config: dict[str, 
     assert any("RAY_AUTH_MODE=token" in command for command in config["setup_commands"])
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_head_and_spot_workers_are_launched_as_the_file_says(
     aws: Path, config: dict[str, Any], tmp_path: Path
 ) -> None:

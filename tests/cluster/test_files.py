@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from ablation import run
+from ablation.commands import run
 from tests.cluster.files import CLUSTER, NAMES, ROOT, commands_of
 
 FILES = sorted(CLUSTER.glob("*.yaml"))

@@ -52,7 +52,7 @@ def machines(tmp_path: Path, tiny_heads: Path) -> Iterator[dict[str, Machine]]:
         yield there
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_five_commands_make_use_and_leave_a_cluster(machines: dict[str, Machine]) -> None:
     laptop, head = machines["laptop"], machines["head"]
     commands = commands_of(CLUSTER.parent / FILE)

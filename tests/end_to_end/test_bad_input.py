@@ -1,7 +1,6 @@
 """A user gets something wrong: one message that helps, exit status 2, and nothing is spent."""
 
 import shutil
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ablation import pretrain, run
+from ablation.commands import pretrain, run
 from tests.conftest import Record
+from tests.faults.server import free_port
 
 SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
 
@@ -60,12 +60,6 @@ class Session:
 @pytest.fixture
 def session(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Path) -> Session:
     return Session(tmp_path, add_record(tmp_path / "runs"), tiny_heads)
-
-
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 # The search space
@@ -173,14 +167,14 @@ def test_storage_that_is_a_file(session: Session) -> None:
 
 def test_storage_that_does_not_answer(session: Session) -> None:
     message = session.refused(
-        "--storage", f"s3://bucket/store?endpoint_override=127.0.0.1:{closed_port()}&scheme=http"
+        "--storage", f"s3://bucket/store?endpoint_override=127.0.0.1:{free_port()}&scheme=http"
     )
     assert message.startswith("storage s3://bucket/store")
     assert "connect" in message
 
 
 def test_a_record_that_does_not_answer(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    uri = f"http://127.0.0.1:{closed_port()}"
+    uri = f"http://127.0.0.1:{free_port()}"
     assert f"tracking address {uri} does not answer" in session.refused("--tracking-uri", uri)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert f"tracking address {uri} does not answer" in session.refused()

@@ -2,13 +2,11 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,7 @@ from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.runs_view import view_address
 from ablation.report.write import PAGE, write_report
 from tests.end_to_end.browser import LAPTOP, PHONE, Browser, open_browser
+from tests.faults.server import free_port
 from tests.recorded_sweeps import add_sweep, factors
 
 pytestmark = pytest.mark.slow
@@ -65,9 +64,7 @@ def test_the_page_needs_no_network_fits_the_screen_and_can_be_read_by_all(
 @pytest.fixture(scope="module")
 def mlflow(output: Path) -> Iterator[str]:
     """Address of MLflow's pages on this record."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",

@@ -13,6 +13,9 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 from safetensors import safe_open
+from typer.testing import CliRunner
+
+from ablation.commands.run import app
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +83,13 @@ def succeed(folder: Path, *options: str, space: Path = SMOKE) -> Output:
     assert output.status == 0, output.stderr
     assert "Traceback" not in output.stderr
     return output
+
+
+def plan(folder: Path, *options: str) -> Output:
+    """What `--plan` prints; given in this process, since it starts none of its own."""
+    given = CliRunner().invoke(app, ["--space", str(SMOKE), "--output", str(folder), "--plan", *options])
+    assert given.exit_code == 0, given.output
+    return Output(given.exit_code, given.stdout, given.stderr, folder)
 
 
 def trials_of(runs: list[Run]) -> dict[str, Run]:
@@ -367,19 +377,19 @@ def test_the_same_command_writes_the_same_results(again: Again) -> None:
 
 
 def test_the_plan_of_what_is_recorded(again: Again) -> None:
-    planned = succeed(again.output.folder, "--plan")
+    planned = plan(again.output.folder)
     assert planned.last_line == "3 trials: 3 recorded, 0 to run, about 0:00:00"
-    plan = planned.table("plan.csv")
-    assert list(plan.columns) == PLAN
-    assert set(plan["status"]) == {"recorded"}
-    assert set(plan["trial_key"]) == set(planned.table("results.csv")["trial_key"])
+    listed = planned.table("plan.csv")
+    assert list(listed.columns) == PLAN
+    assert set(listed["status"]) == {"recorded"}
+    assert set(listed["trial_key"]) == set(planned.table("results.csv")["trial_key"])
 
 
 def test_the_plan_of_running_it_again_goes_by_how_long_it_took(again: Again) -> None:
-    planned = succeed(again.output.folder, "--rerun", "--plan")
+    planned = plan(again.output.folder, "--rerun")
     assert planned.last_line.startswith("3 trials: 0 recorded, 3 to run, about ")
     anew = planned.table("plan.csv")["estimated_seconds"]
-    assert list(anew) == list(succeed(again.output.folder, "--plan").table("plan.csv")["estimated_seconds"])
+    assert list(anew) == list(plan(again.output.folder).table("plan.csv")["estimated_seconds"])
 
 
 # More of it

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ablation.record.ledger import Ledger
-from tests.faults.commands import INJECT, Command, wait_until
+from tests.faults.cluster import SharedCluster, obedient
+from tests.faults.commands import Command, wait_until
+from tests.faults.inject.sitecustomize import PATIENCE
 
 EPOCHS = 4
 TRIALS = ("no_fine_tuning", "conservative fc", "conservative 9", "conservative 15")
@@ -53,9 +55,17 @@ class Bench:
     Args:
         record: an empty MLflow database, to be copied.
         store: storage with the volumes and the T1 network, to be copied.
+        cluster: that the commands join; without one, each starts a Ray of its own.
     """
 
-    def __init__(self, folder: Path, heads: Path, record: Path, store: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        heads: Path,
+        record: Path,
+        store: Path | None = None,
+        cluster: SharedCluster | None = None,
+    ) -> None:
         self.folder, self.heads = folder, heads
         self.faults = folder / "faults"
         self.faults.mkdir(parents=True)
@@ -67,6 +77,9 @@ class Bench:
         self.space = folder / "faults.yaml"
         self.write_space()
         self.options = ["--max-concurrent", "1"]
+        if cluster:
+            self.options += ["--address", cluster.address]
+            cluster.follow(self.faults)
         self.tracking_uri = f"sqlite:///{self.output / 'mlflow.db'}"
         self.environment: dict[str, str] = {}
         self._commands: list[Command] = []
@@ -85,7 +98,7 @@ class Bench:
     @property
     def worker_environment(self) -> dict[str, str]:
         """Variables by which workers follow orders."""
-        return {"FAULTS": str(self.faults), "PYTHONPATH": str(INJECT), **self.environment}
+        return {**obedient(self.faults), **self.environment}
 
     def start(self, *more: str) -> Command:
         """Gives the command."""
@@ -106,6 +119,10 @@ class Bench:
         assert ended == status, f"status {ended}\n{command.said}\n{command.last_line}"
         assert "Traceback" not in command.said, command.said
         return command
+
+    def lose_patience_after(self, seconds: float) -> None:
+        """Shortens how long commands and workers wait for storage that does not answer."""
+        (self.faults / PATIENCE).write_text(str(seconds), encoding="utf-8")
 
     # Orders to the workers (see inject/sitecustomize.py)
 

@@ -20,6 +20,8 @@ INJECT = Path(__file__).parent / "inject"
 SECONDS = 300.0
 """Within which anything that is waited for must happen, however busy the machine."""
 POLL_SECONDS = 0.05
+RECORD_PAUSE_SECONDS = 2.0
+"""Before a record that did not answer is asked again: long enough to see that it is left alone meanwhile."""
 
 
 class Command:
@@ -31,7 +33,7 @@ class Command:
         Command.count += 1
         self.output = folder / f"command-{Command.count}.out"
         self.errors = folder / f"command-{Command.count}.err"
-        set_forkserver_preload(["ablation.run", "ablation.report.write", __name__])
+        set_forkserver_preload(["ablation.commands.run", "ablation.report.write", __name__])
         self._process: BaseProcess = multiprocessing.get_context("forkserver").Process(
             target=_main, args=(arguments, self.output, self.errors, dict(environment))
         )
@@ -143,16 +145,23 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
     sys.argv = ["ablation.run", *arguments]
     import pandas as pd
 
-    from ablation import plan_run, recorder, run, storage, terminal
+    from ablation.commands import run, terminal
+    from ablation.record import recorder
     from ablation.report import write
+    from ablation.store import storage
+    from ablation.sweep.estimate import Estimator
+    from ablation.sweep.preflight import FirstStep
+    from tests.faults.inject import sitecustomize
 
     # The report reads only what is recorded, and takes longer than the sweep.
     write.write_report = lambda *_: pd.DataFrame()
-    plan_run.Estimator.seconds = _seconds
+    Estimator.seconds = _seconds  # type: ignore[assignment,method-assign]
     if "FAULTS_PREFLIGHT" not in environment:
         # It starts a worker of its own, which takes seconds.
-        plan_run.largest = lambda *_: []
-
-    storage.PATIENCE_SECONDS = float(environment.get("FAULTS_PATIENCE", storage.PATIENCE_SECONDS))
+        FirstStep.__init__ = lambda *_: None  # type: ignore[method-assign]
+        FirstStep.share = lambda _: 1.0  # type: ignore[method-assign]
+    sitecustomize.FOLDER = Path(environment["FAULTS"])
+    sitecustomize.shorten_patience(storage)
+    recorder.PAUSE_SECONDS = RECORD_PAUSE_SECONDS
     recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))
     terminal.start(run.app)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.bench import Bench, Result
+from tests.faults.cluster import SharedCluster, shared_cluster
 
 
 @dataclass(frozen=True)
@@ -21,17 +22,40 @@ class Undisturbed:
 
 
 @pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedCluster]:
+    with shared_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
 def undisturbed(
-    tiny_heads: Path, blank_record: Path, tmp_path_factory: pytest.TempPathFactory
+    cluster: SharedCluster,
+    tiny_heads: Path,
+    prepared_heads: Path,
+    blank_record: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Undisturbed:
-    bench = Bench(tmp_path_factory.mktemp("undisturbed") / "bench", tiny_heads, blank_record)
+    folder = tmp_path_factory.mktemp("undisturbed") / "bench"
+    bench = Bench(folder, tiny_heads, blank_record, prepared_heads, cluster)
     assert bench.run().last_line == "4 trials: 4 finished (0 reused), 0 failed"
     return Undisturbed(bench.results(), bench.output / "store")
 
 
 @pytest.fixture
-def bench(undisturbed: Undisturbed, tiny_heads: Path, blank_record: Path, tmp_path: Path) -> Iterator[Bench]:
-    """With volumes and T1 network in its storage, and an empty record."""
+def bench(
+    undisturbed: Undisturbed, cluster: SharedCluster, tiny_heads: Path, blank_record: Path, tmp_path: Path
+) -> Iterator[Bench]:
+    """With volumes and T1 network in its storage, an empty record, and a cluster that commands join."""
+    bench = Bench(tmp_path / "bench", tiny_heads, blank_record, undisturbed.store, cluster)
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def lone_bench(
+    undisturbed: Undisturbed, tiny_heads: Path, blank_record: Path, tmp_path: Path
+) -> Iterator[Bench]:
+    """The same, but each command starts a Ray of its own."""
     bench = Bench(tmp_path / "bench", tiny_heads, blank_record, undisturbed.store)
     yield bench
     bench.close()

@@ -12,7 +12,7 @@ from tests.faults.conftest import Undisturbed
 KILLS, SEED = 10, 4
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_nothing_is_lost_doubled_left_or_different(
     undisturbed: Undisturbed,
     tiny_heads: Path,

@@ -9,6 +9,8 @@ import pytest
 from tests.faults.bench import Bench
 from tests.faults.commands import Command
 
+pytestmark = pytest.mark.slow
+
 
 def refused(bench: Bench, command: Command) -> str:
     assert command.output.read_text(encoding="utf-8") == ""

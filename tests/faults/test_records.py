@@ -9,6 +9,8 @@ from tests.faults.bench import Bench, compare
 from tests.faults.conftest import Undisturbed
 from tests.faults.server import Server, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(bench: Bench) -> Iterator[Server]:
@@ -26,7 +28,6 @@ def server(bench: Bench) -> Iterator[Server]:
         yield mlflow
 
 
-@pytest.mark.slow
 def test_a_server_that_comes_back_gets_everything(
     bench: Bench, undisturbed: Undisturbed, server: Server
 ) -> None:
@@ -44,7 +45,6 @@ def test_a_server_that_comes_back_gets_everything(
     assert bench.left_behind() == []
 
 
-@pytest.mark.slow
 def test_a_server_that_stays_away_gets_it_from_the_next_command(
     bench: Bench, undisturbed: Undisturbed, server: Server
 ) -> None:

@@ -7,8 +7,11 @@ import pytest
 
 from ablation.search.record import read_candidates
 from tests.faults.bench import GRID, Bench
-from tests.faults.commands import family, wait_for_end_of_work
+from tests.faults.cluster import SharedCluster
+from tests.faults.commands import started, wait_until
 from tests.faults.conftest import Undisturbed
+
+pytestmark = pytest.mark.slow
 
 SEARCH = """
   - strategy: conservative
@@ -34,18 +37,21 @@ def sampled(bench: Bench) -> list[str]:
     return [candidate.to_json() for candidate in read_candidates(parent.data.tags).values()]
 
 
-@pytest.mark.slow
 def test_a_killed_search_goes_on_with_what_it_knew(
-    bench: Bench, undisturbed: Undisturbed, tiny_heads: Path, blank_record: Path, tmp_path: Path
+    bench: Bench,
+    undisturbed: Undisturbed,
+    cluster: SharedCluster,
+    tiny_heads: Path,
+    blank_record: Path,
+    tmp_path: Path,
 ) -> None:
     bench.write_space(GRID, SEARCH)
     hold = bench.order("hold", "conservative fc", 2)
     killed = bench.start()
-    bench.wait_for_hold(hold, killed)
-    processes = family(killed.pid)
+    worker = bench.wait_for_hold(hold, killed)
     killed.kill(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
-    wait_for_end_of_work(processes)
+    wait_until(lambda: not started(worker), "the worker ends with its driver")
     bench.release(hold)
     before, done = sampled(bench), len(bench.runs("FINISHED"))
     assert (len(before), done) == (2, 2), "the second candidate was begun"
@@ -58,14 +64,13 @@ def test_a_killed_search_goes_on_with_what_it_knew(
     assert {len(results) for results in bench.results().values()} == {1}
     assert (len(bench.runs()), bench.running(), bench.left_behind()) == (8, 0, [])
 
-    whole = Bench(tmp_path / "whole", tiny_heads, blank_record, undisturbed.store)
+    whole = Bench(tmp_path / "whole", tiny_heads, blank_record, undisturbed.store, cluster)
     whole.write_space(GRID, SEARCH)
     whole.run()
     assert sampled(whole) == sampled(bench), "it sampled what it would have sampled"
     assert bench.run().last_line == "8 trials: 8 finished (8 reused), 0 failed", "the budget stays spent"
 
 
-@pytest.mark.slow
 def test_a_trial_that_is_stopped_early_is_recorded_as_such_and_runs_whole_for_a_grid(bench: Bench) -> None:
     bench.options += ["--set", "training.validate_every=1"]
     bench.write_space(GRID, STOPPED_EARLY.replace("trials: 8", "trials: 16"))

@@ -13,6 +13,8 @@ from tests.faults.bench import Bench, compare
 from tests.faults.conftest import Undisturbed
 from tests.faults.server import Server
 
+pytestmark = pytest.mark.slow
+
 SECRET = OWNER[1]
 AWAY_SECONDS = 5.0
 
@@ -29,7 +31,6 @@ def bucket(bench: Bench) -> Iterator[Server]:
         yield server
 
 
-@pytest.mark.slow
 def test_a_bucket_that_comes_back_costs_nothing_but_time(
     bench: Bench, undisturbed: Undisturbed, bucket: Server
 ) -> None:
@@ -45,11 +46,10 @@ def test_a_bucket_that_comes_back_costs_nothing_but_time(
     assert compare(bench, undisturbed.results).passed
 
 
-@pytest.mark.slow
 def test_a_bucket_that_stays_away_ends_the_sweep(
     bench: Bench, undisturbed: Undisturbed, bucket: Server
 ) -> None:
-    bench.environment["FAULTS_PATIENCE"] = "3"
+    bench.lose_patience_after(3)
     hold = bench.order("hold", "conservative 15", 2)
     command = bench.start()
     bench.wait_for_hold(hold, command)
@@ -60,7 +60,7 @@ def test_a_bucket_that_stays_away_ends_the_sweep(
     assert "stopped: storage s3://bucket?" in command.said
     assert "has not answered for 3 s" in command.said
     assert SECRET not in command.said
-    assert "the same command goes on where it stopped" in command.said
+    assert "re-run the same command to resume" in command.said
     assert command.last_line == "4 trials: 0 finished (0 reused), 0 failed, 4 not started"
     assert bench.running() == 0
     bucket.start()
@@ -68,7 +68,6 @@ def test_a_bucket_that_stays_away_ends_the_sweep(
     assert compare(bench, undisturbed.results).passed
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_the_sweep_and_leaves_nothing_half_written(
     bench: Bench, undisturbed: Undisturbed, small_disk: Path
 ) -> None:
@@ -89,7 +88,6 @@ def test_a_full_disk_ends_the_sweep_and_leaves_nothing_half_written(
     assert compare(bench, undisturbed.results).passed
 
 
-@pytest.mark.slow
 def test_a_full_disk_under_the_record_loses_nothing(
     bench: Bench, undisturbed: Undisturbed, small_disk: Path
 ) -> None:

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ray.cluster_utils import Cluster
 
 from tests.faults.bench import Bench, compare
+from tests.faults.cluster import start_cluster
 from tests.faults.conftest import Undisturbed
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.slow
+
 def test_failures_of_single_trials(bench: Bench, undisturbed: Undisturbed) -> None:
     """One fails twice, one always, and one loses its worker; given again, the command does what is left."""
     bench.order("raise", "conservative fc", 2, times=2, message="the first two times")
@@ -51,35 +52,32 @@ def test_the_same_error_in_a_row_stops_the_sweep(bench: Bench) -> None:
     command = bench.run(status=1)
     assert command.last_line == "4 trials: 0 finished (0 reused), 2 failed, 2 not started"
     assert "2 trials in a row failed with the same error: RuntimeError: the disk of Babel" in command.said
-    assert "the same command goes on where it stopped" in command.said
+    assert "re-run the same command to resume" in command.said
 
 
 @pytest.fixture
-def pretended_gpu(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def pretended_gpu(lone_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Address of a cluster that counts one GPU, though there is none; an old one, with float32."""
-    for name, value in bench.worker_environment.items():
+    for name, value in lone_bench.worker_environment.items():
         monkeypatch.setenv(name, value)
     old = {"accelerator_type:T4": 1}
-    head = {"num_cpus": 2, "num_gpus": 1, "resources": old, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = start_cluster(num_cpus=2, num_gpus=1, resources=old)
     yield cluster.address
     cluster.shutdown()
 
 
-@pytest.mark.slow
 def test_a_full_gpu_is_shared_by_fewer_trials(
-    bench: Bench, undisturbed: Undisturbed, pretended_gpu: str
+    lone_bench: Bench, undisturbed: Undisturbed, pretended_gpu: str
 ) -> None:
-    bench.write_space("gpus: 0", "gpus: 0.3")
-    bench.order("no_memory", "conservative fc", 2, times=2)
-    bench.run("--address", pretended_gpu)
-    assert compare(bench, undisturbed.results).passed
-    (fuller,) = [run for run in bench.runs("FINISHED") if "out_of_memory" in run.data.tags]
+    lone_bench.write_space("gpus: 0", "gpus: 0.3")
+    lone_bench.order("no_memory", "conservative fc", 2, times=2)
+    lone_bench.run("--address", pretended_gpu)
+    assert compare(lone_bench, undisturbed.results).passed
+    (fuller,) = [run for run in lone_bench.runs("FINISHED") if "out_of_memory" in run.data.tags]
     assert fuller.data.tags["out_of_memory"] == "with 0.6 of a GPU, tried again with 1"
     assert fuller.data.params["tuned_layers"] == "fc"
 
 
-@pytest.mark.slow
 def test_a_worker_loads_what_trials_need_and_nothing_of_the_record(bench: Bench) -> None:
     """Seconds of its start and hundreds of megabytes; what a process has loaded is seen by its libraries."""
     hold = bench.order("hold", "conservative 15", 2)

@@ -13,6 +13,9 @@ from t1t2core.errors import InputError
 LONGEST_MESSAGE = 100_000
 """Characters of a message that somebody can still make use of."""
 
+BUSY = 20
+"""Times as long as by itself anything may take on a busy machine."""
+
 Result = Literal["accepted", "refused", "traceback", "hang", "no message"]
 BUGS = ("traceback", "hang", "no message", "crash")
 """What must not come of an input; a crash ends the process itself."""
@@ -36,7 +39,7 @@ class Attempt:
 
 
 def attempt(action: Callable[[], object], *, seconds: float) -> Attempt:
-    """Runs `action` for at most `seconds`, as a command's body would be run."""
+    """Run `action` for at most `seconds` of processor, as a command's body would be run."""
     try:
         with _alarm(seconds):
             action()
@@ -53,14 +56,22 @@ def attempt(action: Callable[[], object], *, seconds: float) -> Attempt:
 
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
+    """Hang once so many seconds of processor are used up, or many times as long has passed."""
+
     def ring(_signal: int, _frame: FrameType | None) -> None:
         raise Hang
 
-    before = signal.signal(signal.SIGALRM, ring)
-    # It rings on: the first ring is lost where an error cannot be raised, as while memory is cleared.
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
+    timers = {
+        signal.SIGPROF: (signal.ITIMER_PROF, seconds),
+        signal.SIGALRM: (signal.ITIMER_REAL, BUSY * seconds),
+    }
+    before = {number: signal.signal(number, ring) for number in timers}
+    for timer, after in timers.values():
+        # It rings on: the first ring is lost where an error cannot be raised, as while memory is cleared.
+        signal.setitimer(timer, after, 1)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])

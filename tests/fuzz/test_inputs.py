@@ -10,6 +10,8 @@ from tests.fuzz.campaign import main
 from tests.fuzz.kinds import KINDS, try_one
 from tests.fuzz.scans import WAYS, Damage
 
+FEWER = 4
+"""By which the inputs of a kind are divided where all of them would take too long."""
 EXAMPLES = {
     "search space": 150,
     "override": 150,
@@ -22,13 +24,16 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.parametrize(
+    "fewer", [FEWER, pytest.param(1, marks=pytest.mark.exhaustive)], ids=["a quarter", "all"]
+)
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_input_of_any_kind_is_used_or_refused(name: str) -> None:
+def test_an_input_of_any_kind_is_used_or_refused(name: str, fewer: int) -> None:
     kind = KINDS[name]
     results = set()
 
     @settings(
-        max_examples=EXAMPLES[name],
+        max_examples=EXAMPLES[name] // fewer,
         derandomize=True,
         deadline=None,
         database=None,
@@ -74,7 +79,7 @@ def test_the_campaign_counts_what_it_tried(capfd: pytest.CaptureFixture[str]) ->
     assert last.startswith("30 inputs, 0 bugs")
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["preparation", "preparation setting", "command"])
 def test_a_few_inputs_go_all_the_way(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     status = main(["--inputs", "6", "--seed", "0", "--kinds", name])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,8 +39,11 @@ recovery: {{checkpoint_seconds: 0}}
 class Place:
     """An output folder, in which the command is given."""
 
-    def __init__(self, folder: Path, heads: Path) -> None:
+    def __init__(self, folder: Path, heads: Path, prepared: Path) -> None:
         self.output = folder / "runs"
+        self.other = folder / "other"
+        for store in (self.output / "store", self.other):
+            shutil.copytree(prepared, store)
         self._space = folder / "space.yaml"
         self._space.write_text(SPACE, encoding="utf-8")
         self._heads = heads
@@ -79,8 +83,11 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path, tiny_heads: Path, add_record: Callable[[Path], Record]) -> Iterator[Place]:
-    place = Place(tmp_path, tiny_heads)
+def place(
+    tmp_path: Path, tiny_heads: Path, prepared_heads: Path, add_record: Callable[[Path], Record]
+) -> Iterator[Place]:
+    """With volumes in its storage, and in another."""
+    place = Place(tmp_path, tiny_heads, prepared_heads)
     add_record(place.output)
     yield place
     place.close()
@@ -109,7 +116,7 @@ def test_a_killed_command_goes_on_where_it_was_and_says_digest_and_address(place
     assert run.data.metrics["best_validation_T1/air/dsc"] >= 0
     assert place.files("checkpoints/pretraining/*") == place.files("pretraining/*") == []
     # Another folder, the same heads: the same network, though nothing was broken off there.
-    assert place.run("--storage", str(place.output / "other"))[1].split()[0] == digest
+    assert place.run("--storage", str(place.other))[1].split()[0] == digest
 
 
 def test_workers_that_the_machine_has_no_room_for_are_refused(place: Place) -> None:

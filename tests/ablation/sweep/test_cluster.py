@@ -24,6 +24,7 @@ from ablation.space.resources import Resources
 from ablation.sweep.cluster import SHORT_FOLDERS, connect, device_of, request_of
 from t1t2core.errors import InputError
 from t1t2core.training.compute import Device, device_here
+from tests.faults.cluster import start_cluster
 
 
 def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
@@ -48,7 +49,7 @@ def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
     ids=["new GPUs", "an old one among them"],
 )
 def test_a_head_without_a_gpu_goes_by_the_gpus_of_the_workers(workers: list[str], bfloat16: bool) -> None:
-    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    there = start_cluster(num_cpus=0)
     try:
         for name in workers:
             there.add_node(num_cpus=1, num_gpus=1, resources={f"accelerator_type:{name}": 1})
@@ -193,7 +194,7 @@ def guarded() -> Iterator[str]:
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A head without token, to which machines can be added."""
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    there = start_cluster(num_cpus=1)
     yield there
     there.shutdown()
 

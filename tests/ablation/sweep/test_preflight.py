@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import ray
-from ray.cluster_utils import Cluster
 
 from ablation.plan.plan import Trial
 from ablation.plan.resources import TrialResources
@@ -18,6 +17,7 @@ from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
+from tests.faults.cluster import start_cluster
 from tests.heads import TINY, make_subjects, make_training
 
 GB = 10**9
@@ -71,7 +71,7 @@ def test_as_many_trials_share_a_gpu_as_fit_with_a_margin() -> None:
 
 def test_what_they_share_is_used_at_once() -> None:
     """A pretend GPU: Ray counts shares, whatever is there."""
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 1})
+    cluster = start_cluster(num_cpus=4, num_gpus=1)
     try:
         with connect(cluster.address):
             alone = request_of(Resources(cpus=1, gpus="auto"))

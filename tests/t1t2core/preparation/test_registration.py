@@ -1,6 +1,7 @@
 """A CT finds its place on an MR scan, whatever way the patient lay."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,25 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
 
-@pytest.mark.parametrize("sequence", ["T1w", "T2w"])
-@pytest.mark.parametrize("name", ["sub-01", "sub-02"])
-def test_a_head_moved_by_up_to_10_mm_and_6_degrees_is_found(phantom: Path, name: str, sequence: str):
+@cache
+def placed(phantom: Path, name: str, sequence: str) -> tuple[Registration, sitk.Image]:
+    """As `place`, once for all tests."""
     ct = to_ras(read_scan(phantom / name / f"ct/{name}_ct.nii.gz"))
+    return place(phantom / name / f"anat/{name}_{sequence}.nii.gz", ct)
+
+
+@pytest.mark.parametrize(
+    ("name", "sequence"),
+    [
+        ("sub-01", "T1w"),
+        ("sub-02", "T2w"),
+        pytest.param("sub-01", "T2w", marks=pytest.mark.exhaustive),
+        pytest.param("sub-02", "T1w", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_a_head_moved_by_up_to_10_mm_and_6_degrees_is_found(phantom: Path, name: str, sequence: str):
     truth = json.loads((phantom / name / f"ct/{name}_ct.json").read_text(encoding="utf-8"))[f"{sequence}ToCT"]
-    found, head = place(phantom / name / f"anat/{name}_{sequence}.nii.gz", ct)
+    found, head = placed(phantom, name, sequence)
     moved = mean_distance_mm(rigid(np.array(truth)), sitk.Transform(), head)
     assert moved > 3
     assert mean_distance_mm(found.to_ct, rigid(np.array(truth)), head) < 1.0
@@ -66,7 +80,8 @@ def test_a_scan_from_a_machine_with_another_idea_of_the_world(phantom: Path):
 
 def test_the_same_numbers_every_time(phantom: Path):
     ct = to_ras(read_scan(phantom / "sub-02/ct/sub-02_ct.nii.gz"))
-    first, second = (place(phantom / "sub-02/anat/sub-02_T1w.nii.gz", ct)[0] for _ in range(2))
+    first = placed(phantom, "sub-02", "T2w")[0]
+    second = place(phantom / "sub-02/anat/sub-02_T2w.nii.gz", ct)[0]
     assert first.to_ct.GetParameters() == second.to_ct.GetParameters()
     assert first.mirror_ratio == second.mirror_ratio
     assert first.restart_mm == second.restart_mm
