@@ -40,7 +40,7 @@ def test_what_is_no_address_is_told() -> None:
 
 def test_a_ray_of_our_own_was_started_here() -> None:
     assert not compat.has_started_cluster()
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         assert compat.has_started_cluster()
     finally:
