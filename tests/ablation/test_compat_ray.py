@@ -14,8 +14,7 @@ def test_this_release_of_ray_was_tried() -> None:
     assert version("ray").rpartition(".")[0] in compat.RAY_VERSIONS
 
 
-def test_a_cluster_tells_its_versions_before_it_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+def test_a_cluster_tells_its_versions_before_it_is_joined() -> None:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         address = compat.resolve_cluster_address(cluster.address)
@@ -40,7 +39,7 @@ def test_what_is_no_address_is_told() -> None:
 
 def test_a_ray_of_our_own_was_started_here() -> None:
     assert not compat.has_started_cluster()
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     try:
         assert compat.has_started_cluster()
     finally:

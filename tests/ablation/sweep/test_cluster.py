@@ -60,6 +60,19 @@ def test_a_head_without_a_gpu_goes_by_the_gpus_of_the_workers(workers: list[str]
         there.shutdown()
 
 
+def test_threads_of_the_workers_of_a_cluster_wait_without_spinning() -> None:
+    """Of a cluster that was started elsewhere: its workers do not have this command's environment."""
+    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        with connect(there.address):
+            tell = ray.remote(lambda: (os.environ.get("OMP_WAIT_POLICY"), os.getpid()))
+            told = [ray.get(tell.remote()) for _ in range(4)]
+    finally:
+        there.shutdown()
+    assert [policy for policy, _ in told] == ["PASSIVE"] * 4
+    assert len({process for _, process in told}) < 4, "workers are used again"
+
+
 def test_the_cluster_is_left_when_something_goes_wrong() -> None:
     with pytest.raises(RuntimeError, match="mine"), connect("local"):
         raise RuntimeError("mine")
@@ -249,15 +262,6 @@ def test_another_ray_or_python_is_named_beside_ours(cluster: Cluster, tmp_path: 
             f"the Ray cluster at {cluster.address} runs {theirs}, "
             f"this machine {ours}: both must be the same\n"
         )
-
-
-def test_threads_of_the_workers_of_a_cluster_wait_without_spinning(cluster: Cluster) -> None:
-    """Of a cluster that was started elsewhere: its workers do not have this command's environment."""
-    with connect(cluster.address):
-        tell = ray.remote(lambda: (os.environ.get("OMP_WAIT_POLICY"), os.getpid()))
-        told = [ray.get(tell.remote()) for _ in range(4)]
-    assert [policy for policy, _ in told] == ["PASSIVE"] * 4
-    assert len({process for _, process in told}) < 4, "workers are used again"
 
 
 def test_machines_without_this_project_or_with_another_version_are_named(
