@@ -10,7 +10,7 @@ from pathlib import Path
 import t1t2core
 from t1t2core.cohort.phantom import write_phantom
 
-folder = write_phantom(Path("runs/example/heads"), subjects=6, with_t2w=4, voxel_mm=8.0)
+folder = write_phantom(Path("runs/example/heads"), subjects=6, with_t2w=4, voxel_mm=4.0)
 demo = t1t2core.PRESETS["demo"]
 training = replace(demo.training, patch=(16, 24, 16), stride=(16, 24, 16), max_steps=8, steps_per_epoch=4)
 settings = replace(
