@@ -146,7 +146,7 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
     import pandas as pd
 
     from ablation.commands import run, terminal
-    from ablation.record import recorder
+    from ablation.record import delivery, recorder
     from ablation.report import write
     from ablation.store import storage
     from ablation.sweep.estimate import Estimator
@@ -162,6 +162,6 @@ def _main(arguments: list[str], output: Path, errors: Path, environment: dict[st
         FirstStep.share = lambda _: 1.0  # type: ignore[method-assign]
     sitecustomize.FOLDER = Path(environment["FAULTS"])
     sitecustomize.shorten_patience(storage)
-    recorder.PAUSE_SECONDS = RECORD_PAUSE_SECONDS
+    delivery.PAUSE_SECONDS = RECORD_PAUSE_SECONDS
     recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))
     terminal.start(run.app)
