@@ -20,11 +20,7 @@ def test_holm_stops_at_one_and_does_not_count_what_was_not_tested() -> None:
 
 
 def test_after_holm_a_false_positive_among_arms_that_are_equal_is_rare() -> None:
-<<<<<<< HEAD
     """Ten arms against one, so the tests are dependent; without correction a quarter of the draws err."""
-=======
-    """Ten arms against one: dependent tests; without correction a quarter of the draws err."""
->>>>>>> w-report
     rng = np.random.default_rng(3)
     raw = corrected = 0
     for _ in range(60):
