@@ -12,7 +12,6 @@ from ablation.commands.terminal import FAILED, INTERRUPTED, command, print_setti
 from ablation.plan.tables import render_plan
 from ablation.report.tables.summary import render, summarise
 from ablation.space.configuration import describe_settings
-from ablation.sweep.provenance import given_command
 from ablation.sweep.workspace import PHANTOM, Request
 
 log = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def main(
         return _show_plan(sweep)
     with progress_line() as line:
         result = sweep.run(line)
-    return tell(sweep.workspace.space.name, result)
+    return tell(sweep.workspace.request, sweep.workspace.space.name, result)
 
 
 def _show_plan(sweep: Sweep) -> int:
@@ -73,7 +72,7 @@ def _show_plan(sweep: Sweep) -> int:
     return 0
 
 
-def tell(name: str, result: SweepResult) -> int:
+def tell(request: Request, name: str, result: SweepResult) -> int:
     """Print what a run came to. Gives the exit status.
 
     Args:
@@ -89,7 +88,7 @@ def tell(name: str, result: SweepResult) -> int:
     if result.stopped:
         log.error("stopped: %s", result.stopped)
     if result.interrupted or result.stopped:
-        log.info("re-run the same command to resume: %s", given_command())
+        log.info("re-run the same command to resume: %s", request.command)
     print(result)
     if result.interrupted:
         return INTERRUPTED

@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import torch
 
 from ablation.names import COHORT_FINGERPRINT, GIT_COMMIT, HARDWARE, SIMULATED
 from ablation.record.space_file import file_tags
-from ablation.store.storage import public
 from ablation.sweep.workspace import Workspace
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.training.compute import device_here
@@ -36,7 +34,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         **overlap,
         **file_tags(workspace.space.source),
         "warnings": "; ".join(machine_warnings(workspace)),
-        "command": given_command(),
+        "command": workspace.request.command,
         "machine": platform.platform(),
         "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
@@ -73,11 +71,6 @@ def this_machine() -> str:
     """Return what trials run on, as far as this machine is like those of a cluster."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
-
-
-def given_command() -> str:
-    """Return the command that was typed."""
-    return public(" ".join(["python -m ablation.run", *sys.argv[1:]]))
 
 
 def git_commit() -> str:

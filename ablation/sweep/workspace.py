@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from ablation.space.search_settings import Budget, Search, epoch_findings
 from ablation.space.space import Space, read_space
 from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
-from ablation.store.storage import Storage
+from ablation.store.storage import Storage, public
 from ablation.sweep.cluster import LOCAL
 from t1t2core.cohort.check import Examined, Task, check_cohort
 from t1t2core.cohort.known_scans import KnownScans
@@ -72,6 +73,25 @@ class Request:
     address: str | None = None
     max_concurrent: int | None = None
     rerun: bool = False
+
+    @property
+    def command(self) -> str:
+        """The command that asks for the same, without what is left at its default."""
+        given = {
+            "--space": self.space,
+            "--cohort": None if self.cohort == PHANTOM else self.cohort,
+            "--preset": self.preset,
+            "--output": self.output,
+            "--storage": self.storage,
+            "--encoder": self.encoder,
+            "--tracking-uri": self.tracking_uri,
+            "--address": self.address,
+            "--max-concurrent": self.max_concurrent,
+        }
+        words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
+        words += [word for override in self.overrides for word in ("--set", override)]
+        words += ["--rerun"] if self.rerun else []
+        return public(shlex.join(["python", "-m", "ablation.run", *words]))
 
     @property
     def ray_address(self) -> str:

@@ -211,3 +211,24 @@ def test_an_encoder_that_has_seen_the_test_patients_is_refused(open_it: Open) ->
         open_it(encoder=digest).known_encoders(recipes)
     allowed = open_it(encoder=digest, overrides=("cohort.overlap=as_published",))
     assert list(allowed.known_encoders(recipes).values()) == [digest]
+
+
+def test_a_request_tells_the_command_that_asks_for_the_same() -> None:
+    """Whoever asked: a command, a notebook. Secrets in addresses are left out."""
+    assert (
+        Request(space=Path("a b.yaml")).command == "python -m ablation.run --space 'a b.yaml' --output runs"
+    )
+    request = Request(
+        space=SMOKE,
+        cohort="heads",
+        preset="paper",
+        overrides=("training.max_epochs=3", "network.width=2"),
+        tracking_uri="http://me:secret@host",
+        max_concurrent=2,
+        rerun=True,
+    )
+    assert request.command == (
+        f"python -m ablation.run --space {SMOKE} --cohort heads --preset paper --output runs "
+        "--tracking-uri http://host --max-concurrent 2 "
+        "--set training.max_epochs=3 --set network.width=2 --rerun"
+    )
