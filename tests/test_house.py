@@ -219,6 +219,17 @@ def test_folders_of_a_room_import_each_other_in_no_circle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError and names the circle
 
 
+def test_no_test_imports_a_test() -> None:
+    """What tests share is in `tests/builders`."""
+    findings = [
+        f"{module} imports {imported}"
+        for module, all_imported in _graph("tests").items()
+        for imported in all_imported
+        if any(part.startswith("test_") for part in imported.split("."))
+    ]
+    assert findings == []
+
+
 def test_each_room_says_what_it_is_for() -> None:
     for folder in sorted({path.parent for package in PACKAGES for path in _files(package)}):
         text = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))

@@ -9,8 +9,8 @@ from ablation.api import _report
 from ablation.sweep.run import Ended
 from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Request, Workspace, open_workspace
+from tests.builders.recorded_sweeps import add_sweep, factors
 from tests.conftest import Record
-from tests.recorded_sweeps import add_sweep, factors
 
 SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
 

@@ -15,9 +15,9 @@ from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.runs_view import view_address
 from ablation.report.write import PAGE, write_report
+from tests.builders.recorded_sweeps import add_sweep, factors
 from tests.end_to_end.browser import LAPTOP, PHONE, Browser, open_browser
 from tests.faults.server import free_port
-from tests.recorded_sweeps import add_sweep, factors
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ablation.store.storage import Storage
-from tests.buckets import OWNER, address_of, s3_server
+from tests.builders.s3 import OWNER, address_of, s3_server
 from tests.faults.bench import Bench, compare
 from tests.faults.conftest import Undisturbed
 from tests.faults.server import Server

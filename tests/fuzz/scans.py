@@ -15,8 +15,8 @@ import SimpleITK as sitk
 from hypothesis import strategies as st
 from pydicom import Dataset
 
-from tests.dicoms import enhanced
-from tests.dicoms import save as save_dicom
+from tests.builders.dicoms import enhanced
+from tests.builders.dicoms import save as save_dicom
 
 SHAPE, SPACING_MM = (40, 44, 32), (5.0, 5.0, 6.0)
 KINDS = ("t1w", "t2w", "ct")

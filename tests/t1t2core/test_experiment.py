@@ -22,7 +22,15 @@ from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
-from tests.heads import PLENTY, TINY, clone, different, make_subjects, make_training, pretrained_state
+from tests.builders.heads import (
+    PLENTY,
+    TINY,
+    clone,
+    different,
+    make_subjects,
+    make_training,
+    pretrained_state,
+)
 
 SPLIT = FoldSplit(
     fold=1,

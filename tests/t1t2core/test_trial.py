@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import t1t2core
-from t1t2core.cohort.roles import FoldSplit, Roles
-from t1t2core.experiment import Experiment, Outcome, Scans
+from t1t2core.experiment import Experiment, Scans
 from t1t2core.settings import EvaluationSettings, Sequence, Settings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName
 from t1t2core.strategies.staged import AnyExperiment, StagedExperiment
@@ -21,14 +20,10 @@ from t1t2core.trial import (
     run_trial,
     trained_network,
 )
-from tests.heads import FLOAT32, TINY, make_subjects, make_training, pretrained_state
+from tests.builders.experiments import SPLIT, run
+from tests.builders.heads import FLOAT32, TINY, make_subjects, make_training, pretrained_state
 
 SUBJECTS = make_subjects(6)
-SPLIT = FoldSplit(
-    1,
-    t1=Roles(("P01", "P02"), ("P05",), ("P06",)),
-    t2=Roles(("P03", "P02"), ("P04",), ("P06",)),
-)
 SETTINGS = Settings(
     network=TINY,
     training=make_training(max_epochs=2),
@@ -43,12 +38,6 @@ def start(factors: Factors, settings: Settings = SETTINGS, compute: Compute = FL
 
 def scans_of(factors: Factors) -> dict[Sequence, Scans]:
     return STRATEGIES[factors.strategy].scans(factors, SPLIT, SUBJECTS)
-
-
-def run(experiment: AnyExperiment) -> Outcome:
-    while not experiment.finished:
-        experiment.run_epoch()
-    return experiment.score()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablation.commands.report import app
+from tests.builders.recorded_sweeps import add_sweep, factors
 from tests.conftest import Record
-from tests.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("open"), factors("conservative", "9"), factors("conservative", "18")]
 

@@ -20,10 +20,9 @@ from ablation.store.storage import Storage
 from t1t2core.cohort.scan import read_scan
 from t1t2core.evaluation.labelling import label_scan
 from t1t2core.settings import CohortSettings
-from tests.ablation.models.test_registry import CARD
+from tests.builders.heads import FLOAT32
+from tests.builders.records import CARD, SMALL, publish_encoder, record_trial, tuned_network
 from tests.conftest import Record
-from tests.heads import FLOAT32
-from tests.recorded import SMALL, publish_encoder, record_trial, tuned_network
 
 
 class Bench:

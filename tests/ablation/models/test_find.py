@@ -7,7 +7,7 @@ from ablation.names import OPENED, PLAN_FILE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
 from t1t2core.errors import InputError
-from tests.recorded import record_trial
+from tests.builders.records import record_trial
 
 
 def ids(ledger: Ledger, name: str, sequence: str = "T2") -> list[str]:

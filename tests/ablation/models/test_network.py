@@ -15,7 +15,7 @@ from t1t2core.errors import InputError
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import Voxel
 from t1t2core.strategies import StrategyName, TunedLayers
-from tests.recorded import SMALL, publish_encoder, record_trial, tuned_network
+from tests.builders.records import SMALL, publish_encoder, record_trial, tuned_network
 
 IMAGE: Voxel = (16, 24, 16)
 

@@ -5,20 +5,10 @@ from dataclasses import replace
 import pytest
 
 from ablation.models.find import find_model
-from ablation.models.registry import Card, register, registered_runs
+from ablation.models.registry import register, registered_runs
 from ablation.record.ledger import Ledger
 from t1t2core.errors import InputError
-from tests.recorded import record_trial
-
-CARD = Card(
-    space="conservative",
-    arm="conservative 9",
-    chosen_for="bone",
-    cohort="20 digital heads",
-    simulated=True,
-    scores={"validation": {"bone": 0.61, "air": 0.97}, "test": {"bone": 0.583}},
-    data={"cohort_fingerprint": "heads"},
-)
+from tests.builders.records import CARD, record_trial
 
 
 def test_a_winner_is_found_under_its_name_with_all_its_folds(ledger: Ledger) -> None:

@@ -5,7 +5,7 @@ from ablation.models.winner import register_winner
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
 from ablation.record.runs import Measured
-from tests.recorded import record_trial
+from tests.builders.records import record_trial
 
 
 def test_the_winner_is_registered_with_all_its_folds_and_its_card(ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.preparation.alignment import Alignment
-from tests.heads import make_subjects
+from tests.builders.heads import make_subjects
 
 SPLITS = (
     FoldSplit(1, t1=Roles(("P01",), ("P02",), ("P03",)), t2=Roles(("P01",), ("P02",), ("P03",))),

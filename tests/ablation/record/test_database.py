@@ -10,8 +10,8 @@ from ablation.record.database import database_address, database_file
 from ablation.record.ledger import Ledger, open_record
 from ablation.record.plan_record import read_plan
 from t1t2core.errors import InputError
+from tests.builders.recorded_sweeps import add_sweep, factors
 from tests.conftest import Record
-from tests.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("no_fine_tuning"), factors("open")]
 ODD = ["two words", "100%", "a#b", "ü", "a;b&c", 'it\'s "quoted"', "back\\slash", "[a]:@b", "~", "$HOME", "-"]

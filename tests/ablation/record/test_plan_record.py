@@ -5,7 +5,7 @@ import pytest
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
 from t1t2core.errors import InputError
-from tests.recorded_sweeps import add_sweep, factors
+from tests.builders.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")]
 

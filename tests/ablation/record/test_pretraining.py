@@ -13,8 +13,8 @@ from ablation.record import pretraining as pretraining_record
 from ablation.record.ledger import Ledger
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.pretraining_journal import Journal
+from tests.builders.pretrained import RECIPE, recipe_of
 from tests.conftest import Record
-from tests.pretrainings import RECIPE, recipe_of
 
 LEASE = 60.0
 ENCODER, ADDRESS = "d" * 64, "s3://bucket/encoders/d.safetensors"

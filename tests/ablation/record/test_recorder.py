@@ -5,37 +5,25 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow.exceptions import MlflowException
 
 from ablation.names import HEARTBEAT
-from ablation.plan.plan import Trial
 from ablation.record.claims import Claim
 from ablation.record.ledger import Ledger
 from ablation.record.leftovers import tidy
 from ablation.record.recorder import Recorder, UnansweredError
 from ablation.record.settings import SETTINGS_FILE, read_settings
-from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, save_checkpoint
 from ablation.store.outcome import has_outcome
 from ablation.store.storage import Storage
-from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import CohortSettings, Settings
+from tests.builders.recorders import LEASE, recorder_of
+from tests.builders.trials import KEY, TRIAL
 from tests.conftest import Record
 
-LEASE = 60.0
-KEY = "a key"
 HISTORY = [{"epoch": e, "at": 1_800_000_000.0 + e, "train/loss": 1 / e} for e in (1, 2)]
-ROLES = Roles((), (), ())
-TRIAL = Trial(
-    point=Point.canonical(strategy="open", fold=1, t2_train_size=2, learning_rate=1e-3, seed=0),
-    split=FoldSplit(1, t1=ROLES, t2=ROLES),
-    recipe=None,
-    encoder=None,
-    key=KEY,
-)
 
 
 @pytest.fixture
@@ -46,19 +34,6 @@ def storage(tmp_path: Path) -> Storage:
 @pytest.fixture
 def record(tmp_path: Path, add_record: Callable[[Path], Record]) -> Record:
     return add_record(tmp_path)
-
-
-def recorder_of(ledger: Ledger, storage: Storage, **more: Any) -> Recorder:
-    experiment = ledger.experiment("faults")
-    given: dict[str, Any] = {
-        "parent": ledger.open_plan(experiment, "plan", "faults", {}),
-        "settings": Settings(),
-        "tags": {},
-        "names": {KEY: "open"},
-        "replaces": {},
-        "lease_seconds": LEASE,
-    }
-    return Recorder(ledger=ledger, storage=storage, experiment_id=experiment, **{**given, **more})
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 from ablation.compat import database_of
 from ablation.record.ledger import Ledger
 from ablation.record.run_table import read_experiment_tags, read_runs
-from tests.recorded import record_trial
+from tests.builders.records import record_trial
 
 
 def test_rows_make_the_same_runs_as_the_search(ledger: Ledger, tmp_path: Path) -> None:

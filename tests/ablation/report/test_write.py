@@ -14,7 +14,7 @@ from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
 from ablation.report.figures.rendered import Drawing, Rendered, render
 from ablation.report.write import PAGE, write_report
-from tests.recorded_sweeps import add_sweep, factors
+from tests.builders.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")]
 

@@ -12,7 +12,7 @@ from ablation.search.budget import Spending, check_budget, spending_of
 from ablation.space.search_settings import Budget, Search
 from ablation.sweep.workspace import NO_SPACE
 from t1t2core.errors import InputError
-from tests.recorded_sweeps import add_sweep, factors
+from tests.builders.recorded_sweeps import add_sweep, factors
 
 
 class Clock:

@@ -4,34 +4,13 @@ from typing import Any
 
 import pytest
 
-from ablation.search.candidates import Candidate, CandidateSpace, check_candidates
+from ablation.search.candidates import Candidate, check_candidates
 from ablation.space.ranges import Range
 from ablation.space.search_settings import Pruning, Search, Start
-from ablation.space.space import Arm
 from t1t2core.errors import InputError
+from tests.builders.candidates import LISTS, arm, space
 
 RATES = Range("log_uniform", 1e-4, 1e-2)
-
-
-def arm(strategy: Any, **factors: Any) -> Arm:
-    given: dict[str, Any] = {
-        "t2_train_size": (8,),
-        "learning_rate": (1e-3,),
-        "folds": (1, 2, 3),
-        "seeds": (0,),
-    }
-    return Arm(strategy=strategy, **{"tuned_layers": None, "fusion": None, **given, **factors})
-
-
-def space(*arms: Arm) -> CandidateSpace:
-    return CandidateSpace(arms, lambda strategy: 5e-3)
-
-
-LISTS = space(
-    arm("no_fine_tuning"),
-    arm("conservative", tuned_layers=(9, "fc"), learning_rate=(1e-2, 1e-3)),
-    arm("hybrid", fusion=("average", "maximum"), learning_rate=()),
-)
 
 
 def test_every_candidate_of_lists_is_known_once() -> None:

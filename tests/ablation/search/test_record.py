@@ -6,9 +6,9 @@ from ablation.record.ledger import Ledger
 from ablation.search.record import SearchRecord, read_candidates, read_given_up
 from ablation.search.search import GivenUp, Tried
 from ablation.store.storage import Storage
-from tests.ablation.record.test_recorder import recorder_of
-from tests.ablation.search.test_candidates import LISTS
-from tests.ablation.search.test_search import plan
+from tests.builders.candidates import LISTS
+from tests.builders.recorders import recorder_of
+from tests.builders.trials import plan
 
 
 def test_what_was_written_down_is_there_for_the_next_command(ledger: Ledger, tmp_path: Path) -> None:

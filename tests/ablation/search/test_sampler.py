@@ -5,14 +5,9 @@ import pytest
 
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.sampler import Known, Sampler
-from ablation.space.ranges import Range
 from ablation.space.search_settings import Search
-from tests.ablation.search.test_candidates import LISTS, arm, space
+from tests.builders.candidates import LISTS, RANGES
 
-RANGES = space(
-    arm("open", learning_rate=Range("log_uniform", 1e-5, 1e-1)),
-    arm("conservative", tuned_layers=("fc", 3, 6, 9, 12, 15, 18), learning_rate=Range("uniform", 1e-4, 1e-1)),
-)
 TPE, RANDOM = (Search(method="optuna", sampler=name) for name in ("tpe", "random"))
 
 

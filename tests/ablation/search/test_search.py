@@ -9,13 +9,10 @@ from ablation.plan.trial_result import TrialResult
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.search import GivenUp, OptunaSearch, Tried
-from ablation.space.points import Point
 from ablation.space.search_settings import Budget, Pruning, Search
-from t1t2core.cohort.roles import FoldSplit, Roles
-from tests.ablation.search.test_candidates import LISTS
-from tests.ablation.search.test_sampler import RANGES
+from tests.builders.candidates import LISTS, RANGES
+from tests.builders.trials import plan
 
-ROLES = Roles((), (), ())
 SEARCH = Search(method="optuna")
 
 
@@ -42,10 +39,6 @@ class Notes:
     def give_up(self, tried: Tried) -> None:
         assert tried.given_up is not None
         self.stopped[tried.number] = tried.given_up
-
-
-def plan(points: Sequence[Point]) -> list[Trial]:
-    return [Trial(p, FoldSplit(p.fold, t1=ROLES, t2=ROLES), None, None, str(p)) for p in points]
 
 
 def scored(value: float) -> TrialResult:

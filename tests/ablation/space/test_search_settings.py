@@ -11,7 +11,7 @@ from ablation.space.search_settings import Budget, Pruning, Search, epoch_findin
 from ablation.space.space import read_space
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
-from tests.ablation.space.test_space import read, refusal
+from tests.builders.spaces import read, refusal
 
 ARMS = """
 arms:

@@ -16,30 +16,12 @@ from hypothesis import strategies as st
 
 from ablation.space.factors import DEFAULTS
 from ablation.space.points import Point, expand
-from ablation.space.space import Space, read_space
+from ablation.space.space import read_space
 from t1t2core.errors import InputError
 from t1t2core.strategies import STRATEGIES, StrategyName
+from tests.builders.spaces import read, refusal, write
 
 SEARCH_SPACES = sorted((Path(__file__).parents[3] / "search_spaces").glob("*.yaml"))
-
-
-def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def read(folder: Path, text: str) -> Space:
-    return read_space(write(folder, text))
-
-
-def refusal(folder: Path, text: str) -> str:
-    path = write(folder, text)
-    with pytest.raises(InputError) as caught:
-        read_space(path)
-    message = str(caught.value)
-    assert str(path) in message
-    return message
 
 
 # What a search space means

@@ -19,8 +19,9 @@ from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage, StorageUnavailableError
 from t1t2core.errors import InputError
 from t1t2core.network.weights import pack_weights
-from tests.ablation.store.test_pretrained import NETWORK, RECIPE, RESULTS, weights_of
-from tests.buckets import OWNER, READER, address_of, s3_server
+from tests.builders.heads import TINY
+from tests.builders.pretrained import RECIPE, RESULTS, weights_of
+from tests.builders.s3 import OWNER, READER, address_of, s3_server
 from tests.faults.server import Server, free_port
 
 BIG = 8_000_000
@@ -55,7 +56,7 @@ def test_a_published_encoder_is_found_and_fetched_by_another_machine(
     digest = store.publish(weights, RECIPE, RESULTS)
     elsewhere = EncoderStore(Storage(address_of(server.port)))
     assert elsewhere.find(RECIPE) == digest == hashlib.sha256(pack_weights(weights)).hexdigest()
-    fetched = elsewhere.fetch(digest, NETWORK).weights
+    fetched = elsewhere.fetch(digest, TINY).weights
     assert all(torch.equal(fetched[name], tensor) for name, tensor in weights.items())
 
 
@@ -104,7 +105,7 @@ def test_an_object_that_is_not_what_was_published_is_refused(
     name = f"encoders/{digest}.safetensors"
     store.storage.write(name, damage(store.storage.read(name)))
     with pytest.raises(InputError, match=f"encoder {digest} in s3://.* is damaged: its content has digest"):
-        store.fetch(digest, NETWORK)
+        store.fetch(digest, TINY)
 
 
 def test_a_server_that_goes_in_mid_fetch_and_comes_back_is_asked_again(

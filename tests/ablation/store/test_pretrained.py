@@ -10,32 +10,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
-from ablation.plan.recipe import EncoderRecipe
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from t1t2core.errors import InputError
-from t1t2core.network.segmenter import Segmenter
-from t1t2core.settings import NetworkSettings, PreparationSettings, TrainingSettings
-
-NETWORK = NetworkSettings(width=2)
-RECIPE = EncoderRecipe(
-    cohort_fingerprint="cohort",
-    training=("sub-01", "sub-02"),
-    validation=("sub-03",),
-    preparation=PreparationSettings(),
-    network=NETWORK,
-    pretraining=TrainingSettings(),
-    precision="float32",
-    preparation_version=1,
-    science=1,
-)
-RESULTS = {"scores": {"best_validation_T1/bone/dsc": 0.5}, "epochs": 3, "total_seconds": 1.5}
-
-
-def weights_of(seed: int, network: NetworkSettings = NETWORK) -> dict[str, Tensor]:
-    return Segmenter(network, seed=seed).state_dict()
+from t1t2core.settings import NetworkSettings
+from tests.builders.heads import TINY
+from tests.builders.pretrained import RECIPE, RESULTS, weights_of
 
 
 @pytest.fixture
@@ -63,13 +44,13 @@ def test_what_was_published_is_found_and_fetched(store: EncoderStore) -> None:
     digest = store.publish(weights, RECIPE, RESULTS)
     elsewhere = EncoderStore(Storage(store.storage.address))
     assert elsewhere.find(RECIPE) == digest
-    encoder = elsewhere.fetch(digest, NETWORK)
+    encoder = elsewhere.fetch(digest, TINY)
     assert encoder.digest == digest
     assert encoder.weights.keys() == weights.keys()
     assert all(torch.equal(encoder.weights[name], tensor) for name, tensor in weights.items())
-    assert encoder.seen == {"sub-01", "sub-02", "sub-03"}
+    assert encoder.seen == {*RECIPE.training, *RECIPE.validation}
     assert encoder.card["scores"] == RESULTS["scores"]
-    assert encoder.card["recipe"]["network"]["width"] == 2
+    assert encoder.card["recipe"]["network"]["width"] == TINY.width
 
 
 def test_the_digest_is_that_of_the_content(store: EncoderStore) -> None:
@@ -86,7 +67,7 @@ def test_nothing_is_found_where_nothing_was_published(store: EncoderStore) -> No
 
 @pytest.mark.parametrize(
     "change",
-    [{"cohort_fingerprint": "another"}, {"training": ("sub-01",)}, {"network": replace(NETWORK, width=4)}],
+    [{"cohort_fingerprint": "another"}, {"training": ("P01",)}, {"network": replace(TINY, width=8)}],
     ids=str,
 )
 def test_an_encoder_of_another_recipe_is_not_found(store: EncoderStore, change: dict[str, object]) -> None:
@@ -113,21 +94,21 @@ def test_an_upload_that_broke_off_is_not_found(store: EncoderStore) -> None:
 
 def test_an_unknown_digest_is_refused(store: EncoderStore) -> None:
     with pytest.raises(InputError, match=r"no encoder abc in .*store/encoders"):
-        store.fetch("abc", NETWORK)
+        store.fetch("abc", TINY)
 
 
 def test_an_encoder_without_its_card_is_refused(store: EncoderStore) -> None:
     digest = store.publish(weights_of(1), RECIPE, RESULTS)
     files_of(store, digest)[1].unlink()
     with pytest.raises(InputError, match=f"no encoder {digest}"):
-        store.fetch(digest, NETWORK)
+        store.fetch(digest, TINY)
 
 
 def test_a_card_without_its_weights_is_refused(store: EncoderStore) -> None:
     digest = store.publish(weights_of(1), RECIPE, RESULTS)
     files_of(store, digest)[0].unlink()
     with pytest.raises(InputError, match=digest):
-        store.fetch(digest, NETWORK)
+        store.fetch(digest, TINY)
 
 
 def test_a_changed_byte_is_noticed(store: EncoderStore) -> None:
@@ -137,7 +118,7 @@ def test_a_changed_byte_is_noticed(store: EncoderStore) -> None:
     content[-1] ^= 1
     path.write_bytes(content)
     with pytest.raises(InputError, match=f"encoder {digest} .*is damaged"):
-        store.fetch(digest, NETWORK)
+        store.fetch(digest, TINY)
 
 
 def test_a_file_cut_short_is_noticed(store: EncoderStore) -> None:
@@ -145,7 +126,7 @@ def test_a_file_cut_short_is_noticed(store: EncoderStore) -> None:
     path, _ = files_of(store, digest)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(InputError, match=f"encoder {digest} .*is damaged"):
-        store.fetch(digest, NETWORK)
+        store.fetch(digest, TINY)
 
 
 def test_another_architecture_is_refused_with_both_values(store: EncoderStore) -> None:
@@ -154,7 +135,7 @@ def test_another_architecture_is_refused_with_both_values(store: EncoderStore) -
     with pytest.raises(InputError, match="another architecture") as caught:
         store.fetch(digest, wanted)
     assert str(caught.value).splitlines()[1:] == [
-        "  - network.width: the encoder has 2, the space 8",
+        "  - network.width: the encoder has 4, the space 8",
         "  - network.unpooling: the encoder has indices, the space nearest",
     ]
 
@@ -165,9 +146,9 @@ def test_a_card_without_a_newer_setting_is_of_a_network_that_was_as_usual(store:
     card = json.loads(path.read_text())
     del card["recipe"]["network"]["skip_connections"]
     path.write_text(json.dumps(card))
-    assert store.fetch(digest, NETWORK).digest == digest
+    assert store.fetch(digest, TINY).digest == digest
     with pytest.raises(InputError, match="the encoder has none, the space concatenation"):
-        store.fetch(digest, replace(NETWORK, skip_connections="concatenation"))
+        store.fetch(digest, replace(TINY, skip_connections="concatenation"))
 
 
 def test_weights_that_do_not_fit_their_card_are_refused_tensor_by_tensor(store: EncoderStore) -> None:
@@ -176,7 +157,7 @@ def test_weights_that_do_not_fit_their_card_are_refused_tensor_by_tensor(store: 
     del weights[name]
     digest = store.publish({**weights, "stranger": tensor}, RECIPE, RESULTS)
     with pytest.raises(InputError, match="stranger: unknown") as caught:
-        store.fetch(digest, NETWORK)
+        store.fetch(digest, TINY)
     assert f"{name}: missing" in str(caught.value)
 
 
@@ -205,10 +186,10 @@ def test_a_file_is_brought_into_the_store(
     monkeypatch.chdir(tmp_path)
     digest = store.adopt({"path": str(file), "uri": file.as_uri(), "relative": file.name}[kind])
     file.unlink()
-    encoder = store.fetch(digest, NETWORK)
+    encoder = store.fetch(digest, TINY)
     expected = weights_of(1)
     assert all(torch.equal(encoder.weights[name], tensor) for name, tensor in expected.items())
-    assert encoder.seen == {"sub-01", "sub-02", "sub-03"}
+    assert encoder.seen == {*RECIPE.training, *RECIPE.validation}
 
 
 @pytest.mark.parametrize("source", ["0123abcd", "no/such/file.safetensors", "s3://"])
@@ -238,7 +219,7 @@ def test_a_damaged_file_that_was_named_once_is_never_found_by_later_runs(
     file = published_elsewhere(tmp_path)
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(InputError, match="safetensors"):
-        store.fetch(store.adopt(str(file)), NETWORK)
+        store.fetch(store.adopt(str(file)), TINY)
     assert store.find(RECIPE) is None
 
 

@@ -18,7 +18,7 @@ from t1t2core.training import fit as fit_module
 from t1t2core.training.compute import Compute
 from t1t2core.training.norms import PLAIN_BATCHES
 from t1t2core.trial import make_experiment
-from tests.heads import TINY, make_subjects, make_training, pretrained_state
+from tests.builders.heads import TINY, make_subjects, make_training, pretrained_state
 
 ELSEWHERE = Compute(precision="float32", device="meta")
 SPLIT = FoldSplit(

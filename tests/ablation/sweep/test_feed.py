@@ -20,7 +20,7 @@ from ablation.search.source import Listed
 from ablation.space.search_settings import Budget
 from ablation.store.storage import Storage
 from ablation.sweep.feed import Feed
-from tests.ablation.record.test_recorder import TRIAL
+from tests.builders.trials import TRIAL
 
 POINT = json.dumps(asdict(TRIAL.point))
 A, B, C = (replace(TRIAL, key=key) for key in "abc")

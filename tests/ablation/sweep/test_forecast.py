@@ -10,9 +10,8 @@ from ablation.space.resources import Resources
 from ablation.space.search_settings import Budget
 from ablation.sweep.forecast import Forecast, forecast_grid, forecast_search
 from ablation.sweep.workspace import NO_SPACE
-from tests.ablation.search.test_candidates import LISTS
-from tests.ablation.search.test_sampler import RANGES
-from tests.ablation.search.test_search import plan
+from tests.builders.candidates import LISTS, RANGES
+from tests.builders.trials import plan
 
 PLAN = plan([point for candidate in LISTS.everything or () for point in LISTS.points(candidate)])
 

@@ -17,8 +17,8 @@ from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
+from tests.builders.heads import TINY, make_subjects, make_training
 from tests.faults.cluster import start_cluster
-from tests.heads import TINY, make_subjects, make_training
 
 GB = 10**9
 RESOURCES = TrialResources(cpus=1.0, gpus=0.0)

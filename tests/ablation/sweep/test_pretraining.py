@@ -27,8 +27,8 @@ from ablation.sweep.cluster import connect
 from ablation.sweep.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from t1t2core.errors import InputError
 from t1t2core.network.weights import unpack_weights
+from tests.builders.pretrained import RECIPE, SUBJECTS, recipe_of
 from tests.faults.commands import family, wait_until
-from tests.pretrainings import RECIPE, SUBJECTS, recipe_of
 
 CORES = 2
 LONG = recipe_of(max_epochs=60, steps_per_epoch=1)

@@ -13,7 +13,7 @@ from ablation.store.storage import Storage
 from ablation.worker import pretraining as pretraining_worker
 from ablation.worker.pretraining import Job, checkpoint_key, train
 from t1t2core.experiment import EpochResult, Experiment
-from tests.pretrainings import RECIPE, SUBJECTS
+from tests.builders.pretrained import RECIPE, SUBJECTS
 
 
 @pytest.fixture(autouse=True)

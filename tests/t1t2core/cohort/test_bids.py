@@ -7,21 +7,9 @@ import pytest
 
 from t1t2core.cohort.bids import read_bids
 from t1t2core.errors import InputError
+from tests.builders.bids import add, scans
 
 BRAINWEB = Path(__file__).parents[3].parent / "shared/data/brainweb-bids"
-
-
-def add(root: Path, *names: str) -> Path:
-    """Put empty scans into the folder; only their names matter here."""
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-    return root
-
-
-def scans(subject: str, *suffixes: str, session: str | None = None) -> list[str]:
-    level, stem = (f"{subject}/ses-{session}", f"{subject}_ses-{session}") if session else (subject, subject)
-    return [f"{level}/{'ct' if s == 'ct' else 'anat'}/{stem}_{s}.nii.gz" for s in suffixes]
 
 
 def test_a_plain_folder(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from t1t2core.cohort.scan import read_scan, scan_defects
-from tests.t1t2core.cohort.test_scan import mr_voxels, save
+from tests.builders.niftis import mr_voxels, save
 
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 12345\n"
 ANNEX = "/annex/objects/MD5E-s4095--0123456789abcdef.nii.gz\n"

@@ -24,7 +24,7 @@ from pydicom.uid import (
 
 from t1t2core.cohort.scan import read_scan, scan_defects
 from t1t2core.errors import InputError
-from tests.dicoms import classic, enhanced, save, save_series
+from tests.builders.dicoms import classic, enhanced, save, save_series
 
 SLICES = 10
 

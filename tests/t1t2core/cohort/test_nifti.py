@@ -10,8 +10,7 @@ import SimpleITK as sitk
 
 from t1t2core.cohort.scan import read_scan, scan_defects, scan_notes
 from t1t2core.preparation.grid import affine, to_array
-from tests.t1t2core.cohort.test_orientation import oblique
-from tests.t1t2core.cohort.test_scan import mr_voxels, save
+from tests.builders.niftis import mr_voxels, oblique, save
 
 
 @pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image, nib.Nifti1Pair, nib.Nifti2Pair])

@@ -6,12 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from scipy.spatial.transform import Rotation
 
 from t1t2core.cohort.orientation import furthest_mm
 from t1t2core.cohort.scan import read_scan, scan_defects, scan_notes
 from t1t2core.preparation.grid import affine
-from tests.t1t2core.cohort.test_scan import SHAPE, mr_voxels, patch, save
+from tests.builders.niftis import SHAPE, mr_voxels, oblique, patch, save
 
 QFORM_CODE_AT, SFORM_CODE_AT, QUATERN_B_AT, SROW_AT, UNITS_AT = 252, 254, 256, 280, 123
 """Places in a NIfTI-1 header, bytes."""
@@ -28,18 +27,6 @@ def save_forms(
         image.header.set_zooms(np.linalg.norm(sform[:3, :3], axis=0))
     nib.save(image, path)
     return path
-
-
-def oblique(mirror: int = 1) -> np.ndarray:
-    """Axes turned by some degrees, voxels of three sizes; -1 mirrors the first axis."""
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_euler("xyz", [10, 20, -15], degrees=True).as_matrix() * [
-        4 * mirror,
-        4.2,
-        5,
-    ]
-    matrix[:3, 3] = (-60, -70, -40)
-    return matrix
 
 
 def distance_mm(path: Path, expected: np.ndarray) -> float:

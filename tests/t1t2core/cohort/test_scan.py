@@ -13,15 +13,11 @@ import SimpleITK as sitk
 
 from t1t2core.cohort.scan import check_scan, read_labels, read_scan, scan_defects
 from t1t2core.errors import InputError
+from tests.builders.niftis import SHAPE, mr_voxels, patch, save
 
 REAL = Path(__file__).parents[3].parent / "shared/data/real"
-SHAPE = (30, 32, 20)
 SPACING_AT, SLOPE_AT, SIZE_AT, FORM_CODES_AT = 80, 112, 42, 252
 """Places of pixdim[1], scl_slope, dim[1], and qform_code with sform_code in a NIfTI-1 header, bytes."""
-
-
-def mr_voxels() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 800, SHAPE).astype(np.int16)
 
 
 def ct_voxels() -> np.ndarray:
@@ -30,19 +26,6 @@ def ct_voxels() -> np.ndarray:
     radius = np.sqrt(x**2 + y**2 + z**2)
     hu = np.select([radius < 0.8, radius < 0.87], [40, 1000], -1000)
     return (hu + np.random.default_rng(0).normal(0, 10, SHAPE)).astype(np.int16)
-
-
-def save(path: Path, voxels: np.ndarray, *, spacing: tuple[float, ...] = (4, 4, 5)) -> Path:
-    nib.save(nib.Nifti1Image(voxels, np.diag([*spacing, 1.0])), path)
-    return path
-
-
-def patch(path: Path, at: int, values: np.ndarray) -> Path:
-    """Overwrite part of a file, as a faulty converter would."""
-    content = bytearray(path.read_bytes())
-    content[at : at + values.nbytes] = values.tobytes()
-    path.write_bytes(content)
-    return path
 
 
 def save_series(folder: Path, *, uid: str = "1", slices: int = 20, shift_mm: float = 0.0) -> Path:

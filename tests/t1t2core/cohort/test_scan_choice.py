@@ -10,7 +10,7 @@ from ablation.space.configuration import resolve_settings
 from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
-from tests.t1t2core.cohort.test_bids import add, scans
+from tests.builders.bids import add, scans
 
 
 def read(root: Path, *overrides: str, cohort: Mapping[str, Any] | None = None) -> Cohort:

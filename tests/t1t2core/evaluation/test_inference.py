@@ -13,7 +13,7 @@ from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.settings import Precision
 from t1t2core.training.compute import Compute
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import FLOAT32, IGNORED, PLENTY, TINY, make_scan, make_training, pretrained_state
+from tests.builders.heads import FLOAT32, IGNORED, PLENTY, TINY, make_scan, make_training, pretrained_state
 
 SHAPE = (28, 16, 24)
 """Patches of 16 voxels every 8 start at 0, 8 and 12 along x, at 0 and 8 along z."""

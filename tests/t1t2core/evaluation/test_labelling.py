@@ -20,8 +20,8 @@ from t1t2core.preparation.head import mr_head
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.preparation.prepare import prepare_image
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import FLOAT32, TINY
-from tests.recorded import SMALL
+from tests.builders.heads import FLOAT32, TINY
+from tests.builders.records import SMALL
 
 PREPARATION, TRAINING = SMALL.preparation, SMALL.training
 

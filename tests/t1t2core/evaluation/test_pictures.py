@@ -11,7 +11,7 @@ from t1t2core.evaluation.pictures import SHOWN_SLICES, ZOOM, cut_slices, draw_co
 from t1t2core.evaluation.slices import COLOURS, UNKNOWN, WRONG, pack_slices, unpack_slices, upright
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import Sequence
-from tests.heads import (
+from tests.builders.heads import (
     BONE,
     GRID,
     IGNORED,

@@ -9,7 +9,7 @@ from monai.metrics import compute_average_surface_distance, compute_hausdorff_di
 from scipy import ndimage
 
 from t1t2core.evaluation.surface import SURFACE_METRICS, surface_distances
-from tests.heads import IGNORED, make_scan
+from tests.builders.heads import IGNORED, make_scan
 
 SPACINGS = [(1.0, 1.0, 1.0), (0.86, 0.86, 3.0), (2.75, 1.5, 0.7)]
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from t1t2core.network import kernels
 from t1t2core.network.attention import Attention, ChannelExcitation
 from t1t2core.settings import NetworkSettings
-from tests.volumes import draw
+from tests.builders.feature_maps import draw
 
 FEATURES = torch.tensor([[0.0, 4.0], [2.0, -2.0]]).reshape(1, 2, 2, 1, 1)
 """Two channels (rows) at two voxels (columns); the channels' means are 2 and 0."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from t1t2core.network.batch_norm import rectified
 from t1t2core.training.shared_norm import CpuNorm
-from tests.volumes import draw
+from tests.builders.feature_maps import draw
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CLOSE = {torch.float32: 1e-5, torch.bfloat16: 1e-2}

@@ -13,7 +13,16 @@ from t1t2core.network.stage import Features
 from t1t2core.settings import Fusion
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import FLOAT32, PLENTY, TINY, clone, different, make_scan, make_training, pretrained_state
+from tests.builders.heads import (
+    FLOAT32,
+    PLENTY,
+    TINY,
+    clone,
+    different,
+    make_scan,
+    make_training,
+    pretrained_state,
+)
 
 OPERATORS = get_args(Fusion)
 SCANS = [make_scan(1, "T2"), make_scan(2, "T2")]

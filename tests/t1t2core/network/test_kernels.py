@@ -8,7 +8,7 @@ from numba import njit
 from torch import Tensor
 
 from t1t2core.network import kernels
-from tests.volumes import draw
+from tests.builders.feature_maps import draw
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from t1t2core.network import kernels
 from t1t2core.network.pooling import max_pool, max_unpool
-from tests.volumes import draw
+from tests.builders.feature_maps import draw
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 VOLUMES = {

@@ -16,7 +16,7 @@ from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.network.stage import DecoderStage, EncoderStage, Features
 from t1t2core.settings import NetworkSettings
 from tests.benchmarks.plain_network import PlainNetwork
-from tests.heads import TINY
+from tests.builders.heads import TINY
 
 IMAGE = torch.randn((2, 1, 16, 24, 32), generator=torch.Generator().manual_seed(0))
 TUNED = [3, 6, 9, 12, 15, 18]

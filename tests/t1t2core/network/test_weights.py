@@ -10,7 +10,7 @@ from t1t2core.errors import InputError
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.weights import check_weights, load_weights, pack_weights, save_weights, unpack_weights
 from t1t2core.settings import NetworkSettings
-from tests.heads import TINY, clone, different, pretrained_state
+from tests.builders.heads import TINY, clone, different, pretrained_state
 
 FIRST = "encoder.stages.0.block.convolutions.0.weight"
 LAST = "decoder.stages.3.layer.bias"

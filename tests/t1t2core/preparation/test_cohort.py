@@ -12,7 +12,7 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.cohort import check_prepared, prepare_cohort
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.settings import CohortSettings, PreparationSettings
-from tests.heads import make_subjects
+from tests.builders.heads import make_subjects
 
 SETTINGS = PreparationSettings(grid=(16, 24, 16), voxel_mm=(11.0, 10.0, 11.0))
 

@@ -7,7 +7,7 @@ import pytest
 
 from t1t2core.preparation.copies import find_copies
 from t1t2core.preparation.prepare import PreparedSubject
-from tests.heads import make_subjects
+from tests.builders.heads import make_subjects
 
 
 def with_t1(subject: PreparedSubject, image: np.ndarray) -> PreparedSubject:

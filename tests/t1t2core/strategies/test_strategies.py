@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from t1t2core.network.segmenter import STATISTICS, Segmenter
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
-from tests.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
+from tests.builders.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
 AVERAGE = Factors(strategy="hybrid", fusion="average")
 FROZEN_STAGES: dict[TunedLayers, int] = {"fc": 7, 3: 6, 6: 5, 9: 4, 12: 3, 15: 2, 18: 1}

@@ -14,8 +14,16 @@ from t1t2core.strategies import Factors
 from t1t2core.strategies.staged import AnyExperiment
 from t1t2core.training.checkpoint import CheckpointError, pack_state, unpack_state
 from t1t2core.trial import make_experiment
-from tests.heads import FLOAT32, PLENTY, TINY, different, make_subjects, make_training, pretrained_state
-from tests.t1t2core.test_trial import SPLIT, run
+from tests.builders.experiments import SPLIT, run
+from tests.builders.heads import (
+    FLOAT32,
+    PLENTY,
+    TINY,
+    different,
+    make_subjects,
+    make_training,
+    pretrained_state,
+)
 
 SUBJECTS = make_subjects(6)
 PRETRAINED = pretrained_state()

@@ -14,7 +14,15 @@ from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import EpochReport, Fit
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import IGNORED, TINY, different, make_fit, make_scan, make_training, pretrained_state
+from tests.builders.heads import (
+    IGNORED,
+    TINY,
+    different,
+    make_fit,
+    make_scan,
+    make_training,
+    pretrained_state,
+)
 
 NOTHING = 1e-12
 """A learning rate at which nothing is learnt."""

@@ -16,7 +16,7 @@ from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.frozen_cache import FrozenCache
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import TINY, make_scan, make_training
+from tests.builders.heads import TINY, make_scan, make_training
 
 PLENTY_BYTES = 2**28
 

@@ -7,7 +7,7 @@ from torch import nn
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.training.norms import adapt_norms, warm_norms
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import FLOAT32, TINY, clone, different, make_scan, make_training, pretrained_state
+from tests.builders.heads import FLOAT32, TINY, clone, different, make_scan, make_training, pretrained_state
 
 
 def test_only_statistics_change_and_they_are_those_of_the_t2_patches() -> None:

@@ -6,7 +6,7 @@ import torch
 
 from t1t2core.errors import InputError
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import GRID, IGNORED, make_scan, make_training
+from tests.builders.heads import GRID, IGNORED, make_scan, make_training
 
 SETTINGS = make_training(patch=(16, 16, 8), stride=(8, 16, 8))
 WIDE = (24, 16, 16)

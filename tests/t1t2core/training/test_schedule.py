@@ -7,7 +7,7 @@ from torch.optim.lr_scheduler import OneCycleLR, ReduceLROnPlateau
 
 from t1t2core.settings import TrainingSettings
 from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
-from tests.heads import make_training
+from tests.builders.heads import make_training
 
 RATE = 1e-3
 

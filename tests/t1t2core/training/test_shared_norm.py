@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from t1t2core.training.shared_norm import CpuNorm, GpuNorm, share_norms
 from t1t2core.training.team import Team
-from tests.teams import Pair, start_pair
+from tests.builders.teams import Pair, start_pair
 
 CHANNELS = 3
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from t1t2core.training.team import ALONE, Team
-from tests.teams import Pair, start_pair
+from tests.builders.teams import Pair, start_pair
 
 ITEMS = ["a", "b", "c"]
 

@@ -15,8 +15,8 @@ from t1t2core.settings import EvaluationSettings, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport
 from t1t2core.training.team import Team
-from tests.heads import TINY, make_fit, make_scan, make_training
-from tests.teams import Pair, start_pair
+from tests.builders.heads import TINY, make_fit, make_scan, make_training
+from tests.builders.teams import Pair, start_pair
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-6}
 """Sums in another order, through 21 layers."""

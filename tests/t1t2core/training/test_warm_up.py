@@ -17,7 +17,7 @@ from t1t2core.training.fit import Fit
 from t1t2core.training.warm_up import warm_up
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.training.patch_set import PatchSet
-from tests.heads import make_training
+from tests.builders.heads import make_training
 
 torch.set_num_threads(1)
 network = NetworkSettings(width=8)

@@ -28,7 +28,7 @@ from ablation.report.figures.rendered import render
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
 from t1t2core.evaluation.slices import PatientSlices, Slices
 from t1t2core.preparation.alignment import Alignment
-from tests.heads import make_subjects
+from tests.builders.heads import make_subjects
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 Trial = list[dict[str, Any]]

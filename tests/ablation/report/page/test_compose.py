@@ -11,7 +11,7 @@ from ablation.report.page.compose import compose_page, sheets
 from ablation.report.page.conclusions import LITTLE
 from ablation.report.page.html import Page, render_page
 from ablation.report.page.mlflow_note import note_of
-from tests.recorded_sweeps import add_sweep, factors
+from tests.builders.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")]
 

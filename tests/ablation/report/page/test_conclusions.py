@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ablation.report.page.conclusions import conclusions
-from tests.sweeps import of_class, sweep, trial
+from tests.builders.tables import of_class, sweep, trial
 
 RNG = np.random.default_rng(0)
 FOURTEEN = RNG.normal(0.6, 0.05, size=14)

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from ablation.report.statistics.comparisons import COMPARISONS, comparisons
-from tests.sweeps import of_class, sweep, trial
+from tests.builders.tables import of_class, sweep, trial
 
 OPEN = [0.50, 0.52, 0.48, 0.55, 0.47, 0.60]
 BETTER = [0.53, 0.56, 0.50, 0.60, 0.53, 0.67]

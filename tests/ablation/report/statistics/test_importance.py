@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from ablation.report.statistics.importance import ACROSS, IMPORTANCE, importance
-from tests.sweeps import sweep, trial
+from tests.builders.tables import sweep, trial
 
 ARMS: list[tuple[str, str | None, str | None]] = [
     ("open", None, None),

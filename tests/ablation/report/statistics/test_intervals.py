@@ -7,7 +7,7 @@ import pytest
 
 from ablation.report.statistics.bootstrap import bootstrap_intervals
 from ablation.report.statistics.intervals import INTERVALS, intervals
-from tests.sweeps import of_class, sweep, trial
+from tests.builders.tables import of_class, sweep, trial
 
 SIX = [0.41, 0.44, 0.47, 0.52, 0.55, 0.60]
 

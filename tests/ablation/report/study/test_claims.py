@@ -9,7 +9,7 @@ from scipy.stats import ttest_rel
 
 from ablation.report.study.claims import claims
 from ablation.report.study.paper import printed
-from tests.scored import results_of, study_results, trial, untuned
+from tests.builders.results import results_of, study_results, trial, untuned
 
 NAMES = [f"C{number}" for number in range(1, 10)]
 HOLDS, FAILS, OPEN = "holds", "does not hold", "cannot be tested here"

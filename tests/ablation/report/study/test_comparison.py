@@ -7,7 +7,7 @@ import pytest
 
 from ablation.report.study.comparison import COLUMNS, compare_with_paper
 from ablation.report.study.paper import corrected
-from tests.scored import results_of, study_results, trial, untuned
+from tests.builders.results import results_of, study_results, trial, untuned
 
 
 def cell(frame: pd.DataFrame, /, **where: object) -> pd.Series:

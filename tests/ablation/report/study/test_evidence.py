@@ -3,7 +3,7 @@
 import pytest
 
 from ablation.report.study.evidence import our_evidence, study_evidence
-from tests.scored import results_of, study_results, trial, untuned
+from tests.builders.results import results_of, study_results, trial, untuned
 
 
 def test_the_studys_choice_of_arms_is_that_of_its_tables() -> None:

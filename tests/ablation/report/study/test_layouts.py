@@ -8,7 +8,7 @@ import pytest
 from ablation.report.study.layouts import TITLES, study_tables
 from ablation.report.study.paper import corrected
 from t1t2core.evaluation.scores import METRICS
-from tests.scored import results_of, study_results, trial, untuned
+from tests.builders.results import results_of, study_results, trial, untuned
 
 TISSUES = ("bone", "soft_tissue", "air")
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ablation.report.tables.arm_scores import best_of_strategies, comparable, fold_scores, mean_scores
-from tests.scored import results_of, trial, untuned
+from tests.builders.results import results_of, trial, untuned
 
 
 def bone(frame: object) -> list[float]:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from ablation.report.tables.arms import best_arms, label_arms, validation_scores
-from tests.sweeps import of_class, sweep, trial
+from tests.builders.tables import of_class, sweep, trial
 
 
 def test_the_name_has_the_training_size_only_where_sizes_differ() -> None:

@@ -1,7 +1,7 @@
 """What each arm takes."""
 
 from ablation.report.tables.costs import compute_time
-from tests.scored import results_of, trial, untuned
+from tests.builders.results import results_of, trial, untuned
 
 
 def test_costs_are_means_over_folds_at_the_chosen_rate_and_largest_size() -> None:

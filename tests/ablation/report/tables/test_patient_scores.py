@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from ablation.report.tables.patient_scores import patient_scores
-from tests.sweeps import of_class, sweep, trial
+from tests.builders.tables import of_class, sweep, trial
 
 
 def bone(scores: pd.DataFrame) -> dict[str, float]:

@@ -11,7 +11,7 @@ from ablation.record.results import patients_frame, results_frame
 from ablation.report.page.compose import sheets
 from ablation.report.tables.search import choice_sentences, choose, scored_candidates, search_table
 from ablation.search.candidates import Candidate
-from tests.recorded_sweeps import add_sweep, factors
+from tests.builders.recorded_sweeps import add_sweep, factors
 
 DICE = ["validation/bone/dsc"]
 OPEN = Candidate(arm=0, strategy="open", t2_train_size=8, learning_rate=0.001)

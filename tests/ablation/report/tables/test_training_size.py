@@ -3,7 +3,7 @@
 import math
 
 from ablation.report.tables.training_size import training_size
-from tests.scored import results_of, trial, untuned
+from tests.builders.results import results_of, trial, untuned
 
 
 def test_a_size_gains_nothing_from_rates_that_only_it_has_tried() -> None:

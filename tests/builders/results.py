@@ -5,9 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.record.results import NUMBERS, RESULTS, TEXTS
+from ablation.record.results import RESULTS
 from ablation.report.study.paper import corrected
 from t1t2core.evaluation.scores import CLASSES, METRICS
+from tests.builders.tables import frame_of
 
 Score = float | Mapping[str, float]
 COUNTS = {"tp": 200, "fp": 100, "fn": 200, "patients": 3}
@@ -54,8 +55,8 @@ def untuned(test: Score, **changes: Any) -> list[dict[str, Any]]:
 
 
 def results_of(*trials: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame([row for rows in trials for row in rows], columns=RESULTS).astype(NUMBERS)
-    return frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS})
+    """`results.csv` of these trials."""
+    return frame_of([row for rows in trials for row in rows], RESULTS)
 
 
 def study_results() -> pd.DataFrame:

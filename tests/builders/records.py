@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ablation.models.registry import Card
 from ablation.names import PLAN_FILE
 from ablation.plan.recipe import EncoderRecipe, t1_network
 from ablation.record.ledger import Ledger
@@ -19,7 +20,7 @@ from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import Fusion, NetworkSettings, PreparationSettings, Settings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from t1t2core.version import SCIENCE_VERSION
-from tests.heads import make_training, pretrained_state
+from tests.builders.heads import make_training, pretrained_state
 
 SMALL = Settings(
     preparation=PreparationSettings(grid=(32, 40, 24), voxel_mm=(6.0, 6.0, 6.0)),
@@ -28,6 +29,16 @@ SMALL = Settings(
     pretraining=make_training(patch=(16, 24, 16), stride=(16, 16, 8)),
 )
 """Some hundred milliseconds a head."""
+CARD = Card(
+    space="conservative",
+    arm="conservative 9",
+    chosen_for="bone",
+    cohort="20 digital heads",
+    simulated=True,
+    scores={"validation": {"bone": 0.61, "air": 0.97}, "test": {"bone": 0.583}},
+    data={"cohort_fingerprint": "heads"},
+)
+"""Of a trial as `record_trial` records it."""
 
 
 def publish_encoder(encoders: EncoderStore, *, seed: int = 5, settings: Settings = SMALL) -> str:
