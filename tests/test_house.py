@@ -232,6 +232,20 @@ def test_a_stranger_maps_each_package_in_ten_minutes() -> None:
         assert len(entries) <= number, sorted(entries)
 
 
+def test_files_and_functions_are_short() -> None:
+    """A function fits on a screen; the compiled kernels are told in one piece."""
+    kernels = ROOT / "t1t2core/network/kernels.py"
+    paths = [path for package in PACKAGES for path in _files(package) if path != kernels]
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    assert [path for path, text in texts.items() if text.count("\n") > 400] == []
+    assert [
+        f"{path}: {node.name}"
+        for path, text in texts.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 45
+    ] == []
+
+
 def test_a_worker_imports_no_mlflow() -> None:
     """It would take each of them two seconds, and some hundred megabytes."""
     modules = ", ".join(_module(path) for path in _files("ablation/worker"))

@@ -3,7 +3,7 @@
 import json
 import re
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -70,10 +70,14 @@ def read_bids(
     if findings:
         raise _refusal(folder, findings)
     if all(subject.t2w is None for subject in subjects):
-        lines = [f"{name} is left out: {why}" for name, why in left_out.items()]
-        headline = f"{folder}: none of {len(subjects)} subjects has a T2w scan (anat/*_T2w.nii.gz)"
-        raise InputError.collect(headline, lines)
+        raise _without_t2w(folder, len(subjects), left_out)
     return Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+
+
+def _without_t2w(folder: Path, subjects: int, left_out: Mapping[str, str]) -> InputError:
+    lines = [f"{name} is left out: {why}" for name, why in left_out.items()]
+    headline = f"{folder}: none of {subjects} subjects has a T2w scan (anat/*_T2w.nii.gz)"
+    return InputError.collect(headline, lines)
 
 
 def _is_subject(path: Path) -> bool:
