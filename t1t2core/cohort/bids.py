@@ -43,8 +43,7 @@ def read_bids(
         exclude: subjects to leave out, by name (`sub-01`).
 
     Raises:
-        InputError: no BIDS folder, or subjects without a T1w or CT, or with several of one kind; all
-            such subjects are named at once.
+        InputError: no BIDS folder, or subjects without a T1w or CT, or with several of one kind, all named.
     """
     name, simulated = _describe(folder)
     folders = {path.name: path for path in sorted(folder.glob("sub-*")) if _is_subject(path)}
@@ -54,13 +53,11 @@ def read_bids(
     files = {name: find_files(path) for name, path in folders.items() if name not in exclude}
     choice = ScanChoice(session, run, select, [file for found in files.values() for file in found])
     findings: dict[str, list[str]] = {}
-    left_out: dict[str, str] = {}
-    subjects = []
+    left_out, subjects = {}, []
     for subject, found in files.items():
         chosen = choice.choose(found)
         lost = _lost_folders(folders[subject], choice)
-        reasons = [chosen.lacks[kind] for kind in ("T1w", "ct") if kind in chosen.lacks]
-        if reasons and not lost:
+        if not lost and (reasons := [chosen.lacks[kind] for kind in ("T1w", "ct") if kind in chosen.lacks]):
             left_out[subject] = "; ".join(reasons)
         elif defects := lost or [*_defects(subject, chosen), *chosen.defects]:
             findings[subject] = defects
