@@ -221,13 +221,9 @@ def test_folders_of_a_room_import_each_other_in_no_circle() -> None:
 
 def test_no_test_imports_a_test() -> None:
     """What tests share is in `tests/builders`."""
-    findings = [
-        f"{module} imports {imported}"
-        for module, all_imported in _graph("tests").items()
-        for imported in all_imported
-        if any(part.startswith("test_") for part in imported.split("."))
-    ]
-    assert findings == []
+    graph = _graph("tests").items()
+    found = {module: [name for name in imported if ".test_" in f".{name}"] for module, imported in graph}
+    assert {module: tests for module, tests in found.items() if tests} == {}
 
 
 def test_each_room_says_what_it_is_for() -> None:
@@ -241,6 +237,20 @@ def test_a_stranger_maps_each_package_in_ten_minutes() -> None:
     for package, number in most.items():
         entries = [path.name for path in (ROOT / package).iterdir() if path.name != "__pycache__"]
         assert len(entries) <= number, sorted(entries)
+
+
+def test_files_and_functions_are_short() -> None:
+    """A function fits on a screen; the compiled kernels are told in one piece."""
+    kernels = ROOT / "t1t2core/network/kernels.py"
+    paths = [path for package in PACKAGES for path in _files(package) if path != kernels]
+    texts = {path: path.read_text(encoding="utf-8") for path in paths}
+    assert [path for path, text in texts.items() if text.count("\n") > 400] == []
+    assert [
+        f"{path}: {node.name}"
+        for path, text in texts.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef) and (node.end_lineno or 0) - node.lineno >= 45
+    ] == []
 
 
 def test_a_worker_imports_no_mlflow() -> None:

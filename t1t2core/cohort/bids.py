@@ -3,7 +3,7 @@
 import json
 import re
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -43,8 +43,7 @@ def read_bids(
         exclude: subjects to leave out, by name (`sub-01`).
 
     Raises:
-        InputError: no BIDS folder, or subjects without a T1w or CT, or with several of one kind; all
-            such subjects are named at once.
+        InputError: no BIDS folder, or subjects without a T1w or CT, or with several of one kind, all named.
     """
     name, simulated = _describe(folder)
     folders = {path.name: path for path in sorted(folder.glob("sub-*")) if _is_subject(path)}
@@ -54,13 +53,11 @@ def read_bids(
     files = {name: find_files(path) for name, path in folders.items() if name not in exclude}
     choice = ScanChoice(session, run, select, [file for found in files.values() for file in found])
     findings: dict[str, list[str]] = {}
-    left_out: dict[str, str] = {}
-    subjects = []
+    left_out, subjects = {}, []
     for subject, found in files.items():
         chosen = choice.choose(found)
         lost = _lost_folders(folders[subject], choice)
-        reasons = [chosen.lacks[kind] for kind in ("T1w", "ct") if kind in chosen.lacks]
-        if reasons and not lost:
+        if not lost and (reasons := [chosen.lacks[kind] for kind in ("T1w", "ct") if kind in chosen.lacks]):
             left_out[subject] = "; ".join(reasons)
         elif defects := lost or [*_defects(subject, chosen), *chosen.defects]:
             findings[subject] = defects
@@ -70,10 +67,14 @@ def read_bids(
     if findings:
         raise _refusal(folder, findings)
     if all(subject.t2w is None for subject in subjects):
-        lines = [f"{name} is left out: {why}" for name, why in left_out.items()]
-        headline = f"{folder}: none of {len(subjects)} subjects has a T2w scan (anat/*_T2w.nii.gz)"
-        raise InputError.collect(headline, lines)
+        raise _without_t2w(folder, len(subjects), left_out)
     return Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+
+
+def _without_t2w(folder: Path, subjects: int, left_out: Mapping[str, str]) -> InputError:
+    lines = [f"{name} is left out: {why}" for name, why in left_out.items()]
+    headline = f"{folder}: none of {subjects} subjects has a T2w scan (anat/*_T2w.nii.gz)"
+    return InputError.collect(headline, lines)
 
 
 def _is_subject(path: Path) -> bool:

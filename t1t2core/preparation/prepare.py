@@ -159,10 +159,7 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
     """
     ct = ct_anatomy(read_scan(subject.ct)) if subject.ct else None
     hints: tuple[sitk.Transform, ...] = ()
-    scans: dict[str, PreparedScan] = {}
-    alignment: dict[str, Alignment] = {}
-    volumes: dict[str, dict[str, float]] = {}
-    warnings: list[str] = []
+    scans: dict[str, _Scan] = {}
     sources: tuple[tuple[Sequence, Path | None, Path | None], ...] = (
         ("T1", subject.t1w, subject.labels_t1w),
         ("T2", subject.t2w, subject.labels_t2w),
@@ -179,25 +176,45 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
             hints = (truth.to_ct,)
         else:
             raise InputError(f"subject {subject.name}: {sequence} has neither a CT nor a label map")
-        truth.labels[~covered(mr.scan, prepared.grid)] = IGNORED
-        truth.labels[within(truth.difference.mask, prepared.grid)] = IGNORED
-        scans[sequence] = PreparedScan(
-            image=prepared.image,
-            labels=truth.labels,
-            hull=head_hull(truth.labels, settings.voxel_mm),
-            affine=prepared.affine,
-        )
-        alignment[sequence] = truth.alignment
-        volumes[sequence] = volumes_ml(scans[sequence]) | truth.difference.volumes_ml
-        doubtful = [*doubts(mr.scan, sequence), *truth.difference.doubts()]
-        warnings += [f"{sequence}w: {doubt}" for doubt in doubtful]
+        scans[sequence] = _label(mr, prepared, truth, sequence, settings)
     return PreparedSubject(
         name=subject.name,
-        t1=scans["T1"],
-        t2=scans.get("T2"),
-        alignment=alignment,
-        volumes_ml=volumes,
-        warnings=tuple(warnings),
+        t1=scans["T1"].prepared,
+        t2=scans["T2"].prepared if "T2" in scans else None,
+        alignment={sequence: scan.alignment for sequence, scan in scans.items()},
+        volumes_ml={sequence: scan.volumes_ml for sequence, scan in scans.items()},
+        warnings=tuple(warning for scan in scans.values() for warning in scan.warnings),
+    )
+
+
+@dataclass(frozen=True)
+class _Scan:
+    """A prepared scan, and what is known of it."""
+
+    prepared: PreparedScan
+    alignment: Alignment
+    volumes_ml: dict[str, float]
+    warnings: list[str]
+
+
+def _label(
+    mr: Anatomy, image: PreparedImage, truth: "_Truth", sequence: Sequence, settings: PreparationSettings
+) -> _Scan:
+    """Ignore what the truth cannot tell, and join image and labels."""
+    truth.labels[~covered(mr.scan, image.grid)] = IGNORED
+    truth.labels[within(truth.difference.mask, image.grid)] = IGNORED
+    scan = PreparedScan(
+        image=image.image,
+        labels=truth.labels,
+        hull=head_hull(truth.labels, settings.voxel_mm),
+        affine=image.affine,
+    )
+    doubtful = [*doubts(mr.scan, sequence), *truth.difference.doubts()]
+    return _Scan(
+        scan,
+        truth.alignment,
+        volumes_ml(scan) | truth.difference.volumes_ml,
+        [f"{sequence}w: {doubt}" for doubt in doubtful],
     )
 
 

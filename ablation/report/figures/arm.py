@@ -8,6 +8,7 @@ import pandas as pd
 from ablation.record.selection import select
 from ablation.report.tables.arms import label_arm
 from ablation.report.tables.summary import chosen
+from t1t2core.strategies import STRATEGIES
 
 CLASSES = {"bone": "Bone", "soft_tissue": "Soft tissue", "air": "Air"}
 STUDYS_CHOICE = (
@@ -20,7 +21,6 @@ STUDYS_CHOICE = (
 )
 """The arms of the study's Fig. 6: shown first where not all can be."""
 MOST_ARMS = 6
-NOT_TRAINED = ("no_fine_tuning", "norm_adaptation")
 
 
 @dataclass(frozen=True)
@@ -43,26 +43,27 @@ LOOKS = (
     Look("#E69F00", "X", (0, (8, 2)), "ooo"),  # type: ignore[arg-type]
 )
 """Okabe & Ito's palette without its yellow, which is too pale for lines on white."""
-STRATEGIES = dict(
-    zip(
-        (
-            "open",
-            "conservative",
-            "hybrid",
-            "augmented",
-            "no_fine_tuning",
-            "norm_adaptation",
-            "scratch",
-        ),
-        LOOKS,
-        strict=True,
-    )
+STUDYS_ORDER = (
+    "open",
+    "conservative",
+    "hybrid",
+    "augmented",
+    "no_fine_tuning",
+    "norm_adaptation",
+    "scratch",
 )
+"""Of the strategies in a legend; others come after them."""
 
 
 def look(place: int) -> Look:
     """The look of the line in this place of a legend."""
     return LOOKS[place % len(LOOKS)]
+
+
+def look_of(strategy: str) -> Look:
+    """The look of a strategy's arms, the same in every figure."""
+    places = list(dict.fromkeys((*STUDYS_ORDER, *STRATEGIES)))
+    return look(places.index(strategy) if strategy in places else len(places))
 
 
 def largest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablation.report.figures.arm import STRATEGIES, largest, scored_rows, unit_of
+from ablation.report.figures.arm import largest, look_of, scored_rows, unit_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
 
 BAR = 0.27
@@ -69,7 +69,7 @@ def _means(trials: pd.DataFrame) -> pd.DataFrame:
 def _bars(
     axes: Axes, means: pd.DataFrame, values: pd.Series, trials: pd.DataFrame | None, single: pd.Series | None
 ) -> None:
-    colours = [STRATEGIES[strategy].colour for strategy in means["strategy"]]
+    colours = [look_of(strategy).colour for strategy in means["strategy"]]
     axes.barh(means.index, values, color=colours, height=0.7)
     if trials is not None and single is not None:
         _dots(axes, trials, single)

@@ -12,7 +12,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from ablation.report.figures.arm import CLASSES, STRATEGIES, largest, scored_rows, unit_of
+from ablation.report.figures.arm import CLASSES, largest, look_of, scored_rows, unit_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, freeze, make_panels, styled
 
 DISTANCES = (7, 16, 28, 42)
@@ -72,7 +72,7 @@ def _means(rows: pd.DataFrame) -> pd.DataFrame:
 def _points(axes: Axes, arms: pd.DataFrame, front: pd.DataFrame) -> None:
     axes.plot(front["time"], front["dsc"], color="#888888", lw=1.2, drawstyle="steps-post", zorder=1)
     for row in arms.dropna(subset=["dsc"]).to_dict("records"):
-        style, best = STRATEGIES[row["strategy"]], row["arm"] in set(front["arm"])
+        style, best = look_of(row["strategy"]), row["arm"] in set(front["arm"])
         axes.plot(
             row["time"],
             row["dsc"],
@@ -95,7 +95,7 @@ def _points(axes: Axes, arms: pd.DataFrame, front: pd.DataFrame) -> None:
 def _keys(arms: pd.DataFrame) -> dict[str, Line2D]:
     keys = {}
     for strategy in dict.fromkeys(arms["strategy"]):
-        style = STRATEGIES[strategy]
+        style = look_of(strategy)
         keys[strategy.replace("_", " ")] = Line2D(
             [], [], ls="", marker=style.marker, ms=8, mec=style.colour, mfc="white", mew=1.4
         )
