@@ -111,7 +111,7 @@ class TrialClaims(Claims):
     def claim(self, key: str, make: Callable[[], str]) -> Claim:
         """See to it that the trial's run is open and nobody else's; what cannot be asked stays unsettled."""
         others = self._enter()
-        careful = key in self._unsettled or not others.absent
+        careful = key in self._unsettled or key in self._lost or not others.absent
         self._unsettled.add(key)
         if key not in self._open:
             known = Claim.RECORDED if key in self._recorded else Claim.OURS
