@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from mlflow.entities import Run
@@ -258,9 +258,13 @@ class Recorder:
         remove_leftovers(self.storage, key)
 
     def _tidy(self, keys: Collection[str]) -> None:
-        """Clear up after recorded trials, but for what is still to be delivered."""
+        """Clear up after recorded trials, but for what is still to be delivered.
+
+        Nothing waits for it: what cannot be removed now is removed when the next sweep begins.
+        """
         waiting = self.undelivered
-        tidy(self.ledger, self.storage, [key for key in keys if key not in waiting])
+        with suppress(MlflowException, OSError):
+            tidy(self.ledger, self.storage, [key for key in keys if key not in waiting])
 
     def _do(self, work: Callable[[], object], key: str) -> None:
         """Write about a trial, unless another driver has taken it over: its end is not ours to write."""
