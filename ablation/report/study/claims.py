@@ -12,12 +12,13 @@ from ablation.report.study.layouts import DIFFERENCE
 from ablation.report.tables.arm_scores import DEPTHS, FUSIONS
 from ablation.report.tables.summary import TISSUES
 from ablation.report.tables.training_size import ALL
+from t1t2core.strategies import STRATEGIES, StrategyName
 
 TUNED = [depth for depth in DEPTHS if depth]
 CONSERVATIVES = [f"conservative {depth}" for depth in TUNED]
 HYBRIDS = [f"hybrid {fusion}" for fusion in FUSIONS if fusion]
 VERDICTS = {True: "holds", False: "does not hold", None: "cannot be tested here"}
-TRANSFERS = ("no_fine_tuning", "open", "conservative", "hybrid")
+TRANSFERS: tuple[StrategyName, ...] = ("no_fine_tuning", "open", "conservative", "hybrid")
 """The strategies of the study's Tables 6 to 8."""
 UNCHANGED_PERCENT = 1.0
 """A Dice that differs by no more counts as unchanged; ours, the study names no bound."""
@@ -116,7 +117,7 @@ def _together(findings: Sequence[Finding]) -> Finding:
     return Finding("; ".join(finding.text for finding in findings), holds)
 
 
-def _best(evidence: Evidence, tissue: str) -> dict[str, str]:
+def _best(evidence: Evidence, tissue: str) -> dict[StrategyName, str]:
     """Each transfer strategy's arm in Tables 6 to 8; its own name where it has none."""
     arms = {strategy_of(arm): arm for arm in evidence.best[tissue]}
     return {strategy: arms.get(strategy, strategy) for strategy in TRANSFERS}
@@ -197,7 +198,7 @@ def _hybrid_takes_least_time(evidence: Evidence) -> Finding:
     if evidence.times is None:
         return Finding("printed as a figure only", None)
     best = _best(evidence, "bone")
-    arms = [best[strategy] for strategy in ("hybrid", "conservative", "open")]
+    arms = [arm for strategy, arm in best.items() if STRATEGIES[strategy].trains]
     times = evidence.times[evidence.times["arm"].isin(arms)].set_index("arm")
     if len(times) < len(arms):
         return Finding("needs hybrid, conservative and open fine-tuning", None)
