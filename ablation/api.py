@@ -16,7 +16,7 @@ from ablation.plan.plan import is_recorded
 from ablation.record.breakdown import breakdown
 from ablation.record.ledger import open_record
 from ablation.record.plan_record import read_plan, read_plan_run
-from ablation.record.results import patients_frame, results_frame
+from ablation.record.results import NAMED, patients_frame, results_frame
 from ablation.report.tables.search import choice_sentences
 from ablation.report.tables.summary import never_predicted
 from ablation.space.space import read_space
@@ -174,7 +174,9 @@ def results(
     """
     record = read_plan(open_record(Path(output), tracking_uri), name)
     every = [*record.records, *record.partial]
-    return results_frame(every), patients_frame(every)
+    frames = results_frame(every, record.design), patients_frame(every, record.design)
+    scores, patients = (frame.drop(columns=NAMED) for frame in frames)
+    return scores, patients
 
 
 def load_model(

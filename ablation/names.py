@@ -7,6 +7,9 @@ others are."""
 SEARCH = "search"
 """Tag of a plan that is a search: its settings, as JSON."""
 
+DESIGN = "design"
+"""Tag of a plan: the roles of its factors, as JSON."""
+
 KIND = "kind"
 """Tag that tells trials from plans and from T1 networks."""
 KIND_PLAN, KIND_TRIAL, KIND_PRETRAINING = "plan", "trial", "pretraining"

@@ -5,7 +5,8 @@ Where the study is silent the description says "ours".
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from dataclasses import asdict
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -251,3 +252,8 @@ class Settings:
     pretraining: TrainingSettings = TrainingSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+
+def identity(group: Any) -> dict[str, Any]:
+    """Return a group's settings by name."""
+    return asdict(group)

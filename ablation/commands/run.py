@@ -66,7 +66,8 @@ def main(
 def _show_plan(sweep: Sweep) -> int:
     frame = sweep.plan()
     if not frame.empty:  # as it is of a search that has sampled nothing yet
-        show(render_plan(frame, sweep.workspace.space.name))
+        space = sweep.workspace.space
+        show(render_plan(frame, space.design, space.name))
     for line in sweep.forecast():
         print(line)
     return 0

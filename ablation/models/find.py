@@ -14,8 +14,8 @@ from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import results_frame
 from ablation.record.selection import select
 from ablation.report.tables.summary import chosen
-from ablation.space.factors import ARM
-from ablation.space.naming import arm_name
+from ablation.space.factors import REPLICATED
+from ablation.space.naming import SIZE_IN_NAME
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
 from t1t2core.evaluation.scores import CLASSES
@@ -34,11 +34,13 @@ class Model:
         about: what was found, for the user.
         runs: finished trials, a network each.
         warnings: what the user should know before relying on it, a sentence each.
+        arm: its name, where the networks are those of an arm.
     """
 
     about: str
     runs: tuple[Run, ...]
     warnings: tuple[str, ...] = ()
+    arm: str = ""
 
 
 def find_model(ledger: Ledger, name: str, sequence: Sequence) -> Model:
@@ -83,16 +85,18 @@ def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence =
     if plan.missing:
         trials = f"{plan.missing} of {len(plan.plan)} trials of {plan.space}"
         warnings.append(f"{trials} are not finished: this is as it stands")
-    rows = select(chosen(results_frame(plan.records)), split="validation", sequence=sequence, tissue=name)
+    rows = select(
+        chosen(results_frame(plan.records, plan.design)), split="validation", sequence=sequence, tissue=name
+    )
     if rows.empty:
         raise InputError(f"no arm of {plan.space} was scored on {sequence}w scans")
-    arms = [_Arm(frame) for _, frame in rows.groupby(ARM, dropna=False, sort=False)]
+    arms = [_Arm(frame) for _, frame in rows.groupby("arm", sort=False)]
     best, most = max(arms, key=lambda arm: arm.dice), max(len(arm.run_ids) for arm in arms)
     if len(best.run_ids) < most:
         warnings.append(f"it has {len(best.run_ids)} of {most} folds and seeds so far")
     dice = f"validation DSC of {name} {best.dice:.3f}, mean of {len(best.run_ids)}"
     runs = tuple(ledger.run(one) for one in best.run_ids)
-    return Model(f"{best.name} of {plan.space}: {dice}", runs, tuple(warnings))
+    return Model(f"{best.name} of {plan.space}: {dice}", runs, tuple(warnings), best.arm)
 
 
 class _Arm:
@@ -101,9 +105,10 @@ class _Arm:
     def __init__(self, rows: pd.DataFrame) -> None:
         first = rows.iloc[0]
         patients = "" if pd.isna(first["t2_train_size"]) else f", {first['t2_train_size']} T2w patients"
-        self.name = arm_name(first["strategy"], first["tuned_layers"], first["fusion"]) + patients
+        self.arm = re.sub(SIZE_IN_NAME, "", first["arm"])
+        self.name = self.arm + patients
         self.dice = float(rows["dsc"].fillna(0).mean())
-        self.run_ids = list(rows.sort_values(["fold", "seed"])["mlflow_run_id"])
+        self.run_ids = list(rows.sort_values(REPLICATED)["mlflow_run_id"])
 
 
 def _runs(ledger: Ledger, identifiers: Iterable[str], name: str) -> tuple[Run, ...]:

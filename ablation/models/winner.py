@@ -9,7 +9,6 @@ from ablation.models.registry import Card, register
 from ablation.names import COHORT_FINGERPRINT
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
-from ablation.space.naming import arm_name
 from t1t2core.evaluation.scores import CLASSES
 
 SPLITS = {"validation": "best_validation", "test": "test"}
@@ -24,11 +23,12 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
     Raises:
         InputError: there is no such class, nothing is finished, or MLflow does not allow the name.
     """
-    runs = best_model(ledger, plan, tissue).runs
+    best = best_model(ledger, plan, tissue)
+    runs = best.runs
     first = runs[0].data
     card = Card(
         space=plan.space,
-        arm=arm_name(first.params["strategy"], first.params.get("tuned_layers"), first.params.get("fusion")),
+        arm=best.arm,
         chosen_for=tissue,
         cohort=plan.tags.get("cohort", "unknown"),
         simulated=plan.simulated,

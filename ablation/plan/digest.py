@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -10,8 +11,18 @@ def digest_of(description: Any) -> str:
 
     The order of a dict's keys does not count; 1 and 1.0 are the same, as they are in a result.
     """
-    text = json.dumps(_plain(description), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text_of(description).encode()).hexdigest()
+
+
+def digest_of_texts(parts: Mapping[str, str]) -> str:
+    """`digest_of` a dict whose values are written out already, by `text_of`; its keys are plain names."""
+    text = ",".join([f'"{name}":{parts[name]}' for name in sorted(parts)])
+    return hashlib.sha256(f"{{{text}}}".encode()).hexdigest()
+
+
+def text_of(description: Any) -> str:
+    """Return a description as JSON, the same for the same content."""
+    return json.dumps(_plain(description), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def _plain(value: Any) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from ablation.plan.digest import digest_of
-from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings
+from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings, identity
 from t1t2core.strategies.base import counted_network
 
 
@@ -16,6 +16,7 @@ class EncoderRecipe:
         validation: T1 patients that choose its best weights, sorted.
         preparation_version: of the code that prepares the volumes.
         science: version of the code that trains it.
+        seed: of its start and of the order of its patches; the study reports one network.
     """
 
     cohort_fingerprint: str
@@ -27,11 +28,23 @@ class EncoderRecipe:
     precision: Precision
     preparation_version: int
     science: int
+    seed: int = 0
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 of the recipe."""
-        return digest_of(asdict(self))
+        """Return the SHA-256 of the recipe: of what it says beyond what was always so."""
+        named = {
+            **asdict(self),
+            "preparation": identity(self.preparation),
+            "network": identity(self.network),
+            "pretraining": identity(self.pretraining),
+        }
+        return digest_of({name: value for name, value in named.items() if name != "seed" or value})
+
+
+def digest_of_preparation(preparation: PreparationSettings) -> str:
+    """Return the hash of the settings that volumes are prepared with, which names them."""
+    return digest_of(identity(preparation))
 
 
 def t1_network(network: NetworkSettings) -> NetworkSettings:

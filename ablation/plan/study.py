@@ -1,41 +1,118 @@
-"""What all trials of a run have in common."""
+"""What all trials of a run have in common, and the settings that each has."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
 
 from ablation.plan.recipe import EncoderRecipe, t1_network
+from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit
 from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import Precision, Settings
+from t1t2core.training.compute import Device, resolve_precision
 from t1t2core.version import SCIENCE_VERSION
+
+
+class Variants:
+    """Settings with those of points over them; a group is made once for each set of its values."""
+
+    def __init__(self, base: Settings) -> None:
+        self._base = base
+        self._made: dict[tuple[tuple[str, Any], ...], Settings] = {(): base}
+        self._groups: dict[tuple[str, tuple[tuple[str, Any], ...]], Any] = {}
+
+    def of(self, varied: tuple[tuple[str, Any], ...]) -> Settings:
+        """Return the settings with these values, by dotted name, over them.
+
+        Raises:
+            ValidationError: some do not go together.
+        """
+        if varied not in self._made:
+            self._made[varied] = replace(self._base, **self._changed(varied))
+        return self._made[varied]
+
+    def _changed(self, varied: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+        by_group: dict[str, list[tuple[str, Any]]] = {}
+        for name, value in varied:
+            group, _, setting = name.partition(".")
+            by_group.setdefault(group, []).append((setting, value))
+        return {group: self._group(group, tuple(values)) for group, values in by_group.items()}
+
+    def _group(self, group: str, values: tuple[tuple[str, Any], ...]) -> Any:
+        if (group, values) not in self._groups:
+            self._groups[group, values] = replace(getattr(self._base, group), **dict(values))
+        return self._groups[group, values]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_base": self._base, "_made": {(): self._base}, "_groups": {}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What all trials of a run have in common."""
+    """What all trials of a run have in common.
+
+    Args:
+        settings: of the run; a point may have others.
+        device: that trials are computed on.
+    """
 
     settings: Settings
-    precision: Precision
+    device: Device
     cohort_fingerprint: str
     splits: tuple[FoldSplit, ...]
+
+    @cached_property
+    def _variants(self) -> Variants:
+        return Variants(self.settings)
+
+    @property
+    def precision(self) -> Precision:
+        """The precision of trials that vary nothing which it depends on."""
+        return self.precision_of(self.settings)
+
+    def settings_of(self, point: Point) -> Settings:
+        """Return the settings that a point is computed with."""
+        return self.variant(point.settings)
+
+    def variant(self, varied: tuple[tuple[str, Any], ...]) -> Settings:
+        """Return the run's settings with these, by dotted name, over them."""
+        return self._variants.of(varied)
+
+    def precision_of(self, settings: Settings) -> Precision:
+        """Return the precision of trials with these settings.
+
+        Raises:
+            InputError: the device cannot compute in the one that is asked for.
+        """
+        training, pretraining = settings.training, settings.pretraining
+        resolve_precision(pretraining.precision, self.device, [pretraining.patch])
+        return resolve_precision(training.precision, self.device, [training.patch, pretraining.patch])
 
     def split(self, fold: int) -> FoldSplit:
         """Return the patients' roles in a fold."""
         return next(split for split in self.splits if split.fold == fold)
 
-    def recipe(self, fold: int) -> EncoderRecipe:
-        """Return the recipe of the T1 network for a fold; folds with the same T1 roles share it."""
-        t1, pretraining = self.split(fold).t1, self.settings.pretraining
-        precision = self.precision if pretraining.precision == "auto" else pretraining.precision
+    def recipe(self, fold: int, seed: int = 0, settings: Settings | None = None) -> EncoderRecipe:
+        """Return the recipe of a T1 network for a fold; folds with the same T1 roles share it.
+
+        Args:
+            seed: of its start and of the order of its patches.
+            settings: those of the run unless given.
+        """
+        own = settings or self.settings
+        t1, pretraining, trials = self.split(fold).t1, own.pretraining, self.precision_of(own)
+        precision = trials if pretraining.precision == "auto" else pretraining.precision
         return EncoderRecipe(
             cohort_fingerprint=self.cohort_fingerprint,
             training=tuple(sorted(t1.training)),
             validation=tuple(sorted(t1.validation)),
-            preparation=self.settings.preparation,
-            network=t1_network(self.settings.network),
+            preparation=own.preparation,
+            network=t1_network(own.network),
             pretraining=replace(
                 pretraining, precision=precision, batch_size_of_concatenation=None, hybrid_steps_factor=1
             ),
             precision=precision,
             preparation_version=PREPARATION_VERSION,
             science=SCIENCE_VERSION,
+            seed=seed,
         )

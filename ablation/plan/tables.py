@@ -1,5 +1,6 @@
 """The tables that a run writes beside its results: the plan and the subjects."""
 
+import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,18 +9,22 @@ import pandas as pd
 from rich.table import Table
 
 from ablation.plan.plan import PlannedTrial, Trial, is_recorded
-from ablation.space.factors import ARM, FACTORS
-from ablation.space.naming import arm_name
+from ablation.space.design import Design
+from ablation.space.factors import FACTORS, PRETRAINING_SEED
+from ablation.space.naming import arm_names
 from t1t2core.cohort.check import subject_notes
 from t1t2core.cohort.roles import ROLES, FoldSplit
 from t1t2core.cohort.subject import Cohort
 from t1t2core.files import write_atomically
 from t1t2core.preparation.prepare import PreparedSubject
 
-PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds"]
+PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds", PRETRAINING_SEED]
+"""Columns of `plan.csv`; those of varied settings stand after them."""
+NOT_OF_POINTS = ("trial_key", "status", "estimated_seconds")
+"""Columns that are no factor nor setting."""
 PRUNED_STATUS = "pruned"
 """Status of a trial of a search that never ran to an end, by rule."""
-WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64"}
+WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64", PRETRAINING_SEED: "Int64"}
 
 WARNINGS = "warnings"
 """Column of `subjects.csv`."""
@@ -30,9 +35,17 @@ MEASURES = {"learning_rate": "float64", "estimated_seconds": "float64"}
 
 
 def plan_frame(
-    plan: Sequence[PlannedTrial], recorded: Collection[str], seconds: Sequence[float]
+    plan: Sequence[PlannedTrial],
+    recorded: Collection[str],
+    seconds: Sequence[float],
+    settings: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Return `plan.csv`: a row a trial; `seconds` is the estimate for each."""
+    """Return `plan.csv`: a row a trial.
+
+    Args:
+        seconds: the estimate for each.
+        settings: that the space varies, by dotted name; a column each.
+    """
     rows = [
         {
             "trial_key": trial.key if isinstance(trial, Trial) else None,
@@ -43,20 +56,28 @@ def plan_frame(
         for trial, estimate in zip(plan, seconds, strict=True)
     ]
     # As objects, or a depth of 9 beside none would be 9.0.
-    return pd.DataFrame(rows, columns=PLAN, dtype=object).astype({**WHOLE_NUMBERS, **MEASURES})
+    frame = pd.DataFrame(rows, columns=[*PLAN, *settings], dtype=object)
+    return frame.astype({**WHOLE_NUMBERS, **MEASURES})
 
 
-def render_plan(plan: pd.DataFrame, title: str) -> Table:
+def read_plan_frame(content: bytes) -> pd.DataFrame:
+    """Return what `plan.csv` has; one written before there were pretraining seeds lacks their column."""
+    frame = pd.read_csv(io.BytesIO(content))
+    settings = {str(name): "str" for name in frame if "." in str(name)}
+    whole = {name: kind for name, kind in WHOLE_NUMBERS.items() if name in frame}
+    return frame.fillna(dict.fromkeys(settings, "")).astype({**whole, **settings})
+
+
+def render_plan(plan: pd.DataFrame, design: Design, title: str) -> Table:
     """Return the plan for the terminal: an arm and training size a row."""
     table = Table(title=f"{title}: what would run", title_justify="left")
     for name in ("arm", "T2 patients", "trials", "to run", "seconds a trial"):
         table.add_column(name, justify="left" if name == "arm" else "right")
-    for _, rows in plan.groupby(ARM, dropna=False, sort=False):
-        strategy, layers, fusion, size = (value if pd.notna(value) else "" for value in rows[ARM].iloc[0])
-        seconds = rows["estimated_seconds"].mean()
+    for arm, rows in plan.assign(arm=arm_names(plan, design)).groupby("arm", sort=False):
+        seconds, size = rows["estimated_seconds"].mean(), rows["t2_train_size"].iloc[0]
         to_run = (rows["status"] == "to_run").sum()
         table.add_row(
-            arm_name(strategy, layers, fusion), str(size), str(len(rows)), str(to_run), f"{seconds:.1f}"
+            str(arm), "" if pd.isna(size) else str(size), str(len(rows)), str(to_run), f"{seconds:.1f}"
         )
     return table
 

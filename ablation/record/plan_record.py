@@ -10,6 +10,7 @@ import pandas as pd
 from mlflow.entities import Run
 
 from ablation.names import (
+    DESIGN,
     ERROR,
     PLAN_FILE,
     REGISTRATION_FILE,
@@ -19,11 +20,19 @@ from ablation.names import (
     SUBJECTS_FILE,
     TRIAL_KEY,
 )
-from ablation.plan.tables import BETWEEN_WARNINGS, PRUNED_STATUS, WARNINGS, WHOLE_NUMBERS, warning_lines
+from ablation.plan.tables import (
+    BETWEEN_WARNINGS,
+    NOT_OF_POINTS,
+    PRUNED_STATUS,
+    WARNINGS,
+    read_plan_frame,
+    warning_lines,
+)
 from ablation.record.ledger import Ledger
 from ablation.record.space_file import plan_of_file
 from ablation.record.trials import Record
-from ablation.space.factors import FACTORS
+from ablation.space.design import STUDY, Design
+from ablation.space.factors import REPLICATED
 from t1t2core.errors import InputError
 
 
@@ -90,6 +99,12 @@ class PlanRecord:
         )
 
     @property
+    def design(self) -> Design:
+        """Roles of its factors; those of the study where it was recorded before there were others."""
+        text = self.tags.get(DESIGN)
+        return STUDY if text is None else Design.model_validate_json(text)
+
+    @property
     def simulated(self) -> bool:
         """Whether the heads are no patients."""
         return self.tags.get(SIMULATED) == "True"
@@ -128,7 +143,7 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
             "give the command that made it again, which adds it, or bring the files of the record along: "
             f"they belong at {parent.info.artifact_uri}"
         )
-    plan = pd.read_csv(io.BytesIO(files[PLAN_FILE])).astype(WHOLE_NUMBERS)
+    plan = read_plan_frame(files[PLAN_FILE])
     finished = ledger.finished()
     whole = _whole(plan, finished) if SEARCH in parent.data.tags else plan[TRIAL_KEY]
     runs = [finished[key] for key in whole if key in finished]
@@ -151,7 +166,7 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
 
 def _whole(plan: pd.DataFrame, finished: Mapping[str, Run]) -> pd.Series:
     """Keys of the trials of candidates all of whose trials are finished."""
-    candidate = [name for name in FACTORS if name not in ("fold", "seed")]
+    candidate = [name for name in plan.columns if name not in (*REPLICATED, *NOT_OF_POINTS)]
     is_done = plan[TRIAL_KEY].isin(list(finished))
     groups = plan.assign(done=is_done).groupby(candidate, dropna=False, sort=False)["done"]
     return plan[TRIAL_KEY][groups.transform("all")]

@@ -22,7 +22,6 @@ from ablation.record.settings import SETTINGS_FILE, pack_settings, shortened_par
 from ablation.store.outcome import fetch_outcome
 from ablation.store.storage import Storage
 from t1t2core.errors import InputError
-from t1t2core.settings import Settings
 
 DELIVERY_SECONDS = 600.0
 """How long, at the end of a sweep, the record is waited for."""
@@ -50,7 +49,6 @@ class Recorder:
         storage: Storage,
         experiment_id: str,
         parent: str,
-        settings: Settings,
         tags: Mapping[str, str],
         names: Mapping[str, str],
         replaces: Mapping[str, Run],
@@ -58,7 +56,7 @@ class Recorder:
     ) -> None:
         self.ledger, self.storage, self.parent = ledger, storage, parent
         self.names = dict(names)
-        self._experiment_id, self._settings, self._tags = experiment_id, settings, tags
+        self._experiment_id, self._tags = experiment_id, tags
         self._replaced = {key: str(run.info.run_id) for key, run in replaces.items()}
         self._claims = TrialClaims(ledger, experiment_id, self.names, self._replaced, lease_seconds)
         self._delivery = Delivery(ledger.answers)
@@ -202,7 +200,7 @@ class Recorder:
 
     def _start(self, trial: Trial) -> str:
         params = {name: value for name, value in trial.factors.items() if value is not None}
-        params |= shortened_params(self._settings)
+        params |= shortened_params(trial.settings)
         key = trial.key
         tags = {**self._tags, TRIAL_KEY: key, ENCODER_DIGEST: trial.encoder or ""}
         self._epochs.begin(key)
@@ -221,7 +219,7 @@ class Recorder:
         with tempfile.TemporaryDirectory() as folder:
             summary = fetch_outcome(self.storage, key, Path(folder))
             # Among the other files it takes no request of its own, and only finished trials are read back.
-            (Path(folder) / SETTINGS_FILE).write_bytes(pack_settings(self._settings))
+            (Path(folder) / SETTINGS_FILE).write_bytes(pack_settings(trial.settings))
             self.ledger.finish_trial(
                 self._run_of(trial),
                 summary["metrics"],

@@ -1,39 +1,82 @@
 """Recorded scores as tables: a row a trial, weights, split, sequence and class."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
+from ablation.record.settings import setting_text
 from ablation.record.trials import Record
-from ablation.space.factors import FACTORS
+from ablation.space.design import STUDY, Design
+from ablation.space.factors import FACTORS, PRETRAINING_SEED
+from ablation.space.naming import arm_names
 from t1t2core.evaluation.scores import CLASSES, METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
+from t1t2core.strategies import STRATEGIES, StrategyName
 
 WHAT = ["weights", "split", "sequence", "class"]
 COUNTS = ["tp", "fp", "fn"]
 COST = ["epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalone_seconds", "peak_memory_mb"]
 ORIGIN = ["encoder_digest", "cohort_fingerprint", "mlflow_run_id"]
-RESULTS = ["trial_key", *FACTORS, *WHAT, *METRICS, *COUNTS, "patients", *COST, *ORIGIN]
-PATIENTS = ["trial_key", *FACTORS, *WHAT, "patient", *METRICS, *COUNTS, *SURFACE_METRICS]
+RESULTS = ["trial_key", *FACTORS, *WHAT, *METRICS, *COUNTS, "patients", *COST, *ORIGIN, PRETRAINING_SEED]
+"""Columns of `results.csv`; those of varied settings stand after them."""
+PATIENTS = ["trial_key", *FACTORS, *WHAT, "patient", *METRICS, *COUNTS, *SURFACE_METRICS, PRETRAINING_SEED]
+"""Columns of `patients.csv`; those of varied settings stand after them."""
+NAMED = ["arm", "choice"]
+"""Further columns of the frames: the arm's name, and the number of its tuned values among all."""
 TEXTS = ["strategy", "tuned_layers", "fusion"]
-NUMBERS = {"t2_train_size": "Int64", "learning_rate": "float64", "fold": "Int64", "seed": "Int64"}
+NUMBERS = {
+    "t2_train_size": "Int64",
+    "learning_rate": "float64",
+    "fold": "Int64",
+    "seed": "Int64",
+    PRETRAINING_SEED: "Int64",
+}
 
 
-def results_frame(records: Iterable[Record]) -> pd.DataFrame:
-    """`results.csv`: scores pooled over the patients of a split."""
-    return _frame([row for record in records for row in _pooled(record)], RESULTS)
+def results_frame(records: Iterable[Record], design: Design = STUDY) -> pd.DataFrame:
+    """`results.csv`: scores pooled over the patients of a split, and the columns `NAMED`.
+
+    Args:
+        design: of the plan that the records are of.
+    """
+    rows = [row | _varied(record, design) for record in records for row in _pooled(record)]
+    return _frame(rows, RESULTS, design)
 
 
-def patients_frame(records: Iterable[Record]) -> pd.DataFrame:
+def patients_frame(records: Iterable[Record], design: Design = STUDY) -> pd.DataFrame:
     """`patients.csv`: the same scores a patient, with surface distances where they were measured."""
-    return _frame([row for record in records for row in _patients(record)], PATIENTS)
+    rows = [row | _varied(record, design) for record in records for row in _patients(record)]
+    return _frame(rows, PATIENTS, design)
 
 
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    frame = pd.DataFrame(rows, columns=columns).astype(NUMBERS)
+def with_arms(frame: pd.DataFrame, design: Design = STUDY) -> pd.DataFrame:
+    """Return the frame with the columns `NAMED`, from those of its factors and varied settings."""
+    tuned = [name for name in design.tuned if name in frame]
+    # Equal scores leave the lowest value, so that numbers count as numbers, and nothing stands first.
+    ranks = frame[tuned].apply(lambda values: _numeric(values).rank(method="dense")).fillna(0)
+    choice = ranks.groupby(tuned, sort=True).ngroup() if tuned else 0
+    return frame.assign(arm=arm_names(frame, design), choice=choice)
+
+
+def _numeric(values: pd.Series) -> pd.Series:
+    """Numbers as they are, other texts by the alphabet after them."""
+    numbers = pd.to_numeric(values, errors="coerce")
+    texts = values.where(numbers.isna() & values.notna() & values.ne(""))
+    return numbers.fillna(numbers.max() + texts.rank(method="dense")) if texts.notna().any() else numbers
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str], design: Design) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=[*columns, *design.settings]).astype(NUMBERS)
     # One type for a column whether a strategy has the factor or not: joins rely on it.
-    return frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS})
+    texts = [*TEXTS, *design.settings]
+    return with_arms(frame.assign(**{name: frame[name].fillna("").astype("str") for name in texts}), design)
+
+
+def _varied(record: Record, design: Design) -> dict[str, str]:
+    """Return the varied settings of a trial as they are shown, without those that do not count for it."""
+    strategy = STRATEGIES[cast(StrategyName, record.params["strategy"])]
+    return {name: setting_text(record.params, name) for name in design.settings if strategy.counts(name)}
 
 
 def _pooled(record: Record) -> Iterator[dict[str, Any]]:
@@ -62,7 +105,8 @@ def _patients(record: Record) -> Iterator[dict[str, Any]]:
 
 
 def _trial(record: Record) -> dict[str, Any]:
-    return {"trial_key": record.tags["trial_key"], **{name: record.params.get(name) for name in FACTORS}}
+    factors = {name: record.params.get(name) for name in (*FACTORS, PRETRAINING_SEED)}
+    return {"trial_key": record.tags["trial_key"], **factors}
 
 
 def _scores(counts: Counts) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
+from functools import cache
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from ablation.space.variation import shown
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 
@@ -64,6 +66,23 @@ def read_settings(content: bytes | None, params: Mapping[str, str], *, source: s
     except ValidationError as error:
         findings = [_finding(one["loc"], one["type"], one["msg"], one["input"]) for one in error.errors()]
         raise InputError.collect(f"the settings of {source} cannot be used:", findings) from error
+
+
+def setting_text(params: Mapping[str, str], name: str) -> str:
+    """Return the value of a setting as tables show it, from a trial's params.
+
+    One that the trial was recorded without is newer than the record, and had its default.
+
+    Args:
+        name: dotted.
+    """
+    return _DEFAULTS[name] if name not in params else _text(name, params[name])
+
+
+@cache
+def _text(name: str, text: str) -> str:
+    group, _, setting = name.partition(".")
+    return shown(_value(text, _types(group)[setting]))
 
 
 def _finding(place: tuple[int | str, ...], kind: str, message: str, found: object) -> str:
@@ -128,3 +147,10 @@ def _readings(text: str) -> Iterator[Any]:
     if not isinstance(reading, str):
         yield reading
     yield text
+
+
+_DEFAULTS = {
+    f"{group}.{name}": shown(value)
+    for group, own in asdict(Settings()).items()
+    for name, value in own.items()
+}

@@ -9,7 +9,7 @@ from ablation.names import PLAN_FILE, SUBJECTS_FILE, TRAIN_LOSS, TRIAL_KEY
 from ablation.plan.tables import write_table
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
-from ablation.record.results import patients_frame, results_frame
+from ablation.record.results import NAMED, patients_frame, results_frame
 from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendering
@@ -35,10 +35,11 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     Args:
         folder: of the space: `results.csv` and `patients.csv` go there, the rest under `report/`.
     """
-    results, patients = results_frame(record.records), patients_frame(record.records)
+    design = record.design
+    results, patients = results_frame(record.records, design), patients_frame(record.records, design)
     every = [*record.records, *record.partial]
-    write_table(results_frame(every), folder / "results.csv")
-    write_table(patients_frame(every), folder / "patients.csv")
+    write_table(results_frame(every, design).drop(columns=NAMED), folder / "results.csv")
+    write_table(patients_frame(every, design).drop(columns=NAMED), folder / "patients.csv")
     for name in (PLAN_FILE, SUBJECTS_FILE):
         if name in record.files and not (folder / name).exists():
             write_atomically(folder / name, record.files[name])

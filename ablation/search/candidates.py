@@ -15,11 +15,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from ablation.space.arm import Arm
 from ablation.space.factors import SAMPLED, UNORDERED
-from ablation.space.points import Point
+from ablation.space.points import Point, pretraining_seed, setting_values
 from ablation.space.ranges import Range
 from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
-from ablation.space.space import Arm
+from ablation.space.space import Space
+from ablation.space.variation import read_value
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES, StrategyName
@@ -40,15 +42,23 @@ class Candidate:
     fusion: Any = None
     t2_train_size: int | None = None
     learning_rate: float | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def value(self, name: str) -> Any:
+        """Return the value of a factor, or of a varied setting by its dotted name."""
+        return dict(self.settings)[name] if "." in name else getattr(self, name)
 
     def to_json(self) -> str:
         """Return it as the record keeps it."""
-        return json.dumps({name: value for name, value in asdict(self).items() if value is not None})
+        chosen = {name: value for name, value in asdict(self).items() if value not in (None, ())}
+        return json.dumps(chosen)
 
     @classmethod
     def from_json(cls, text: str) -> "Candidate":
         """Return the candidate that `to_json` wrote."""
-        return cls(**json.loads(text))
+        found = json.loads(text)
+        settings = tuple((name, read_value(name, value)) for name, value in found.pop("settings", ()))
+        return cls(**found, settings=settings)
 
 
 class CandidateSpace:
@@ -58,19 +68,27 @@ class CandidateSpace:
     thought good as well; a depth of `fc` comes before 3.
 
     Args:
-        learning_rate: that of a strategy's settings, for arms that name none.
+        varied: dotted names of the settings that the space varies.
+        settings: those of the run, for what arms do not name.
     """
 
-    def __init__(self, arms: Sequence[Arm], learning_rate: Callable[[StrategyName], float]) -> None:
+    def __init__(self, arms: Sequence[Arm], varied: Sequence[str], settings: Settings) -> None:
         self.arms = tuple(arms)
-        self._values = [_values(arm, learning_rate) for arm in self.arms]
+        self._values = [_values(arm, varied, settings) for arm in self.arms]
 
     def points(self, candidate: Candidate) -> tuple[Point, ...]:
         """Return its points, fold by fold with all seeds. Candidates that compute the same have the same."""
         arm = self.arms[candidate.arm]
         factors = {name: getattr(candidate, name) for name in ("strategy", *SAMPLED)}
         points = (
-            Point.canonical(**factors, fold=fold, seed=seed) for fold, seed in product(arm.folds, arm.seeds)
+            Point.canonical(
+                **factors,
+                settings=dict(candidate.settings),
+                fold=fold,
+                seed=seed,
+                pretraining_seed=pretraining_seed(start, fold),
+            )
+            for fold, seed, start in product(arm.folds, arm.seeds, arm.pretraining_seeds)
         )
         return tuple(dict.fromkeys(points))
 
@@ -88,7 +106,7 @@ class CandidateSpace:
     @property
     def most_trials(self) -> int:
         """Largest number of trials of a candidate."""
-        return max(len(arm.folds) * len(arm.seeds) for arm in self.arms)
+        return max(len(arm.folds) * len(arm.seeds) * len(arm.pretraining_seeds) for arm in self.arms)
 
     def suggest(self, ask: Callable[[str, BaseDistribution], Any]) -> Candidate:
         """Return the candidate whose parameters `ask` gives, as they are needed."""
@@ -107,7 +125,7 @@ class CandidateSpace:
             found[ARM] = candidate.arm, _arm_distribution(self.arms)
         for name, values in self._values[candidate.arm].items():
             if distribution := _distribution(name, values):
-                value = getattr(candidate, name)
+                value = candidate.value(name)
                 parameter = value if isinstance(values, Range) or name in UNORDERED else values.index(value)
                 found[f"{candidate.arm}.{name}"] = parameter, distribution
         return found
@@ -135,12 +153,14 @@ class CandidateSpace:
                 yield self._candidate(index, dict(zip(values, combination, strict=True)))
 
     def _candidate(self, index: int, chosen: Mapping[str, Any]) -> Candidate:
-        return Candidate(arm=index, strategy=self.arms[index].strategy, **chosen)
+        factors = {name: value for name, value in chosen.items() if "." not in name}
+        settings = tuple((name, value) for name, value in chosen.items() if "." in name)
+        return Candidate(arm=index, strategy=self.arms[index].strategy, settings=settings, **factors)
 
 
-def candidates_of(arms: Sequence[Arm], settings: Settings) -> CandidateSpace:
-    """Return all candidates of these arms, at the settings' learning rates where an arm names none."""
-    return CandidateSpace(arms, lambda strategy: STRATEGIES[strategy].learning_rate(settings))
+def candidates_of(space: Space, settings: Settings) -> CandidateSpace:
+    """Return all candidates of a space, at the settings of the run where an arm names none."""
+    return CandidateSpace(space.arms, space.design.settings, settings)
 
 
 def check_candidates(space: CandidateSpace, search: Search, most_trials: int | None) -> list[Candidate]:
@@ -173,12 +193,13 @@ def check_candidates(space: CandidateSpace, search: Search, most_trials: int | N
     return starts
 
 
-def _values(arm: Arm, learning_rate: Callable[[StrategyName], float]) -> dict[str, Any]:
-    """Return a range, or the values in their order, of each factor that the arm has."""
-    used = STRATEGIES[arm.strategy].factors
-    given: dict[str, Any] = {name: getattr(arm, name) for name in SAMPLED if name in used}
-    if "learning_rate" in used:
-        given["learning_rate"] = arm.learning_rate or (learning_rate(arm.strategy),)
+def _values(arm: Arm, varied: Sequence[str], settings: Settings) -> dict[str, Any]:
+    """Return a range, or the values in their order, of each factor and varied setting that the arm has."""
+    strategy = STRATEGIES[arm.strategy]
+    given: dict[str, Any] = {name: getattr(arm, name) for name in SAMPLED if strategy.counts(name)}
+    if strategy.counts("learning_rate"):
+        given["learning_rate"] = arm.learning_rate or (strategy.learning_rate(settings),)
+    given |= {name: setting_values(arm, name, settings) for name in varied if strategy.counts(name)}
     return {
         name: values if isinstance(values, Range) else _ordered(name, values)
         for name, values in given.items()
@@ -188,9 +209,16 @@ def _values(arm: Arm, learning_rate: Callable[[StrategyName], float]) -> dict[st
 
 def _ordered(name: str, values: tuple[Any, ...]) -> tuple[Any, ...]:
     different = dict.fromkeys(values)
-    if name in UNORDERED:
+    if _is_unordered(name, values):
         return tuple(different)
     return tuple(sorted(different, key=lambda value: 0 if value == "fc" else value))
+
+
+def _is_unordered(name: str, values: tuple[Any, ...]) -> bool:
+    """Whether values that lie close together need not do alike."""
+    if "." not in name:
+        return name in UNORDERED
+    return not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
 def _size(values: Any) -> float:
@@ -215,7 +243,12 @@ def _distribution(name: str, values: Any) -> BaseDistribution | None:
         return FloatDistribution(values.low, values.high, log=values.scale == "log_uniform")
     if len(values) == 1:
         return None
-    return CategoricalDistribution(values) if name in UNORDERED else IntDistribution(0, len(values) - 1)
+    if name in UNORDERED:
+        return CategoricalDistribution(values)
+    numbers = range(len(values))
+    return (
+        CategoricalDistribution(numbers) if _is_unordered(name, values) else IntDistribution(0, numbers[-1])
+    )
 
 
 def _value(name: str, values: Any, drawn: Any) -> Any:

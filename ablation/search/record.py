@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from ablation.record.recorder import Recorder
 from ablation.search.candidates import Candidate
 from ablation.search.search import GivenUp, Tried
+from ablation.space.design import Design
 from ablation.space.naming import trial_name
 
 CANDIDATE, PRUNED = "candidate", "pruned"
@@ -20,11 +21,14 @@ class SearchRecord:
 
     Args:
         shown: factors that the names of trials tell.
+        design: of the plan, by which trials are named.
         changed: is told whenever the trials of the search have changed.
     """
 
-    def __init__(self, recorder: Recorder, shown: Iterable[str], changed: Callable[[], None]) -> None:
-        self._recorder, self._shown, self._changed = recorder, list(shown), changed
+    def __init__(
+        self, recorder: Recorder, shown: Iterable[str], design: Design, changed: Callable[[], None]
+    ) -> None:
+        self._recorder, self._shown, self._design, self._changed = recorder, list(shown), design, changed
 
     def candidates(self) -> Mapping[int, Candidate]:
         """Return all that were announced, by number; none where the record does not answer just now."""
@@ -41,7 +45,9 @@ class SearchRecord:
 
     def introduce(self, tried: Tried) -> None:
         """Make the trials of a candidate known to the recorder."""
-        self._recorder.add({trial.key: trial_name(trial.point, self._shown) for trial in tried.trials})
+        self._recorder.add(
+            {trial.key: trial_name(trial.point, self._shown, self._design) for trial in tried.trials}
+        )
 
     def give_up(self, tried: Tried) -> None:
         """Write down that a candidate is given up."""

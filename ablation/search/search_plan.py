@@ -1,8 +1,9 @@
 """A search over a space: its name, its candidates, and what the record has of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
+from typing import Any
 
 from mlflow.entities import Run
 
@@ -17,9 +18,11 @@ from ablation.search.budget import Spending, find_plan
 from ablation.search.candidates import CandidateSpace, candidates_of, check_candidates
 from ablation.search.record import SearchRecord, read_candidates
 from ablation.search.search import OptunaSearch
+from ablation.space.arm import Arm
 from ablation.space.naming import varying
 from ablation.space.points import Point
 from ablation.space.space import Space
+from t1t2core.settings import identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +43,13 @@ class SearchPlan:
     @cached_property
     def key(self) -> str:
         """Hash of all that decides what the search samples and computes; not of what may be spent."""
-        settings = asdict(self.study.settings)
-        del settings["cohort"]["select"]  # newer than recorded searches; the cohort's fingerprint tells it
+        own = self.study.settings
+        settings = {group.name: identity(getattr(own, group.name)) for group in fields(own)}
+        # Newer than recorded searches; the cohort's fingerprint tells it.
+        del settings["cohort"]["select"]
         return digest_of(
             {
-                "arms": [asdict(arm) for arm in self.space.arms],
+                "arms": [_identity(arm) for arm in self.space.arms],
                 "search": self.space.search.model_dump(mode="json", exclude={"trials"}),
                 "settings": settings,
                 "precision": self.study.precision,
@@ -56,7 +61,7 @@ class SearchPlan:
     @cached_property
     def candidates(self) -> CandidateSpace:
         """All that the search may try."""
-        return candidates_of(self.space.arms, self.study.settings)
+        return candidates_of(self.space, self.study.settings)
 
     def open(
         self,
@@ -78,7 +83,7 @@ class SearchPlan:
             plan=self._plan,
             recall=lambda key: self._recall(recorded.get(key)),
             spending=spending,
-            journal=SearchRecord(recorder, varying(self.points), changed),
+            journal=SearchRecord(recorder, varying(self.points), self.space.design, changed),
             starts=check_candidates(self.candidates, search, spending.limit.trials),
         )
 
@@ -100,3 +105,13 @@ class SearchPlan:
             return TrialResult(run.data.metrics, ())
         (record,) = self.ledger.records([run])
         return TrialResult(record.metrics, record.scores)
+
+
+def _identity(arm: Arm) -> dict[str, Any]:
+    """Return what an arm says beyond what was always so."""
+    told = asdict(arm)
+    if not arm.settings:
+        del told["settings"]
+    if arm.pretraining_seeds == (0,):
+        del told["pretraining_seeds"]
+    return told

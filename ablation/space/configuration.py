@@ -54,7 +54,7 @@ def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: 
     ]
     given += [_parse(override, findings) for override in overrides if _well_formed(override, findings)]
     for place, group, name, value in given:
-        if finding := _unknown(groups, group, name):
+        if finding := unknown_setting(group, name):
             findings.append(f"{place}: {finding}")
         else:
             groups[group][name] = value
@@ -63,6 +63,17 @@ def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: 
     if findings or settings is None:
         raise InputError.collect("these settings cannot be used:", findings)
     return settings
+
+
+def unknown_setting(group: str, name: str) -> str | None:
+    """Return what is wrong with the name of a setting; None if there is such a setting."""
+    groups = list(dict.fromkeys(group for group, _ in _TYPES))
+    if group not in groups:
+        return f"no such group of settings; there are {', '.join(groups)}{_nearest(group, groups)}"
+    names = [own for other, own in _TYPES if other == group]
+    if name not in names:
+        return f"no such setting; {group} has {', '.join(names)}{_nearest(name, names)}"
+    return None
 
 
 def describe_settings() -> list[dict[str, str]]:
@@ -113,14 +124,6 @@ def _read(text: str, kind: Any) -> Any:
     if not is_text or is_list or text.lstrip().startswith(("'", '"')):
         return value
     return None if text.strip() in _NULLS else text.strip()
-
-
-def _unknown(groups: Groups, group: str, name: str) -> str | None:
-    if group not in groups:
-        return f"no such group of settings; there are {', '.join(groups)}{_nearest(group, groups)}"
-    if name not in groups[group]:
-        return f"no such setting; {group} has {', '.join(groups[group])}{_nearest(name, groups[group])}"
-    return None
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:

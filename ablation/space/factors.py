@@ -6,7 +6,7 @@ A further one is a line of `FactorValues` and a field of `Arm`, `Point` and `Can
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from ablation.space.ranges import Range, Scale, read_range
 from ablation.space.strict import Count, Seed, Strict
@@ -43,6 +43,15 @@ def _as_list(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list) else (value,)
 
 
+def _alone(seeds: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Refuse `by_fold` beside numbers."""
+    if len(seeds) > 1 and BY_FOLD in seeds:
+        raise ValueError("by_fold stands alone")
+    return seeds
+
+
+BY_FOLD = "by_fold"
+"""Pretraining seeds of which each fold has one of its own."""
 RANGE = "range"
 """Tag of values that are given as a range."""
 Item = TypeVar("Item")
@@ -53,6 +62,7 @@ _RATE_SCALES: tuple[Scale, ...] = ("log_uniform", "uniform")
 _SIZE_SCALES: tuple[Scale, ...] = ("int_uniform",)
 _RateRange = Annotated[Range, BeforeValidator(lambda found: read_range(found, _RATE_SCALES, 1))]
 _SizeRange = Annotated[Range, BeforeValidator(lambda found: read_range(found, _SIZE_SCALES, None))]
+_PretrainingSeeds = Annotated[Values[Literal["by_fold"] | Seed], AfterValidator(_alone)]
 _KIND = Discriminator(lambda found: RANGE if isinstance(found, dict | Range) else "values")
 _Rates = Annotated[Annotated[Values[_Rate], Tag("values")] | Annotated[_RateRange, Tag(RANGE)], _KIND]
 _Sizes = Annotated[Annotated[Values[Count], Tag("values")] | Annotated[_SizeRange, Tag(RANGE)], _KIND]
@@ -79,6 +89,14 @@ _FOLDS = Factor(
     label="fold",
     default=(1, 2, 3),
 )
+_PRETRAINING_SEEDS = Factor(
+    allowed=f"{BY_FOLD}, or one or more whole numbers from 0 to {2**32 - 1}",
+    role="replicated",
+    name="pretraining_seed",
+    label="pretraining",
+    default=(BY_FOLD,),
+    words=(BY_FOLD,),
+)
 _SEEDS = Factor(
     allowed=f"one or more whole numbers from 0 to {2**32 - 1}",
     role="replicated",
@@ -101,6 +119,7 @@ class FactorValues(Strict):
     learning_rate: Annotated[_Rates, _LEARNING_RATE] = ()
     folds: Annotated[Values[Count], _FOLDS] = ()
     seeds: Annotated[Values[Seed], _SEEDS] = ()
+    pretraining_seeds: Annotated[_PretrainingSeeds, _PRETRAINING_SEEDS] = ()
 
 
 FACTOR_OF_KEY: dict[str, Factor] = {
@@ -109,10 +128,14 @@ FACTOR_OF_KEY: dict[str, Factor] = {
 }
 """By key in the file."""
 NAME_OF_KEY = {key: factor.name or key for key, factor in FACTOR_OF_KEY.items()}
-FACTORS = list(NAME_OF_KEY.values())
-"""Names of all, as tables have them."""
+KEY_OF_NAME = {name: key for key, name in NAME_OF_KEY.items()}
+PRETRAINING_SEED = _PRETRAINING_SEEDS.name
+REPLICATED = [NAME_OF_KEY[key] for key, factor in FACTOR_OF_KEY.items() if factor.role == "replicated"]
+"""Names of those that repeat an arm."""
+FACTORS = [name for name in NAME_OF_KEY.values() if name != PRETRAINING_SEED]
+"""Names of those that stand first in tables; the pretraining seed and varied settings stand last."""
 ARM = [NAME_OF_KEY[key] for key, factor in FACTOR_OF_KEY.items() if factor.role == "compared"]
-"""Names of those that tell one arm from another, whatever its learning rate."""
+"""Names of those that tell one arm from another, beside varied settings."""
 SAMPLED = [
     NAME_OF_KEY[key]
     for key, factor in FACTOR_OF_KEY.items()

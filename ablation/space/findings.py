@@ -32,8 +32,8 @@ def refusal(path: Path, findings: list[str]) -> InputError:
 
 
 def uses(strategy: StrategyName, key: str) -> bool:
-    """Return whether a factor counts for a strategy."""
-    return NAME_OF_KEY[key] in STRATEGIES[strategy].factors
+    """Return whether a factor, by its key in the file, or a setting counts for a strategy."""
+    return STRATEGIES[strategy].counts(NAME_OF_KEY.get(key, key))
 
 
 def unsampled(file: SpaceFile, arms: Iterable[Any]) -> list[str]:
@@ -46,6 +46,19 @@ def unsampled(file: SpaceFile, arms: Iterable[Any]) -> list[str]:
         for index, (own, arm) in enumerate(zip(file.arms, arms, strict=True))
         for key in FACTOR_KEYS
         if isinstance(getattr(arm, key), Range)
+    ]
+
+
+def repeated(file: SpaceFile) -> list[str]:
+    """Find each value that a list of a factor has twice, also where it is written in two ways."""
+    levels = {"": file, **{f"arms[{index}].": arm for index, arm in enumerate(file.arms)}}
+    return [
+        f"{place}{key}: {value} is there twice; leave one out"
+        for place, level in levels.items()
+        for key in FACTOR_KEYS
+        if isinstance(values := getattr(level, key), tuple)
+        for value in dict.fromkeys(values)
+        if values.count(value) > 1
     ]
 
 
@@ -141,7 +154,7 @@ def misplaced(document: dict[str, Any]) -> list[str]:
     if arms and all(strategy in _NAMES for strategy in strategies):
         used = [key for key in FACTOR_KEYS if any(uses(strategy, key) for strategy in strategies)]
         unused = [key for key in FACTOR_KEYS if key in document and key not in used]
-        findings += [f"{key}: no arm has a use for it; it is for {_users(key)}" for key in unused]
+        findings += [f"{key}: no arm has a use for it; it is for {users(key)}" for key in unused]
     return findings
 
 
@@ -149,10 +162,11 @@ def _misused(strategy: StrategyName, place: str, arm: dict[str, Any], top: dict[
     useless = [key for key in FACTOR_KEYS if key in arm and not uses(strategy, key)]
     lacking = [key for key in FACTOR_KEYS if uses(strategy, key) and key not in {**DEFAULTS, **arm, **top}]
     return [
-        *(f"{place}.{key}: {strategy} has no use for it; it is for {_users(key)}" for key in useless),
+        *(f"{place}.{key}: {strategy} has no use for it; it is for {users(key)}" for key in useless),
         *(f"{place}.{key}: missing, {strategy} needs it; allowed: {ALLOWED[key]}" for key in lacking),
     ]
 
 
-def _users(key: str) -> str:
+def users(key: str) -> str:
+    """Return the strategies that a factor or a setting counts for."""
     return ", ".join(name for name in _NAMES if uses(name, key))

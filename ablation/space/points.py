@@ -1,14 +1,19 @@
 """Points of a search space: one value for every factor."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from itertools import product
 from typing import Any, cast
 
-from ablation.space.factors import NAME_OF_KEY
+from ablation.space.arm import Arm, values_of
+from ablation.space.design import ONE_AT_A_TIME
+from ablation.space.factors import BY_FOLD, NAME_OF_KEY, PRETRAINING_SEED
 from ablation.space.schema import FACTOR_KEYS
-from ablation.space.space import Arm, Space, values_of
-from t1t2core.settings import Fusion
+from ablation.space.space import Space
+from ablation.space.variation import read_value, shown
+from t1t2core.settings import Fusion, Settings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 
 
@@ -18,9 +23,14 @@ class Point(Factors):
 
     Args:
         fold: of the cohort's split, from 1.
+        pretraining_seed: of the T1 network that its strategy starts from; None where it starts from none,
+            or from one that was given.
+        settings: those that the space varies, with their values, by dotted name.
     """
 
     fold: int
+    pretraining_seed: int | None = None
+    settings: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
     def canonical(
@@ -33,8 +43,10 @@ class Point(Factors):
         t2_train_size: int | None = None,
         learning_rate: float | None = None,
         seed: int | None = None,
+        pretraining_seed: int | None = None,
+        settings: Mapping[str, Any] | None = None,
     ) -> "Point":
-        """Return the point with None for each factor that means nothing to its strategy."""
+        """Return the point without each factor and setting that means nothing to its strategy."""
         name = STRATEGIES[cast(StrategyName, strategy)].resolve(tuned_layers)
         given: dict[str, Any] = {
             "tuned_layers": tuned_layers,
@@ -42,25 +54,94 @@ class Point(Factors):
             "t2_train_size": t2_train_size,
             "learning_rate": learning_rate,
             "seed": seed,
+            PRETRAINING_SEED: pretraining_seed,
         }
-        used = {factor: value for factor, value in given.items() if factor in STRATEGIES[name].factors}
-        return cls(strategy=name, fold=fold, **used)
+        used = {factor: value for factor, value in given.items() if _counts(name, factor)}
+        varied = tuple(
+            (setting, value) for setting, value in (settings or {}).items() if _counts(name, setting)
+        )
+        return cls(strategy=name, fold=fold, settings=varied, **used)
+
+    @property
+    def factors(self) -> dict[str, Any]:
+        """The factors of the study by name, None where one means nothing to the strategy."""
+        return {name: getattr(self, name) for name in _FACTORS}
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """All that the point chooses, by the names that tables have; settings as they are shown."""
+        varied = {name: shown(value) for name, value in self.settings}
+        return {**self.factors, PRETRAINING_SEED: self.pretraining_seed, **varied}
+
+    def to_json(self) -> str:
+        """Return the point as text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Point":
+        """Return the point that `to_json` wrote."""
+        found = json.loads(text)
+        settings = tuple((name, read_value(name, value)) for name, value in found.pop("settings"))
+        return cls(**found, settings=settings)
 
 
-def expand(space: Space, *, learning_rate: Callable[[StrategyName], float]) -> tuple[Point, ...]:
+@cache
+def _counts(strategy: StrategyName, name: str) -> bool:
+    return STRATEGIES[strategy].counts(name)
+
+
+_FACTORS = tuple(f.name for f in fields(Point) if f.name not in (PRETRAINING_SEED, "settings"))
+
+
+def expand(space: Space, settings: Settings, *, pretrained: bool = False) -> tuple[Point, ...]:
     """Return every canonical point of the space once, in the order of the arms and of their values.
 
     A range gives its two ends.
 
     Args:
-        learning_rate: that of a strategy's settings, for arms that name none.
+        settings: those of the run: the learning rate of arms that name none, and what an arm has of a
+            setting that other arms vary.
+        pretrained: the T1 network is given, so that its seeds mean nothing.
     """
-    return tuple(dict.fromkeys(point for arm in space.arms for point in _points(arm, learning_rate)))
+    return tuple(
+        dict.fromkeys(point for arm in space.arms for point in _points(space, arm, settings, pretrained))
+    )
 
 
-def _points(arm: Arm, learning_rate: Callable[[StrategyName], float]) -> Iterator[Point]:
+def pretraining_seed(given: Any, fold: int) -> int | None:
+    """Return the seed of a fold's T1 network: the one that is given, or with `by_fold` one of its own."""
+    return fold - 1 if given == BY_FOLD else given
+
+
+def setting_values(arm: Arm, name: str, settings: Settings) -> Any:
+    """Return an arm's values of a setting: its own, or the one that the run has."""
+    group, _, setting = name.partition(".")
+    return arm.settings.get(name) or (getattr(getattr(settings, group), setting),)
+
+
+def _points(space: Space, arm: Arm, settings: Settings, pretrained: bool) -> Iterator[Point]:
     values = {NAME_OF_KEY[key]: values_of(getattr(arm, key) or ()) or (None,) for key in FACTOR_KEYS}
-    values["learning_rate"] = values_of(arm.learning_rate) or (learning_rate(arm.strategy),)
-    for combination in product(*values.values()):
-        factors: dict[str, Any] = dict(zip(values, combination, strict=True))
-        yield Point.canonical(strategy=arm.strategy, **factors)
+    rate = STRATEGIES[arm.strategy].learning_rate(settings)
+    values["learning_rate"] = values_of(arm.learning_rate) or (rate,)
+    if pretrained:
+        values[PRETRAINING_SEED] = (None,)
+    varied = space.design.settings
+    values |= {name: values_of(setting_values(arm, name, settings)) for name in varied}
+    for chosen in _combinations(space, values):
+        chosen[PRETRAINING_SEED] = pretraining_seed(chosen[PRETRAINING_SEED], chosen["fold"])
+        point_settings = {name: chosen.pop(name) for name in varied}
+        yield Point.canonical(strategy=arm.strategy, settings=point_settings, **chosen)
+
+
+def _combinations(space: Space, values: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
+    """All combinations of values; with one at a time only one compared factor leaves its first value."""
+    if space.design.method != ONE_AT_A_TIME:
+        for combination in product(*values.values()):
+            yield dict(zip(values, combination, strict=True))
+        return
+    compared = [name for name in values if name in space.design.compared]
+    reference = {name: one[:1] for name, one in values.items() if name in compared}
+    changes = [{name: (other,)} for name in compared for other in values[name][1:]]
+    for change in [{}, *changes]:
+        for combination in product(*({**values, **reference, **change}.values())):
+            yield dict(zip(values, combination, strict=True))

@@ -3,7 +3,7 @@
 import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Scale = Literal["log_uniform", "uniform", "int_uniform"]
 ENDS = 2
@@ -38,6 +38,11 @@ class Range:
         if self.scale == "int_uniform":
             return int(value)
         return min(max(float(f"{value:.{DIGITS}g}"), self.low), self.high)
+
+
+def is_range(found: Any) -> bool:
+    """Return whether what a file has is a range, such as `{log_uniform: [1.0e-5, 1.0e-2]}`."""
+    return isinstance(found, dict) and len(found) == 1 and next(iter(found)) in get_args(Scale)
 
 
 def read_range(found: Any, scales: Sequence[Scale], most: float | None) -> Any:

@@ -1,9 +1,10 @@
 """The YAML file of a search space: its keys, and what they may hold."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, Field, JsonValue, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, TypeAdapter
 
+from ablation.space.design import Equivalence, Method, Primary
 from ablation.space.factors import FACTOR_OF_KEY, FactorValues
 from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Pruning, Search, Start
@@ -28,11 +29,24 @@ _FolderName = Annotated[
 ]
 
 
+_FactorNames = Annotated[
+    tuple[str, ...], BeforeValidator(lambda found: tuple(found) if isinstance(found, list) else (found,))
+]
+
+
 class SpaceFile(FactorValues):
-    """The file without its groups of settings."""
+    """The file without its settings.
+
+    Args:
+        tune: see `Design.tuned`; None leaves the learning rate.
+    """
 
     name: _FolderName
     arms: Annotated[list[FactorValues], Field(min_length=1)]
+    design: Method = "grid"
+    tune: _FactorNames | None = None
+    primary: Primary | None = None
+    equivalence: Equivalence | None = None
     resources: Resources = Resources()
     recovery: Recovery = Recovery()
     search: Search = Search()
@@ -42,10 +56,13 @@ class SpaceFile(FactorValues):
 FILE: TypeAdapter[Any] = TypeAdapter(SpaceFile)
 SETTINGS: TypeAdapter[Any] = TypeAdapter(dict[str, dict[str, JsonValue]])
 
+_OF_DESIGN = ("design", "tune", "primary", "equivalence")
 FACTOR_KEYS = tuple(key for key in FACTOR_OF_KEY if key != "strategy")
 KEYS_IN: dict[str, tuple[str, ...]] = {
-    "": ("name", "arms", *FACTOR_OF_KEY, *GROUPS, "resources", "recovery", "search", "budget"),
-    "arms": tuple(FACTOR_OF_KEY),
+    "": ("name", "arms", *_OF_DESIGN, *FACTOR_OF_KEY, *GROUPS, "resources", "recovery", "search", "budget"),
+    "arms": (*FACTOR_OF_KEY, *GROUPS),
+    "primary": ("arm", "against", "class"),
+    "equivalence": tuple(Equivalence.model_fields),
     "resources": tuple(Resources.model_fields),
     "recovery": tuple(Recovery.model_fields),
     "search": tuple(Search.model_fields),
@@ -56,6 +73,8 @@ KEYS_IN: dict[str, tuple[str, ...]] = {
 """Keys that are known at the top (`""`) and under a key."""
 WORDS: dict[str, tuple[str, ...]] = {
     **{key: factor.words for key, factor in FACTOR_OF_KEY.items()},
+    "design": get_args(Method),
+    "class": ("bone", "soft_tissue", "air"),
     "method": ("grid", "optuna"),
     "sampler": ("tpe", "random"),
     "gpus": ("auto",),
@@ -66,6 +85,15 @@ ALLOWED = {
     "name": "up to 100 of letters, digits, '.', '_' and '-', beginning with a letter, a digit or '_', "
     f"and none of {', '.join(_TAKEN_NAMES)}, nor a device's name such as con",
     "arms": "a list of one or more arms, each with keys and values, such as `- strategy: open`",
+    "design": "grid, every combination of the compared factors, or one_at_a_time",
+    "tune": "a list of factors that are chosen for each arm, such as [learning_rate, training.weight_decay]",
+    "primary": "a mapping with the keys arm, against and class, such as "
+    "{arm: conservative 9, against: open, class: bone}",
+    "arm": "the name of an arm, such as conservative 9",
+    "against": "the name of an arm, such as open",
+    "class": "bone, soft_tissue or air",
+    "equivalence": "a mapping with the key dsc, such as {dsc: 0.01}",
+    "dsc": "a number above 0 and below 1",
     "resources": "a mapping with the keys cpus, gpus and price_per_hour",
     "cpus": "a number above 0",
     "gpus": "auto, or a number, 0 or more",

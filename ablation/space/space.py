@@ -2,6 +2,7 @@
 
 import math
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -9,18 +10,19 @@ from typing import Any
 
 import yaml
 
+from ablation.space.arm import Arm, values_of
 from ablation.space.configuration import TEXT_SETTINGS
-from ablation.space.factors import DEFAULTS, FactorValues
-from ablation.space.findings import misfits, misplaced, refusal, unsampled, uses
-from ablation.space.ranges import Range
+from ablation.space.design import ONE_AT_A_TIME, Design
+from ablation.space.factors import DEFAULTS, NAME_OF_KEY, FactorValues
+from ablation.space.findings import misfits, misplaced, refusal, repeated, unsampled, uses
+from ablation.space.levels import read_design, read_levels
 from ablation.space.resources import Recovery, Resources
-from ablation.space.schema import FACTOR_KEYS, FILE, GROUPS, SETTINGS, SpaceFile
+from ablation.space.schema import FACTOR_KEYS, FILE, SETTINGS, SpaceFile
 from ablation.space.search_settings import Budget, Search, search_findings
+from ablation.space.variation import Values
 from ablation.space.yaml_loader import PlainLoader
 from t1t2core.cohort.text import is_there, read_text
 from t1t2core.errors import InputError
-from t1t2core.settings import Fusion
-from t1t2core.strategies import StrategyName, TunedLayers
 
 MOST_BYTES = 200_000
 """Of a file: larger ones are no search spaces, and reading them as YAML would take minutes."""
@@ -30,26 +32,15 @@ MOST_POINTS = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Arm:
-    """One strategy and the values of its factors; None for those that it never has."""
-
-    strategy: StrategyName
-    tuned_layers: tuple[TunedLayers, ...] | None
-    fusion: tuple[Fusion, ...] | None
-    t2_train_size: tuple[int, ...] | Range
-    learning_rate: tuple[float, ...] | Range
-    folds: tuple[int, ...]
-    seeds: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Space:
     """A search space.
 
     Args:
         name: experiment in the record, and folder of the results.
         arms: in the order of the file.
-        settings: groups of `t1t2core.settings.Settings` as the file has them, values not yet checked.
+        settings: groups of `t1t2core.settings.Settings` as the file has them, of those that are the same in
+            all arms; values not yet checked.
+        design: roles of the factors, and their combinations.
         resources: of each trial.
         recovery: what is done about losses.
         search: how points are chosen.
@@ -60,16 +51,12 @@ class Space:
     name: str
     arms: tuple[Arm, ...]
     settings: dict[str, dict[str, Any]]
+    design: Design
     resources: Resources
     recovery: Recovery
     search: Search
     budget: Budget
     source: Path
-
-
-def values_of(values: tuple[Any, ...] | Range) -> tuple[Any, ...]:
-    """Return the values of a list, or the ends of a range."""
-    return values.ends if isinstance(values, Range) else values
 
 
 def read_space(path: Path) -> Space:
@@ -82,22 +69,28 @@ def read_space(path: Path) -> Space:
     document, findings = _document(path)
     if "name" not in document:
         document = {"name": path.stem, **document}
-    groups = {key: value for key, value in document.items() if key in GROUPS}
-    rest = {key: value for key, value in document.items() if key not in GROUPS}
-    findings += [*misfits(FILE, rest), *misfits(SETTINGS, groups), *misplaced(rest)]
+    levels = read_levels(document)
+    rest = levels.rest
+    findings += [*misfits(FILE, rest), *misfits(SETTINGS, levels.groups), *levels.findings, *misplaced(rest)]
     if findings:
         raise refusal(path, findings)
     file = SpaceFile.model_validate(rest)
-    arms = tuple(_merge(file, arm) for arm in file.arms)
+    arms = tuple(
+        _merge(file, arm, {**levels.varied, **own})
+        for arm, own in zip(file.arms, levels.of_arms, strict=True)
+    )
     findings = search_findings(file.search, file.budget, "budget" in file.model_fields_set)
-    if findings := findings + unsampled(file, arms):
+    findings += unsampled(file, arms) or repeated(file)
+    design, about_design = read_design(file, arms)
+    if findings := findings + about_design:
         raise refusal(path, findings)
-    if not file.search.samples and (points := sum(map(_count, arms))) > MOST_POINTS:
+    if not file.search.samples and (points := sum(_count(arm, design) for arm in arms)) > MOST_POINTS:
         raise refusal(path, [f"arms: {points:,} combinations of factors; at most {MOST_POINTS:,}"])
     return Space(
         name=file.name,
         arms=arms,
-        settings=groups,
+        settings=levels.fixed,
+        design=design,
         resources=file.resources,
         recovery=file.recovery,
         search=file.search,
@@ -106,12 +99,17 @@ def read_space(path: Path) -> Space:
     )
 
 
-def _count(arm: Arm) -> int:
+def _count(arm: Arm, design: Design) -> int:
     """Combinations of an arm's values, those that compute the same counted each."""
-    return math.prod(max(1, len(values_of(getattr(arm, key) or ()))) for key in FACTOR_KEYS)
+    sizes = {NAME_OF_KEY[key]: max(1, len(values_of(getattr(arm, key) or ()))) for key in FACTOR_KEYS}
+    sizes |= {name: len(values_of(values)) for name, values in arm.settings.items()}
+    if design.method == ONE_AT_A_TIME:
+        changes = sum(size - 1 for name, size in sizes.items() if name in design.compared)
+        return (1 + changes) * math.prod(n for name, n in sizes.items() if name not in design.compared)
+    return math.prod(sizes.values())
 
 
-def _merge(top: FactorValues, arm: FactorValues) -> Arm:
+def _merge(top: FactorValues, arm: FactorValues, settings: Mapping[str, Values]) -> Arm:
     """The arm's own values over those at the top over the defaults."""
 
     def given(key: str) -> Any:
@@ -121,7 +119,8 @@ def _merge(top: FactorValues, arm: FactorValues) -> Arm:
     used: dict[str, Any] = {
         key: given(key) if uses(strategy, key) else DEFAULTS.get(key) for key in FACTOR_KEYS
     }
-    return Arm(strategy=strategy, **used)
+    own = {name: values for name, values in settings.items() if uses(strategy, name)}
+    return Arm(strategy=strategy, settings=own, **used)
 
 
 def _document(path: Path) -> tuple[dict[str, Any], list[str]]:

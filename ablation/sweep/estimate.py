@@ -4,7 +4,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 from typing import Any, cast
@@ -14,11 +14,12 @@ from mlflow.entities import Run
 
 from ablation.names import HARDWARE, TOTAL_SECONDS
 from ablation.plan.plan import PlannedTrial
+from ablation.plan.study import Study
 from ablation.record.settings import as_params
 from ablation.space.points import Point
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import patch_starts
-from t1t2core.settings import Precision, Settings
+from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, StrategyName
 from t1t2core.training.compute import Compute
 
@@ -36,28 +37,41 @@ _Factors = tuple[str | None, ...]
 GROUPS = ("preparation.", "network.", "training.", "evaluation.")
 
 
+@dataclass
+class _Recorded:
+    """Recorded trials of the same settings.
+
+    Args:
+        alike: seconds by factors, for each of `LIKENESS`.
+        one_of: a point for each of `SAME_COST`.
+    """
+
+    alike: list[dict[_Factors, list[float]]] = field(
+        default_factory=lambda: [defaultdict(list) for _ in LIKENESS]
+    )
+    one_of: dict[_Factors, Point] = field(default_factory=dict)
+
+
 class Estimator:
-    """Seconds a trial: from recorded trials alike, of these settings and this machine, else measured.
+    """Seconds a trial: from recorded trials alike, of its settings and this machine, else measured.
 
     What is measured is a step; how much longer whole trials take than their steps is told by recorded trials
     of other arms, where there are any. To each comes what passes between one trial and the next.
 
     Args:
+        study: of which the trials are.
+        recorded: finished trials.
         machine: what a trial runs on; what was recorded elsewhere tells nothing.
     """
 
-    def __init__(
-        self, settings: Settings, precision: Precision, recorded: Sequence[Run], machine: str = ""
-    ) -> None:
-        self._settings = settings
-        self._precision = precision
-        self._alike: list[dict[_Factors, list[float]]] = [defaultdict(list) for _ in LIKENESS]
+    def __init__(self, study: Study, recorded: Sequence[Run], machine: str = "") -> None:
+        self._study = study
         self._between: list[float] = []
-        self._one_of: dict[_Factors, Point] = {}
-        cost = _cost_settings(as_params(settings))
+        self._recorded: dict[str, _Recorded] = defaultdict(_Recorded)
+        self._costs: dict[int, str] = {}
+        self._scales: dict[str, float] = {}
         for run in recorded:
-            elsewhere = machine and run.data.tags.get(HARDWARE, machine) != machine
-            if not elsewhere and _cost_settings(run.data.params) == cost:
+            if not machine or run.data.tags.get(HARDWARE, machine) == machine:
                 self._learn(run)
         self._measured: dict[tuple[object, ...], tuple[float, float]] = {}
 
@@ -67,69 +81,82 @@ class Estimator:
 
     def seconds(self, trial: PlannedTrial, patients: int) -> float:
         """Return the seconds of one trial that trains on `patients` T2 scans."""
-        return self._between_trials + self._alone(trial.point, patients)
+        return self._between_trials + self._alone(trial.point, trial.settings, patients)
 
     def _learn(self, run: Run) -> None:
         params, seconds = run.data.params, run.data.metrics[TOTAL_SECONDS]
-        for names, known in zip(LIKENESS, self._alike, strict=True):
+        recorded = self._recorded[_cost_of({**_DEFAULTS, **params})]
+        for names, known in zip(LIKENESS, recorded.alike, strict=True):
             known[tuple(params.get(name) for name in names)].append(seconds)
-        self._one_of.setdefault(tuple(params.get(name) for name in SAME_COST), _point(params))
+        recorded.one_of.setdefault(tuple(params.get(name) for name in SAME_COST), _point(params))
         if run.info.end_time and run.info.start_time:
             lasted = (run.info.end_time - run.info.start_time) / 1000
             # Less where the trial went on from a checkpoint of an earlier run.
             self._between.append(max(0.0, lasted - seconds))
 
-    def _alone(self, point: Point, patients: int) -> float:
-        factors = {name: None if value is None else str(value) for name, value in asdict(point).items()}
-        for names, known in zip(LIKENESS, self._alike, strict=True):
-            if alike := known.get(tuple(factors[name] for name in names)):
-                return median(alike)
-        return self._scale * self._from_steps(point, patients)
+    def _alone(self, point: Point, settings: Settings, patients: int) -> float:
+        factors = {name: None if value is None else str(value) for name, value in point.factors.items()}
+        cost = self._cost(settings)
+        if cost in self._recorded:
+            for names, known in zip(LIKENESS, self._recorded[cost].alike, strict=True):
+                if alike := known.get(tuple(factors[name] for name in names)):
+                    return median(alike)
+        return self._scale(cost, settings) * self._from_steps(point, settings, patients)
+
+    def _cost(self, settings: Settings) -> str:
+        """Return what the settings are called among those of recorded trials."""
+        if id(settings) not in self._costs:
+            self._costs[id(settings)] = _cost_of(as_params(settings)) if self._recorded else ""
+        return self._costs[id(settings)]
 
     @cached_property
     def _between_trials(self) -> float:
         """Handing over, starting, recording: seconds that are in no trial's own time."""
         return median(self._between) if self._between else 0.0
 
-    @cached_property
-    def _scale(self) -> float:
-        """How much longer recorded trials took than by their steps."""
-        ratios = [
-            median(self._alike[SAME_COST_AT][factors]) / steps
-            for factors, point in self._one_of.items()
-            if STRATEGIES[point.strategy].trains
-            and (steps := self._from_steps(point, point.t2_train_size or 0)) > 0
-        ]
-        return median(ratios) if ratios else 1.0
+    def _scale(self, cost: str, settings: Settings) -> float:
+        """Return how much longer recorded trials of these settings took than by their steps."""
+        if cost not in self._recorded:
+            return 1.0
+        if cost not in self._scales:
+            recorded = self._recorded[cost]
+            ratios = [
+                median(recorded.alike[SAME_COST_AT][factors]) / steps
+                for factors, point in recorded.one_of.items()
+                if STRATEGIES[point.strategy].trains
+                and (steps := self._from_steps(point, settings, point.t2_train_size or 0)) > 0
+            ]
+            self._scales[cost] = median(ratios) if ratios else 1.0
+        return self._scales[cost]
 
-    def _from_steps(self, point: Point, patients: int) -> float:
-        arm = (point.strategy, point.tuned_layers, point.fusion)
-        if arm not in self._measured:
-            self._measured[arm] = self._measure(point)
-        return self._total(point, patients, *self._measured[arm])
+    def _from_steps(self, point: Point, settings: Settings, patients: int) -> float:
+        training = STRATEGIES[point.strategy].training(point, settings)
+        kind = (
+            point.strategy,
+            point.tuned_layers,
+            point.fusion,
+            settings.network,
+            training.patch,
+            training.batch_size,
+            self._study.precision_of(settings),
+        )
+        if kind not in self._measured:
+            self._measured[kind] = self._measure(point, settings)
+        return _total(training, settings.preparation.grid, patients, *self._measured[kind])
 
-    def _total(self, point: Point, patients: int, label: float, train: float) -> float:
-        """Return the seconds of a trial from those that a patch takes to be labelled and to be trained on."""
-        training = STRATEGIES[point.strategy].training(point, self._settings)
-        grid = self._settings.preparation.grid
-        per_volume = len(patch_starts(grid, training.patch, training.stride))
-        rounds = 3  # validation now and then, and the scores of two sets of weights
-        scoring = rounds * SCORED_PATIENTS * per_volume * label
-        steps_per_epoch = training.steps_per_epoch or -(-patients * per_volume // training.batch_size)
-        steps = training.max_steps or steps_per_epoch * (training.max_epochs or 1)
-        return steps * training.batch_size * train + scoring
-
-    def _measure(self, point: Point) -> tuple[float, float]:
+    def _measure(self, point: Point, settings: Settings) -> tuple[float, float]:
         """Measure the seconds that a patch takes to be labelled and to be trained on."""
-        strategy, settings = STRATEGIES[point.strategy], self._settings.network
-        training = strategy.training(point, self._settings)
-        network = strategy.build(point, settings, pretrained=Segmenter(settings, seed=0).state_dict())
+        strategy, architecture = STRATEGIES[point.strategy], settings.network
+        precision = self._study.precision_of(settings)
+        training = strategy.training(point, settings)
+        pretrained = Segmenter(architecture, seed=0).state_dict()
+        network = strategy.build(point, architecture, pretrained=pretrained)
         torch.set_num_threads(1)  # as trials have on a CPU
         sides = [min(side, LARGEST_SIDE) for side in training.patch]
         scale = math.prod(training.patch) / math.prod(sides)
         # In float32 a single image that is trained on takes a slower way than a batch, or than one labelled.
         images = torch.zeros((training.batch_size, 1, *sides))
-        with torch.no_grad(), Compute(precision=self._precision).autocast():
+        with torch.no_grad(), Compute(precision=precision).autocast():
             if not strategy.trains:
                 return scale * _fastest(lambda: network(images[:1])), 0.0
             features = network.run_frozen(images)  # once a patch for many trials
@@ -137,11 +164,23 @@ class Estimator:
             label = _fastest(lambda: network.run_trained(one))
 
         def train() -> None:
-            with Compute(precision=self._precision).autocast():
+            with Compute(precision=precision).autocast():
                 logits = network.run_trained(features)
             logits.float().mean().backward()
 
         return scale * label, scale * _fastest(train) / training.batch_size
+
+
+def _total(
+    training: TrainingSettings, grid: tuple[int, int, int], patients: int, label: float, train: float
+) -> float:
+    """Return the seconds of a trial from those that a patch takes to be labelled and to be trained on."""
+    per_volume = len(patch_starts(grid, training.patch, training.stride))
+    rounds = 3  # validation now and then, and the scores of two sets of weights
+    scoring = rounds * SCORED_PATIENTS * per_volume * label
+    steps_per_epoch = training.steps_per_epoch or -(-patients * per_volume // training.batch_size)
+    steps = training.max_steps or steps_per_epoch * (training.max_epochs or 1)
+    return steps * training.batch_size * train + scoring
 
 
 def _point(params: Mapping[str, str]) -> Point:
@@ -159,8 +198,13 @@ def _point(params: Mapping[str, str]) -> Point:
     )
 
 
-def _cost_settings(params: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in params.items() if name.startswith(GROUPS)}
+def _cost_of(params: Mapping[str, str]) -> str:
+    """Return the settings that trials of the same cost have in common."""
+    return repr(sorted((name, value) for name, value in params.items() if name.startswith(GROUPS)))
+
+
+_DEFAULTS = as_params(Settings())
+"""Of settings that a trial was recorded without, since they are newer."""
 
 
 def _fastest(work: Callable[[], object]) -> float:

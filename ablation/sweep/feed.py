@@ -1,10 +1,8 @@
 """Which trial runs next: Ray Tune asks whenever there is room."""
 
-import json
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -132,8 +130,7 @@ class Feed(Searcher):
         self.spending.begin(trial.key, gpus)
         if gpus:
             self._recorder.tag(trial.key, GPUS, f"{gpus:g}")
-        point = json.dumps(asdict(trial.point))
-        return {"key": trial.key, "point": point, "cpu": self._resources.cpus, "gpu": gpus}
+        return {"key": trial.key, "point": trial.point.to_json(), "cpu": self._resources.cpus, "gpu": gpus}
 
     def _is_ours(self, trial: Trial) -> bool:
         if self._recorder.holds(trial.key):

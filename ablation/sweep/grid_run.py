@@ -42,7 +42,8 @@ class GridRun(PlanRun):
         self._to_run.sort(key=lambda trial: -seconds[trial])
 
     def _open_record(self, picture: bytes | None) -> Recorder:
-        names = trial_names([trial.point for trial in self.plan])
+        design = self._workspace.space.design
+        names = trial_names([trial.point for trial in self.plan], design)
         files = plan_files(self._workspace, picture)
         files[PLAN_FILE] = (self._workspace.folder / PLAN_FILE).read_bytes()
         return open_recorder(

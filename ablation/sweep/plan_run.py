@@ -28,7 +28,7 @@ from ablation.sweep.progress import Progress, Show, clock
 from ablation.sweep.provenance import plan_tags, this_machine, trial_tags
 from ablation.sweep.sweep import Endings, run_sweep
 from ablation.sweep.workspace import Workspace
-from ablation.worker.trial import Shared
+from ablation.worker.trial import References, Shared
 from t1t2core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -64,11 +64,11 @@ class PlanRun(ABC):
     def plan(self) -> list[Trial]:
         """All trials that are known so far."""
 
-    def run(self, references: dict[str, ray.ObjectRef], resources: TrialResources) -> Endings:
+    def run(self, references: Mapping[str, References], resources: TrialResources) -> Endings:
         """Run it to the end, and tell what it took beside what was expected.
 
         Args:
-            references: to each `PreparedSubject`, by name.
+            references: to the volumes, by the digest of their preparation.
             resources: that a trial asks for; less of a GPU where several fit on one.
         """
         workspace = self._workspace
@@ -76,7 +76,7 @@ class PlanRun(ABC):
         check_budget(space.budget, resources)
         may_run = self._may_run()
         shared = _share(workspace, self._encoders, may_run, references, resources)
-        steps = [FirstStep(trial, shared, resources) for trial in largest(may_run, workspace.settings)]
+        steps = [FirstStep(trial, shared, resources) for trial in largest(may_run)]
         picture = self._draw()  # while workers try these
         self._prepare()
         resources = _share_gpus(workspace, steps, resources)
@@ -183,7 +183,6 @@ def open_recorder(
         storage=workspace.storage,
         experiment_id=experiment,
         parent=parent,
-        settings=workspace.settings,
         tags=trial_tags(workspace),
         replaces=ledger.finished() if workspace.request.rerun else {},
         names=names,
@@ -204,7 +203,7 @@ def write_plan(
     workspace: Workspace, plan: Sequence[PlannedTrial], recorded: Mapping[str, Run], estimator: Estimator
 ) -> pd.DataFrame:
     """Write `plan.csv` and return it."""
-    frame = plan_frame(plan, recorded, estimator.all_seconds(plan))
+    frame = plan_frame(plan, recorded, estimator.all_seconds(plan), workspace.space.design.settings)
     write_table(frame, workspace.folder / PLAN_FILE)
     return frame
 
@@ -212,16 +211,14 @@ def write_plan(
 def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
     """Return an estimator that knows the recorded trials; all of them also where they are run again."""
     known = workspace.ledger.finished() if workspace.request.rerun else recorded
-    return Estimator(
-        workspace.settings, workspace.study.precision, list(known.values()), machine=this_machine()
-    )
+    return Estimator(workspace.study, list(known.values()), machine=this_machine())
 
 
 def _share(
     workspace: Workspace,
     encoders: Mapping[EncoderRecipe, str],
     trials: Sequence[Trial],
-    references: dict[str, ray.ObjectRef],
+    references: Mapping[str, References],
     resources: TrialResources,
 ) -> Shared:
     """Put what the trials read into the object store."""
@@ -230,7 +227,7 @@ def _share(
         study=workspace.study,
         digests=encoders,
         subjects=references,
-        encoders=_share_encoders(workspace, sorted({trial.encoder for trial in trials if trial.encoder})),
+        encoders=_share_encoders(workspace, trials),
         storage=workspace.storage.address,
         threads=max(1, int(resources.cpus)),
         checkpoint_seconds=workspace.space.recovery.checkpoint_seconds,
@@ -238,9 +235,10 @@ def _share(
     )
 
 
-def _share_encoders(workspace: Workspace, digests: Sequence[str]) -> dict[str, ray.ObjectRef]:
+def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, ray.ObjectRef]:
     """Fetch each T1 network once, check it, and put it into the object store as plain arrays."""
-    fetched = {digest: workspace.encoders.fetch(digest, workspace.settings.network) for digest in digests}
+    networks = {trial.encoder: trial.settings.network for trial in trials if trial.encoder}
+    fetched = {digest: workspace.encoders.fetch(digest, networks[digest]) for digest in sorted(networks)}
     return {
         digest: ray.put({name: tensor.numpy() for name, tensor in encoder.weights.items()})
         for digest, encoder in fetched.items()

@@ -11,22 +11,21 @@ from ablation.plan.resources import TrialResources
 from ablation.worker.first_step import take_first_step
 from ablation.worker.trial import Shared
 from t1t2core.errors import InputError
-from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES
 
 MARGIN = 0.1
 """Share of a GPU's memory that is left free: what a step needs differs a little from patch to patch."""
 
 
-def largest(trials: Sequence[Trial], settings: Settings) -> list[Trial]:
-    """Return the trials whose step needs the most: one for each size of patch and batch among them."""
+def largest(trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials whose step needs the most: one for each size of patch and batch."""
     found: dict[tuple[object, ...], Trial] = {}
     for trial in trials:
         strategy = STRATEGIES[trial.point.strategy]
         if strategy.trains:
-            training = strategy.training(trial.point, settings)
-            batch = (training.patch, training.batch_size)
-            found[batch] = max(found.get(batch, trial), trial, key=_size)
+            training = strategy.training(trial.point, trial.settings)
+            kind = (training.patch, training.batch_size, trial.precision)
+            found[kind] = max(found.get(kind, trial), trial, key=_size)
     return list(found.values())
 
 
@@ -67,5 +66,10 @@ def share_of_gpu(taken: int, there: int) -> float:
     return math.floor(10_000 / max(1, fitting)) / 10_000
 
 
-def _size(trial: Trial) -> tuple[int, int]:
-    return STRATEGIES[trial.point.strategy].step_size(trial.point)
+def _size(trial: Trial) -> tuple[int, ...]:
+    network = trial.settings.network
+    return (
+        network.width,
+        *STRATEGIES[trial.point.strategy].step_size(trial.point),
+        int(network.skip_connections != "none"),
+    )

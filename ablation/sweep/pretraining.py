@@ -12,7 +12,7 @@ import ray
 from mlflow.exceptions import MlflowException
 from ray.exceptions import RayError
 
-from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
 from ablation.plan.resources import TrialResources
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.checkpoints import remove_checkpoint
@@ -22,6 +22,7 @@ from ablation.store.storage import first_line
 from ablation.sweep.cluster import slots_of
 from ablation.sweep.failures import COLOURS
 from ablation.worker.pretraining import Job, checkpoint_key, start
+from ablation.worker.trial import References
 from t1t2core.errors import InputError
 from t1t2core.settings import TrainingSettings
 
@@ -43,7 +44,7 @@ class Pretrainer:
     """Trainer of T1 networks, the same for all commands.
 
     Args:
-        subjects: a reference to each `PreparedSubject`, by name.
+        subjects: references to the volumes, by the digest of their preparation.
         resources: that each worker asks for.
         workers: that share out the patches of each step of a training.
         checkpoint_seconds: least time between two checkpoints of a training; None for none.
@@ -51,7 +52,7 @@ class Pretrainer:
 
     store: EncoderStore
     record: PretrainingRecord
-    subjects: Mapping[str, ray.ObjectRef]
+    subjects: Mapping[str, References]
     resources: TrialResources
     workers: int = 1
     checkpoint_seconds: float | None
@@ -138,7 +139,7 @@ class Pretrainer:
         each = _of_each(self.workers, self.resources)
         return Job(
             recipe=recipe,
-            subjects=dict(self.subjects),
+            subjects=self.subjects[digest_of_preparation(recipe.preparation)],
             storage=self.store.storage.address,
             workers=self.workers,
             cpus=each.cpus,

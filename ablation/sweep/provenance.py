@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ablation.names import COHORT_FINGERPRINT, GIT_COMMIT, HARDWARE, SIMULATED
+from ablation.names import COHORT_FINGERPRINT, DESIGN, GIT_COMMIT, HARDWARE, SIMULATED
 from ablation.record.space_file import file_tags
 from ablation.sweep.workspace import Workspace
 from t1t2core.cohort.roles import count_overlap
@@ -33,6 +33,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         **trial_tags(workspace),
         **overlap,
         **file_tags(workspace.space.source),
+        DESIGN: workspace.space.design.model_dump_json(by_alias=True),
         "warnings": "; ".join(machine_warnings(workspace)),
         "command": workspace.request.command,
         "machine": platform.platform(),

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import pandas as pd
 import ray
@@ -11,8 +12,8 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ablation.names import SUBJECTS_FILE
-from ablation.plan.plan import PlannedTrial, draft_plan, recipes_of
-from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.plan import PlannedTrial, draft_plan, preparations_of, recipes_of
+from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
 from ablation.plan.resources import TrialResources
 from ablation.plan.tables import subject_warnings, subjects_frame, warning_lines, write_table
 from ablation.record.breakdown import breakdown
@@ -27,6 +28,7 @@ from ablation.sweep.provenance import machine_warnings, trial_tags
 from ablation.sweep.search_run import SearchRun, preview_search
 from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Workspace
+from ablation.worker.trial import References
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.preparation.prepare import PreparedSubject
 
@@ -104,12 +106,12 @@ def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
                 known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
             for warning in machine_warnings(workspace):
                 log.warning(warning)
-            prepared = _prepare(workspace)
-            references = {name: ray.put(subject) for name, subject in prepared.items()}
+            volumes = _prepare(workspace)
+            references = _put(volumes)
             encoders = _train_encoders(workspace, known, references, resources)
             ended.recorded = recorded_trials(workspace)
             kind = SearchRun if is_search else GridRun
-            run = kind(workspace, encoders, ended.recorded, show, lambda: draw(prepared))
+            run = kind(workspace, encoders, ended.recorded, show, lambda: draw(_first(volumes)))
             try:
                 ended.result = run.run(references, resources)
             finally:
@@ -143,9 +145,10 @@ def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str]
             workspace = workspace.on(device_of(resources))
         check_room(workers, resources)
         folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
-        recipes = list(dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds)))
-        prepared = _prepare(workspace)
-        references = {name: ray.put(subject) for name, subject in prepared.items()}
+        recipes = recipes_of(workspace.points, workspace.study) or list(
+            dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds))
+        )
+        references = _put(_prepare(workspace))
         pretrainer = _pretrainer(workspace, references, resources, workers)
         digests = pretrainer.ensure(recipes)
     addresses = {digests[recipe]: workspace.encoders.address(digests[recipe]) for recipe in recipes}
@@ -153,7 +156,7 @@ def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str]
 
 
 def _pretrainer(
-    workspace: Workspace, references: Mapping[str, ray.ObjectRef], resources: TrialResources, workers: int
+    workspace: Workspace, references: Mapping[str, References], resources: TrialResources, workers: int
 ) -> Pretrainer:
     recovery = workspace.space.recovery
     return Pretrainer(
@@ -166,17 +169,37 @@ def _pretrainer(
     )
 
 
-def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
+Volumes = dict[str, dict[str, PreparedSubject]]
+"""The subjects by name, by the digest of the settings that they were prepared with."""
+
+
+def _first(volumes: Volumes) -> dict[str, PreparedSubject]:
+    return next(iter(volumes.values()))
+
+
+def _put(volumes: Volumes) -> dict[str, References]:
+    """Put all volumes into the object store."""
+    return {
+        digest: {name: ray.put(subject) for name, subject in prepared.items()}
+        for digest, prepared in volumes.items()
+    }
+
+
+def _prepare(workspace: Workspace) -> Volumes:
     """Prepare all volumes, and tell what is known of the subjects, before anything is spent on training."""
-    prepared = prepare_cohort(
-        workspace.cohort,
-        workspace.settings.preparation,
-        workspace.storage,
-        lambda done, total: log.info(f"preparing: {done} of {total} subjects"),
-    )
+    preparations = preparations_of(workspace.points, workspace.study) or [workspace.settings.preparation]
+    volumes: Volumes = {}
+    for number, preparation in enumerate(preparations, start=1):
+        which = f", preparation {number} of {len(preparations)}" if len(preparations) > 1 else ""
+        volumes[digest_of_preparation(preparation)] = prepare_cohort(
+            workspace.cohort, preparation, workspace.storage, partial(_tell_prepared, which)
+        )
     splits = workspace.study.splits
-    warnings = subject_warnings(workspace.cohort, prepared)
-    frame = subjects_frame(workspace.cohort, splits, prepared, warnings)
+    told = [subject_warnings(workspace.cohort, prepared) for prepared in volumes.values()]
+    warnings = {
+        name: list(dict.fromkeys(sentence for one in told for sentence in one[name])) for name in told[0]
+    }
+    frame = subjects_frame(workspace.cohort, splits, _first(volumes), warnings)
     write_table(frame, workspace.folder / SUBJECTS_FILE)
     for line in warning_lines(warnings):
         log.warning(line)
@@ -186,13 +209,17 @@ def _prepare(workspace: Workspace) -> dict[str, PreparedSubject]:
         f"{', '.join(map(str, folds))}; T2 test patients who do: "
         f"{', '.join(str(count_overlap(split)['t2_test_in_t1_training']) for split in splits)}"
     )
-    return prepared
+    return volumes
+
+
+def _tell_prepared(which: str, done: int, total: int) -> None:
+    log.info(f"preparing: {done} of {total} subjects{which}")
 
 
 def _train_encoders(
     workspace: Workspace,
     known: Mapping[EncoderRecipe, str],
-    references: Mapping[str, ray.ObjectRef],
+    references: Mapping[str, References],
     resources: TrialResources,
 ) -> Mapping[EncoderRecipe, str]:
     """Return the digests of the T1 networks of all folds, those that are missing trained first."""

@@ -77,7 +77,8 @@ class SearchRun(PlanRun):
     def _keep_plan(self, recorder: Recorder) -> None:
         """Write the list of its trials, here and in the record."""
         assert self._search is not None
-        frame = plan_frame(self.plan, self._search.finished, self._estimator.all_seconds(self.plan))
+        settings = self._workspace.space.design.settings
+        frame = plan_frame(self.plan, self._search.finished, self._estimator.all_seconds(self.plan), settings)
         pruned = [trial.key for trial in self._search.pruned_trials]
         frame.loc[frame["trial_key"].isin(pruned), "status"] = PRUNED_STATUS
         file = self._workspace.folder / PLAN_FILE

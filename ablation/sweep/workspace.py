@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from ablation.plan.plan import recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
 from ablation.record.database import ARTIFACTS
@@ -17,6 +18,7 @@ from ablation.record.pretraining import EXPERIMENT as PRETRAINING
 from ablation.record.space_file import plan_of_file
 from ablation.search.candidates import candidates_of, check_candidates
 from ablation.space.configuration import resolve_settings
+from ablation.space.design import Design
 from ablation.space.points import Point, expand
 from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Search, epoch_findings
@@ -25,6 +27,7 @@ from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage, public
 from ablation.sweep.cluster import LOCAL
+from ablation.sweep.variants import check_given, check_number, check_overrides, check_settings, check_variants
 from t1t2core.cohort.check import Examined, Task, check_cohort
 from t1t2core.cohort.known_scans import KnownScans
 from t1t2core.cohort.phantom import write_phantom
@@ -32,11 +35,9 @@ from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.split import check_request, draw_splits
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
-from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PresetName
-from t1t2core.settings import CohortSettings, Precision, Settings
-from t1t2core.strategies import STRATEGIES
-from t1t2core.training.compute import Device, device_here, resolve_precision
+from t1t2core.settings import CohortSettings, Settings
+from t1t2core.training.compute import Device, device_here
 
 PHANTOM = "phantom"
 SCANS_FILE = "scans.json"
@@ -47,6 +48,7 @@ NO_SPACE = Space(
     name=PRETRAINING,
     arms=(),
     settings={},
+    design=Design(),
     resources=Resources(),
     recovery=Recovery(),
     search=Search(),
@@ -129,7 +131,9 @@ class Workspace:
         Raises:
             InputError: it cannot compute what the settings ask for.
         """
-        return replace(self, study=replace(self.study, precision=_precision(self.settings, device)))
+        study = replace(self.study, device=device)
+        check_variants(self.points, study, self.space.source)
+        return replace(self, study=study)
 
     @cached_property
     def encoders(self) -> EncoderStore:
@@ -172,8 +176,8 @@ def open_workspace(request: Request) -> Workspace:
     space = read_space(request.space) if request.space else NO_SPACE
     preset: PresetName = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
     settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
-    for training in (settings.pretraining, settings.training):
-        patch_starts(settings.preparation.grid, training.patch, training.stride)
+    check_settings(settings)
+    check_overrides(space, request.overrides)
     _check_search(space, settings)
     address = record_address(request.output, request.tracking_uri)
     _check_output(request.output)
@@ -187,15 +191,19 @@ def open_workspace(request: Request) -> Workspace:
     for name, reason in cohort.left_out.items():
         log.info(f"left out: {name}: {reason}")
     splits = draw_splits(cohort, settings.cohort)
-    points = expand(space, learning_rate=lambda s: STRATEGIES[s].learning_rate(settings))
+    points = expand(space, settings, pretrained=request.encoder is not None)
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
     cohort = _check_cohort(cohort, request.output)
     study = Study(
         settings=settings,
-        precision=_precision(settings, _first_device(request, space.resources)),
+        device=_first_device(request, space.resources),
         cohort_fingerprint=cohort.fingerprint,
         splits=splits,
     )
+    check_variants(points, study, space.source)
+    if request.encoder is not None:
+        check_given(space)
+    check_number(recipes_of(points, study), space)
     return Workspace(
         request=request,
         space=space,
@@ -224,20 +232,13 @@ def _first_device(request: Request, resources: Resources) -> Device:
     return device_here(kind="cpu" if resources.gpus == 0 else None)
 
 
-def _precision(settings: Settings, device: Device) -> Precision:
-    """Return the trials' precision; what pretraining asks for is checked too."""
-    training, pretraining = settings.training, settings.pretraining
-    resolve_precision(pretraining.precision, device, [pretraining.patch])
-    return resolve_precision(training.precision, device, [training.patch, pretraining.patch])
-
-
 def _check_search(space: Space, settings: Settings) -> None:
     """Refuse a search whose settings do not fit its space."""
     if not space.search.samples:
         return
     if findings := epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
         raise InputError.collect("invalid search settings:", findings)
-    candidates = candidates_of(space.arms, settings)
+    candidates = candidates_of(space, settings)
     check_candidates(candidates, space.search, space.search.trials or space.budget.trials)
 
 

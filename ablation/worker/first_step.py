@@ -16,11 +16,11 @@ def take_first_step(trial: Trial, shared: Shared) -> tuple[int, int]:
     torch.set_num_threads(shared.threads)
     quiet_read_only_volumes()
     settings = replace(
-        shared.settings,
+        trial.settings,
         # Stages one after the other need no more than both at once.
-        network=replace(shared.settings.network, hybrid_training="joint"),
-        training=_one_step(shared.settings.training),
-        pretraining=_one_step(shared.settings.pretraining),
+        network=replace(trial.settings.network, hybrid_training="joint"),
+        training=_one_step(trial.settings.training),
+        pretraining=_one_step(trial.settings.pretraining),
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
     experiment = experiment_of(trial, shared, settings, device, FeatureStore())

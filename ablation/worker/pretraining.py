@@ -28,8 +28,6 @@ from t1t2core.training.team import ALONE, Team
 from t1t2core.training.warm_up import warm_up
 from t1t2core.trial import pretraining_experiment
 
-SEED = 0
-"""Seed of the T1 network's start and the order of its patches; the study reports one network."""
 MOST_RESTARTS = 10
 """Times that a training which lost a worker goes on from its checkpoint; one by several workers also where
 one raised an error, since the others then fail too and Ray Train does not tell them apart."""
@@ -178,7 +176,7 @@ class _Training:
             recipe.validation,
             Fetched(self._job.subjects),
             Settings(preparation=recipe.preparation, network=recipe.network, pretraining=recipe.pretraining),
-            seed=SEED,
+            seed=recipe.seed,
             compute=Compute(precision=recipe.precision, device=self._device, team=self._team),
         )
 

@@ -1,6 +1,5 @@
 """One trial on one worker: Ray Tune calls `step` once an epoch."""
 
-import json
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ import torch
 from ray import tune
 
 from ablation.plan.plan import Trial, make_plan
-from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
 from ablation.plan.study import Study
 from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
@@ -21,7 +20,7 @@ from ablation.store.storage import Storage
 from ablation.worker.memory import peak_mb, reset_peak
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult
-from t1t2core.settings import Precision, Settings
+from t1t2core.settings import Settings
 from t1t2core.strategies.staged import AnyExperiment
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
@@ -30,6 +29,8 @@ from t1t2core.trial import make_experiment
 
 SCORE, PROGRESS = "score", "progress"
 """Names in reports of trials that may be pruned: best score so far, percentage of training done."""
+References = Mapping[str, ray.ObjectRef]
+"""To each `PreparedSubject`, by name."""
 CACHE_BYTES = 1 << 30
 """Memory that a worker may fill with features of frozen stages."""
 
@@ -41,7 +42,7 @@ class Shared:
     Args:
         study: of which the trials are.
         digests: of the T1 networks that they start from.
-        subjects: a reference to each `PreparedSubject`, by name.
+        subjects: references to the volumes, by the digest of their preparation.
         encoders: a reference to the weights of each T1 network (name to array), by digest.
         storage: address of checkpoints, and of the files that finished trials leave.
         threads: of torch, in each trial.
@@ -51,26 +52,16 @@ class Shared:
 
     study: Study
     digests: Mapping[EncoderRecipe, str]
-    subjects: dict[str, ray.ObjectRef]
+    subjects: Mapping[str, References]
     encoders: dict[str, ray.ObjectRef]
     storage: str
     threads: int
     checkpoint_seconds: float | None
     objective: str | None = None
 
-    @property
-    def settings(self) -> Settings:
-        """Taken from the study."""
-        return self.study.settings
-
-    @property
-    def precision(self) -> Precision:
-        """Taken from the study."""
-        return self.study.precision
-
     def trial(self, config: Mapping[str, Any]) -> Trial:
         """Return the trial of a configuration that the feed handed out."""
-        point = Point(**json.loads(config["point"]))
+        point = Point.from_json(config["point"])
         return replace(make_plan([point], self.study, self.digests)[0], key=config["key"])
 
 
@@ -110,8 +101,7 @@ class TrialRunner(tune.Trainable):
         quiet_read_only_volumes()
         self._features = FeatureStore(CACHE_BYTES)
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        settings = shared.settings
-        warm_up(settings.network, settings.training, Compute(precision=shared.precision, device=self._device))
+        self._warm: set[tuple[object, ...]] = set()
         self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -144,11 +134,12 @@ class TrialRunner(tune.Trainable):
         """Start the trial, or go on where its checkpoint left it."""
         key = config["key"]
         self._trial = self._shared.trial(config)
+        self._warm_up(self._trial)
         self._started = self._kept = time.perf_counter()
         self._features.begin_trial()
         reset_peak(self._device)
         self._experiment = experiment_of(
-            self._trial, self._shared, self._shared.settings, self._device, self._features
+            self._trial, self._shared, self._trial.settings, self._device, self._features
         )
         self._history: list[dict[str, float]] = []
         self._seconds_before = self._borrowed_before = 0.0
@@ -157,6 +148,15 @@ class TrialRunner(tune.Trainable):
             self._experiment.restore(checkpoint.experiment)
             self._history = checkpoint.history
             self._seconds_before, self._borrowed_before = checkpoint.seconds, checkpoint.borrowed_seconds
+
+    def _warm_up(self, trial: Trial) -> None:
+        """Compile what trials with such a network and such patches need, once a process."""
+        settings = trial.settings
+        training = settings.training
+        kind = settings.network, training.patch, training.batch_size, trial.precision
+        if kind not in self._warm:
+            warm_up(settings.network, training, Compute(precision=trial.precision, device=self._device))
+            self._warm.add(kind)
 
     def _keep(self) -> None:
         """Write a checkpoint if the last one is old enough."""
@@ -195,10 +195,10 @@ def experiment_of(
     return make_experiment(
         trial.point,
         trial.split,
-        Fetched(shared.subjects),
+        Fetched(shared.subjects[digest_of_preparation(settings.preparation)]),
         settings,
         pretrained=None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()},
-        compute=Compute(precision=shared.precision, device=device, features=features),
+        compute=Compute(precision=trial.precision, device=device, features=features),
     )
 
 

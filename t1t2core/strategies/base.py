@@ -29,7 +29,9 @@ TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
 """Factors that count wherever weights are trained on T2."""
 OF_TRANSFER = ("hybrid_", "frozen_")
 """Network settings that begin so are about the transfer: the T1 network has no part in them."""
-COUNTED_ELSEWHERE = ("learning_rate", "precision", "batch_size_of_concatenation", "hybrid_steps_factor")
+OF_HYBRIDS = ("batch_size_of_concatenation", "hybrid_steps_factor")
+"""Training settings that only a hybrid has a use for."""
+COUNTED_ELSEWHERE = ("learning_rate", "precision", *OF_HYBRIDS)
 """Training settings that a key has by other means: the factor's rate, the precision that was resolved, and
 the batch size and the steps that `Strategy.training` gives."""
 
@@ -56,6 +58,7 @@ class Strategy:
         trains_on_t1: on T1 scans beside the T2 scans.
         scored_on_t1: on T1 as well as on T2 (Table 9).
         training_group: of the settings, by which it is trained.
+        training_settings: of that group, names of those that count; the rate and the precision beside them.
         network_settings: beginnings of the names of those settings of the transfer that count for it.
     """
 
@@ -66,7 +69,26 @@ class Strategy:
     trains_on_t1: ClassVar[bool] = False
     scored_on_t1: ClassVar[bool] = False
     training_group: ClassVar[Literal["training", "pretraining"]] = "training"
+    training_settings: ClassVar[tuple[str, ...]] = tuple(
+        f.name for f in fields(TrainingSettings) if f.name not in COUNTED_ELSEWHERE
+    )
     network_settings: ClassVar[tuple[str, ...]] = ()
+
+    def counts(self, name: str) -> bool:
+        """Return whether a factor, or a setting by its dotted name, may change its result.
+
+        The learning rate's setting never does: trials have that of their factor.
+        """
+        group, _, setting = name.partition(".")
+        if not setting:
+            return name in self.factors or (name == "pretraining_seed" and self.starts_pretrained)
+        if group == "network":
+            return not setting.startswith(OF_TRANSFER) or setting.startswith(self.network_settings)
+        if group == "pretraining" and self.starts_pretrained:
+            return setting not in OF_HYBRIDS
+        if group == self.training_group and setting in self.training_settings:
+            return True
+        return group == "preparation" or name == "training.precision"
 
     def resolve(self, tuned_layers: TunedLayers | None) -> StrategyName:
         """Return the name of what this strategy is when so many layers are tuned."""

@@ -11,9 +11,6 @@ class NoFineTuning(Strategy):
     """Starts from the T1 network and trains nothing.
 
     It is scored on T1 as well: what it could do before the transfer (Table 9, "T1-w without augmentation").
-
-    Attributes:
-        training_settings: names of those that count.
     """
 
     name: ClassVar[StrategyName] = "no_fine_tuning"

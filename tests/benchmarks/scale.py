@@ -1,3 +1,5 @@
+from t1t2core.training.compute import Device
+
 """`python -m tests.benchmarks.scale --trials 1000 --nodes 3`: what planning, scheduling and recording cost.
 
 The trials compute nothing, but load the encoder, report an epoch and leave a summary and scores; all else
@@ -144,7 +146,12 @@ def study() -> Study:
         order = PATIENTS[4 * fold :] + PATIENTS[: 4 * fold]
         roles = Roles(training=order[:12], validation=order[12:15], test=order[15:])
         splits.append(FoldSplit(fold, t1=roles, t2=roles))
-    return Study(settings=SETTINGS, precision="float32", cohort_fingerprint="scale", splits=tuple(splits))
+    return Study(
+        settings=SETTINGS,
+        device=Device(kind="cpu", bfloat16=False),
+        cohort_fingerprint="scale",
+        splits=tuple(splits),
+    )
 
 
 def plan_of(trials: int) -> list[Trial]:

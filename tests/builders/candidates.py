@@ -3,8 +3,13 @@
 from typing import Any
 
 from ablation.search.candidates import CandidateSpace
+from ablation.space.arm import Arm
 from ablation.space.ranges import Range
-from ablation.space.space import Arm
+from t1t2core.settings import Settings, TrainingSettings
+
+SETTINGS = Settings(
+    training=TrainingSettings(learning_rate=5e-3), pretraining=TrainingSettings(learning_rate=5e-3)
+)
 
 
 def arm(strategy: Any, **factors: Any) -> Arm:
@@ -14,13 +19,14 @@ def arm(strategy: Any, **factors: Any) -> Arm:
         "learning_rate": (1e-3,),
         "folds": (1, 2, 3),
         "seeds": (0,),
+        "pretraining_seeds": (0,),
     }
     return Arm(strategy=strategy, **{"tuned_layers": None, "fusion": None, **given, **factors})
 
 
 def space(*arms: Arm) -> CandidateSpace:
     """Candidates of these arms, whose learning rate is 5e-3 where they give none."""
-    return CandidateSpace(arms, lambda strategy: 5e-3)
+    return CandidateSpace(arms, [], SETTINGS)
 
 
 LISTS = space(

@@ -5,7 +5,6 @@ from typing import Any
 from ablation.record.ledger import Ledger
 from ablation.record.recorder import Recorder
 from ablation.store.storage import Storage
-from t1t2core.settings import Settings
 from tests.builders.trials import KEY
 
 LEASE = 60.0
@@ -16,7 +15,6 @@ def recorder_of(ledger: Ledger, storage: Storage, **more: Any) -> Recorder:
     experiment = ledger.experiment("faults")
     given: dict[str, Any] = {
         "parent": ledger.open_plan(experiment, "plan", "faults", {}),
-        "settings": Settings(),
         "tags": {},
         "names": {KEY: "open"},
         "replaces": {},

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.record.results import NUMBERS, PATIENTS, RESULTS, TEXTS
+from ablation.record.results import NUMBERS, PATIENTS, RESULTS, TEXTS, with_arms
 
 CLASSES = ("bone", "soft_tissue", "air")
 
@@ -63,9 +63,9 @@ def sweep(*trials: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def frame_of(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
-    """With the columns and types of the file."""
+    """With the columns and types of the file, and the names of the arms."""
     frame = pd.DataFrame(rows, columns=columns).astype(NUMBERS)
-    return frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS})
+    return with_arms(frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS}))
 
 
 def of_class(frame: pd.DataFrame, name: str, values: Sequence[float] | float) -> pd.DataFrame:

@@ -5,12 +5,15 @@ from collections.abc import Sequence
 from ablation.plan.plan import Trial
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.settings import Settings
 
 KEY = "a key"
 ROLES = Roles((), (), ())
 TRIAL = Trial(
     point=Point.canonical(strategy="open", fold=1, t2_train_size=2, learning_rate=1e-3, seed=0),
     split=FoldSplit(1, t1=ROLES, t2=ROLES),
+    settings=Settings(),
+    precision="float32",
     recipe=None,
     encoder=None,
     key=KEY,
@@ -19,4 +22,7 @@ TRIAL = Trial(
 
 def plan(points: Sequence[Point]) -> list[Trial]:
     """A trial for each point; its key is the point in words."""
-    return [Trial(p, FoldSplit(p.fold, t1=ROLES, t2=ROLES), None, None, str(p)) for p in points]
+    return [
+        Trial(p, FoldSplit(p.fold, t1=ROLES, t2=ROLES), Settings(), "float32", None, None, str(p))
+        for p in points
+    ]

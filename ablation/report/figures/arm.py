@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation.record.selection import select
-from ablation.report.tables.arms import label_arm
 from ablation.report.tables.summary import chosen
+from ablation.space.naming import SIZE_IN_NAME
 from t1t2core.strategies import STRATEGIES
 
 CLASSES = {"bone": "Bone", "soft_tissue": "Soft tissue", "air": "Air"}
@@ -67,16 +67,10 @@ def look_of(strategy: str) -> Look:
 
 
 def largest(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each arm at its largest training size, with `arm`, its name.
-
-    The name tells the size where it is not the largest of all.
-    """
-    groups = ["strategy", "tuned_layers", "fusion"]
+    """The rows of each arm at its largest training size; arms that differ in nothing else are one here."""
     sizes = rows["t2_train_size"].fillna(0)
-    own = sizes.groupby([rows[name] for name in groups]).transform("max")
-    kept, most = rows[sizes == own], sizes.max()
-    names = [label_arm(*row, most=most) for row in kept[[*groups, "t2_train_size"]].itertuples(index=False)]
-    return kept.assign(arm=pd.Series(names, index=kept.index, dtype="str"))
+    same = rows["arm"].str.replace(SIZE_IN_NAME, "", regex=True)
+    return rows[sizes == sizes.groupby(same).transform("max")]
 
 
 def scored_rows(results: pd.DataFrame, sequence: str = "T2") -> pd.DataFrame:

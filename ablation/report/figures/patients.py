@@ -54,9 +54,9 @@ def _scores(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     rows = scored_rows(results)
     if rows.empty or patients.empty:
         return pd.DataFrame(columns=["arm", "patient", "class", "dsc"])
-    arms = largest(rows)[["trial_key", "arm"]].drop_duplicates()
     part = select(patients, split="test", sequence="T2", tissue=CLASSES).dropna(subset=["dsc"])
-    return arms.merge(part.assign(patient=part["patient"].astype("str")), on="trial_key")
+    shown = part[part["trial_key"].isin(largest(rows)["trial_key"])]
+    return shown.assign(patient=shown["patient"].astype("str"))
 
 
 def _line(axes: Axes, values: pd.Series, style: Look) -> object:

@@ -10,7 +10,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from ablation.report.figures.arm import largest, look
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
 from ablation.report.tables.summary import learning_rates
-from ablation.space.naming import arm_name
 
 GROUPS = {"conservative": "Conservative", "hybrid": "Hybrid", "": "Whole networks"}
 """Panels by strategy; the last has all others."""
@@ -50,10 +49,8 @@ def _groups(strategies: pd.Series) -> pd.Series:
 
 def _order(results: pd.DataFrame, rates: pd.DataFrame) -> list[str]:
     """Arms as they stand in the results."""
-    columns = ["strategy", "tuned_layers", "fusion"]
-    first = results[columns].drop_duplicates().itertuples(index=False)
-    places = {arm_name(*row).replace("_", " "): place for place, row in enumerate(first)}
-    return sorted(set(rates["arm"]), key=lambda arm: (places.get(arm.split(" (")[0], 0), arm))
+    arms = set(rates["arm"])
+    return [arm for arm in results["arm"].drop_duplicates() if arm in arms]
 
 
 def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str]) -> None:

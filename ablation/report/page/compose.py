@@ -18,8 +18,7 @@ from ablation.report.study.comparison import compare_with_paper
 from ablation.report.study.layouts import TITLES, study_tables
 from ablation.report.study.paper import identity_failures
 from ablation.report.tables.search import choice_sentences, search_table
-from ablation.report.tables.summary import SHOWN, learning_rates, summarise
-from ablation.space.naming import arm_name
+from ablation.report.tables.summary import SHOWN, learning_rates, summarise, varied_settings
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
 SHOWN_TAGS = {
@@ -188,11 +187,10 @@ def pictures_of(record: PlanRecord, figures: Mapping[str, Rendered]) -> list[Pic
 
 def _summary(results: pd.DataFrame) -> Sheet:
     table = summarise(results)
-    arms = [arm_name(*row) for row in table[["strategy", "tuned_layers", "fusion"]].itertuples(index=False)]
     # Scores first: on a phone the rest is to the right of the screen.
-    shown = [*SHOWN, "seconds", "t2_train_size", "learning_rate", "folds", "sequence"]
+    factors = ["t2_train_size", "learning_rate", *varied_settings(table)]
+    shown = ["arm", *SHOWN, "seconds", *factors, "folds", "sequence"]
     frame = table[shown].rename(columns={"sequence": "tested_on"})
-    frame.insert(0, "arm", arms)
     return Sheet(
         name="summary",
         title="Every arm at its chosen learning rate: test Dice",

@@ -6,7 +6,7 @@ from ablation.record.selection import select
 from ablation.report.statistics.bootstrap import count_patients
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.intervals import intervals
-from ablation.report.tables.arms import best_arms, label_arms, validation_scores
+from ablation.report.tables.arms import best_arms, validation_scores
 from ablation.report.tables.summary import chosen
 
 SIGNIFICANT = 0.05
@@ -29,7 +29,7 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
     best = best_arms(results)
     if not best:
         return ["No arm has been validated on T2 yet, so there is no answer."]
-    rows = label_arms(chosen(results))
+    rows = chosen(results)
     validation = validation_scores(results).set_index(["class", "arm"])["validation"]
     means = intervals(results, patients)
     against = comparisons(results, patients, pairs="best")

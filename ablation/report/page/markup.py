@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ablation.report.study.layouts import DIFFERENCE, INTERVAL
-from ablation.space.factors import FACTORS
+from ablation.space.factors import FACTORS, PRETRAINING_SEED
 from t1t2core.evaluation.scores import CLASSES, METRICS
 
 UNDEFINED = "undefined"
@@ -78,7 +78,7 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 def _cell(row: Mapping[Hashable, Any], name: str) -> str:
     value, half = row[name], row.get(f"{name}_{INTERVAL}")
     if pd.isna(value):
-        return NONE if name in FACTORS else UNDEFINED
+        return NONE if name in (*FACTORS, PRETRAINING_SEED) or "." in str(name) else UNDEFINED
     if name == "learning_rate":
         return f"{value:g}"
     if not isinstance(value, float):

@@ -10,8 +10,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
 from ablation.record.selection import select
-from ablation.report.tables.summary import TISSUES
-from ablation.space.factors import FACTORS
+from ablation.report.tables.summary import TISSUES, varied_settings
+from ablation.space.factors import FACTORS, PRETRAINING_SEED
 
 IMPORTANCE = ["scope", "factor", "importance", "trials", "method"]
 ACROSS = "all strategies"
@@ -59,25 +59,32 @@ def importance(results: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=IMPORTANCE)
 
 
+def _factors(frame: pd.DataFrame) -> list[str]:
+    """Columns of the factors and of varied settings."""
+    return [name for name in (*FACTORS, PRETRAINING_SEED) if name in frame] + varied_settings(frame)
+
+
 def _trials(results: pd.DataFrame) -> pd.DataFrame:
     """A row a trial: its factors and `objective`."""
     part = select(results, split="validation", sequence="T2", tissue=TISSUES)
     defined = part.assign(objective=part["dsc"].fillna(0))
-    means = defined.groupby(["trial_key", *FACTORS], dropna=False, sort=False)["objective"].mean()
+    columns = ["trial_key", *_factors(results)]
+    means = defined.groupby(columns, dropna=False, sort=False)["objective"].mean()
     return means.reset_index()
 
 
 def _scope(scope: str, trials: pd.DataFrame) -> pd.DataFrame:
     across = scope == ACROSS
-    levels = trials[FACTORS].apply(_levels)
+    columns = _factors(trials)
+    levels = trials[columns].apply(_levels)
     factors = [
-        name for name in FACTORS if levels[name].nunique() > 1 and (across or levels[name].notna().all())
+        name for name in columns if levels[name].nunique() > 1 and (across or levels[name].notna().all())
     ]
     constant = trials["objective"].max() - trials["objective"].min() < SMALLEST_RANGE
     if len(trials) < FEWEST_TRIALS or constant or not factors:
         return pd.DataFrame(columns=IMPORTANCE)
     found = _ped_anova(trials, factors) if across else _fanova(trials, factors)
-    ranked = sorted(found.items(), key=lambda item: (-item[1], FACTORS.index(item[0])))
+    ranked = sorted(found.items(), key=lambda item: (-item[1], columns.index(item[0])))
     table = pd.DataFrame(ranked, columns=["factor", "importance"])
     method = "condPED-ANOVA" if across else "fANOVA"
     return table.assign(scope=scope, trials=len(trials), method=method)[IMPORTANCE]

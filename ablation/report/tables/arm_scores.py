@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ablation.record.selection import select
-from ablation.report.tables.arms import label_arms, validation_scores
+from ablation.report.tables.arms import validation_scores
 from ablation.report.tables.summary import chosen
 from t1t2core.evaluation.scores import METRICS
 
@@ -44,7 +44,7 @@ def fold_scores(results: pd.DataFrame) -> pd.DataFrame:
 
     Seeds are averaged. A score that is undefined for one of them is undefined in the mean.
     """
-    rows = select(label_arms(comparable(results)), split="test")
+    rows = select(comparable(results), split="test")
     return _mean(rows.assign(voxels=rows["tp"] + rows["fn"]), [*KEYS, "fold"])
 
 
@@ -61,7 +61,7 @@ def mean_scores(results: pd.DataFrame) -> pd.DataFrame:
 def best_of_strategies(results: pd.DataFrame, tissue: str) -> list[str]:
     """Each strategy's arm with the best validation Dice of a class, by its name; test plays no part."""
     rows = comparable(results)
-    strategies = label_arms(rows)[["arm", "strategy"]].drop_duplicates()
+    strategies = rows[["arm", "strategy"]].drop_duplicates()
     scores = validation_scores(rows).merge(strategies, on="arm")
     best = scores[scores["class"] == tissue].drop_duplicates("strategy")["arm"]
     return [arm for arm in strategies["arm"] if arm in set(best)]

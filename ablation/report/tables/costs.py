@@ -3,7 +3,6 @@
 import pandas as pd
 
 from ablation.report.tables.arm_scores import ARM_KEYS, comparable
-from ablation.report.tables.arms import label_arms
 
 COSTS = ["epochs", "seconds_per_epoch", "standalone_seconds"]
 
@@ -17,7 +16,7 @@ def compute_time(results: pd.DataFrame) -> pd.DataFrame:
     nothing shared, so that an arm does not gain by running after another. Training the T1 network and the
     other learning rates are not in it. Times mean something only among trials of one machine.
     """
-    trials = label_arms(comparable(results)).drop_duplicates("trial_key")
+    trials = comparable(results).drop_duplicates("trial_key")
     groups = trials.groupby(ARM_KEYS, dropna=False, sort=False)
     table = groups[COSTS].mean()
     table.insert(0, "trials", groups.size())

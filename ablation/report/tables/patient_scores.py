@@ -3,7 +3,6 @@
 import pandas as pd
 
 from ablation.record.selection import select
-from ablation.report.tables.arms import label_arms
 from ablation.report.tables.summary import chosen
 from ablation.space.factors import ARM
 
@@ -26,8 +25,5 @@ def patient_scores(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str
     """
     rates = chosen(results)
     part = select(patients[patients["trial_key"].isin(rates["trial_key"])], split="test")
-    # Named by all arms of the sweep, not only by those that were tested.
-    arms = label_arms(rates)[["arm", *ARM]].drop_duplicates()
-    rows = part.merge(arms, on=ARM, how="inner")
-    means = rows.groupby(KEYS, dropna=False, sort=False)[metric].mean(skipna=False)
+    means = part.groupby(KEYS, dropna=False, sort=False)[metric].mean(skipna=False)
     return means.rename("value").reset_index()

@@ -2,20 +2,24 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import cast
 
 import pandas as pd
 
 from ablation.names import SEARCH
 from ablation.plan.trial_result import TrialResult
 from ablation.record.plan_record import PlanRecord
+from ablation.record.settings import setting_text
 from ablation.record.trials import Record
 from ablation.search.candidates import SAMPLED, Candidate
 from ablation.search.record import read_candidates, read_given_up
 from ablation.space.naming import arm_name
 from ablation.space.points import Point
 from ablation.space.search_settings import goes_up
+from ablation.space.variation import shown
+from t1t2core.strategies import STRATEGIES, StrategyName
 
 WHOLE, PRUNED, UNFINISHED = "whole", "pruned", "unfinished"
 CHOSEN, FRONT = "chosen", "on the front"
@@ -45,7 +49,8 @@ class Scored:
         one = self.candidate
         size = f", {one.t2_train_size} T2w patients" if one.t2_train_size else ""
         rate = f", learning rate {one.learning_rate:g}" if one.learning_rate else ""
-        return arm_name(one.strategy, one.tuned_layers, one.fusion) + size + rate
+        settings = "".join(f", {name} {shown(value)}" for name, value in one.settings)
+        return arm_name(one.strategy, one.tuned_layers, one.fusion) + size + rate + settings
 
 
 def objectives_of(record: PlanRecord) -> tuple[str, ...]:
@@ -57,10 +62,11 @@ def objectives_of(record: PlanRecord) -> tuple[str, ...]:
 def scored_candidates(record: PlanRecord) -> list[Scored]:
     """The candidates of a search in the order of sampling."""
     objectives, given_up = objectives_of(record), read_given_up(record.tags)
-    whole, partial = _by_factors(record.records), _by_factors(record.partial)
+    varied = record.design.settings
+    whole, partial = _by_factors(record.records, varied), _by_factors(record.partial, varied)
     found = []
     for number, candidate in read_candidates(record.tags).items():
-        factors = _factors(candidate)
+        factors = _factors(candidate, varied)
         runs = whole.get(factors) or partial.get(factors, [])
         state = WHOLE if factors in whole else PRUNED if number in given_up else UNFINISHED
         values = [[TrialResult(run.metrics, ()).value(one) for run in runs] for one in objectives]
@@ -121,6 +127,7 @@ def search_table(record: PlanRecord) -> pd.DataFrame:
             "arm": arm_name(*(getattr(one.candidate, n) for n in ("strategy", *SAMPLED[:2]))),
         }
         row |= {name: getattr(one.candidate, name) for name in SAMPLED[2:]}
+        row |= {name: shown(value) for name, value in one.candidate.settings}
         for name, mean, spread in zip(objectives, one.means, one.spreads, strict=True):
             row |= {name: mean, f"{name} spread": spread}
         row |= {
@@ -143,17 +150,24 @@ def _told(one: Scored, objectives: Sequence[str]) -> str:
     return f"{one.name}: {values} ({trials}{spread})"
 
 
-def _by_factors(records: Sequence[Record]) -> dict[tuple[str | None, ...], list[Record]]:
+def _by_factors(
+    records: Sequence[Record], varied: Sequence[str]
+) -> dict[tuple[str | None, ...], list[Record]]:
     found: dict[tuple[str | None, ...], list[Record]] = {}
     for record in records:
-        factors = tuple(record.params.get(name) for name in ("strategy", *SAMPLED))
+        strategy = STRATEGIES[cast(StrategyName, record.params["strategy"])]
+        factors = (
+            *(record.params.get(name) for name in ("strategy", *SAMPLED)),
+            *(setting_text(record.params, name) if strategy.counts(name) else None for name in varied),
+        )
         found.setdefault(factors, []).append(record)
     return found
 
 
-def _factors(candidate: Candidate) -> tuple[str | None, ...]:
-    """Factors of a candidate, as text like the record's."""
-    given = {name: value for name, value in asdict(candidate).items() if name != "arm"}
-    point = Point.canonical(**given, fold=1, seed=0)
-    values = (getattr(point, name) for name in ("strategy", *SAMPLED))
-    return tuple(None if value is None else str(value) for value in values)
+def _factors(candidate: Candidate, varied: Sequence[str]) -> tuple[str | None, ...]:
+    """Factors and varied settings of a candidate, as text like the record's."""
+    given = {name: getattr(candidate, name) for name in ("strategy", *SAMPLED)}
+    point = Point.canonical(**given, settings=dict(candidate.settings), fold=1, seed=0)
+    values = [getattr(point, name) for name in ("strategy", *SAMPLED)]
+    settings = {name: shown(value) for name, value in point.settings}
+    return (*(None if value is None else str(value) for value in values), *map(settings.get, varied))

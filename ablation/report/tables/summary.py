@@ -5,26 +5,26 @@ from rich.table import Table
 
 from ablation.record.selection import select
 from ablation.space.factors import ARM, FACTORS
-from ablation.space.naming import arm_name
 
 TISSUES = ["bone", "soft_tissue", "air"]
 SHOWN = [*TISSUES, "internal_air"]
 
 
 def chosen(results: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each arm at its best learning rate.
+    """The rows of each arm at the best values of its tuned factors, such as the learning rate.
 
-    The best rate has the highest validation Dice: mean over bone, soft tissue and air, then over folds
-    and seeds; an undefined Dice counts as 0. Test scores play no part (Sec. 3.5 names neither).
+    The best have the highest validation Dice: mean over bone, soft tissue and air, then over folds and
+    seeds; an undefined Dice counts as 0. Test scores play no part (Sec. 3.5 names neither).
     """
     tissue = select(results, split="validation", sequence="T2", tissue=TISSUES)
-    rates = (
-        tissue.assign(dsc=tissue["dsc"].fillna(0))
-        .groupby([*ARM, "learning_rate"], dropna=False)["dsc"]
-        .mean()
-    )
-    best = rates.reset_index().sort_values("dsc", ascending=False, kind="stable").drop_duplicates(ARM)
-    return results.merge(best[[*ARM, "learning_rate"]], on=[*ARM, "learning_rate"], how="inner")
+    choices = tissue.assign(dsc=tissue["dsc"].fillna(0)).groupby(["arm", "choice"])["dsc"].mean()
+    best = choices.reset_index().sort_values("dsc", ascending=False, kind="stable").drop_duplicates("arm")
+    return results.merge(best[["arm", "choice"]], on=["arm", "choice"], how="inner")
+
+
+def varied_settings(frame: pd.DataFrame) -> list[str]:
+    """Return the columns of settings that the space varies."""
+    return [str(name) for name in frame.columns if "." in str(name)]
 
 
 def summarise(results: pd.DataFrame) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def summarise(results: pd.DataFrame) -> pd.DataFrame:
     its sequence T1.
     """
     rows = select(chosen(results), split="test")
-    keys = [*ARM, "learning_rate", "sequence"]
+    keys = ["arm", *ARM, "learning_rate", *varied_settings(rows), "sequence"]
     groups = rows.groupby(keys, dropna=False, sort=False)
     # An undefined fold leaves the mean undefined: the mean of the others would be of other patients.
     by_class = rows.groupby([*keys, "class"], dropna=False, sort=False)["dsc"]
@@ -46,21 +46,21 @@ def summarise(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
-    """How each arm's learning rate was chosen (T5): its validation Dice at each rate, and the choice.
+    """How each arm's tuned factors were chosen: its validation Dice at each of their values, and the choice.
 
-    A row an arm and rate: Dice of each class and their mean, over folds and seeds; `chosen` is true once
-    an arm.
+    A row an arm and learning rate (and values of the other tuned factors): Dice of each class and their
+    mean, over folds and seeds; `chosen` is true once an arm.
     """
     validation = select(results, split="validation", sequence="T2", tissue=TISSUES)
     trained = validation[validation["learning_rate"].notna()]
-    keys = [*ARM, "learning_rate"]
+    keys = ["arm", "choice", *ARM, "learning_rate", *varied_settings(results)]
     dice = trained.assign(dsc=trained["dsc"].fillna(0))
     table = dice.pivot_table(index=keys, columns="class", values="dsc", aggfunc="mean", dropna=False)
     table = table.reindex(columns=TISSUES).dropna(how="all")
     table["mean"] = table.mean(axis=1)
     table = table.reset_index()
     best = chosen(results)[keys].drop_duplicates().assign(chosen=True)
-    return table.merge(best, on=keys, how="left").fillna({"chosen": False})
+    return table.merge(best, on=keys, how="left").fillna({"chosen": False}).drop(columns="choice")
 
 
 def render(summary: pd.DataFrame, title: str) -> Table:
@@ -69,20 +69,22 @@ def render(summary: pd.DataFrame, title: str) -> Table:
     for name in ("arm", "tested on", "T2 patients", "learning rate", *SHOWN, "seconds", "folds"):
         table.add_column(name.replace("_", " "), justify="left" if name in ("arm", "tested on") else "right")
     for row in summary.to_dict("records"):
-        arm = arm_name(row["strategy"], row["tuned_layers"], row["fusion"])
         dice = ["undefined" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in SHOWN]
         size = "" if pd.isna(row["t2_train_size"]) else str(row["t2_train_size"])
         rate = "" if pd.isna(row["learning_rate"]) else f"{row['learning_rate']:g}"
-        table.add_row(arm, row["sequence"], size, rate, *dice, f"{row['seconds']:.1f}", str(row["folds"]))
+        table.add_row(
+            row["arm"], row["sequence"], size, rate, *dice, f"{row['seconds']:.1f}", str(row["folds"])
+        )
     return table
 
 
 def never_predicted(results: pd.DataFrame) -> list[str]:
     """A sentence for each trial and class of which no test voxel was predicted."""
     rows = select(results, split="test", sequence="T2", tissue=TISSUES)
+    factors = [*FACTORS, *varied_settings(rows)]
     silent = rows[rows["tp"] + rows["fp"] == 0]
     return [
         f"{row['class']} is never predicted by "
-        + ", ".join(f"{k} {row[k]}" for k in FACTORS if not pd.isna(row[k]) and row[k] != "")
+        + ", ".join(f"{k} {row[k]}" for k in factors if not pd.isna(row[k]) and row[k] != "")
         for row in silent.to_dict("records")
     ]

@@ -5,12 +5,13 @@ Where a value here has to change, results have changed, and `SCIENCE_VERSION` is
 
 import pytest
 
-from ablation.plan.key import key_of
+from ablation.plan.key import Keys
 from ablation.plan.study import Study
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES
+from t1t2core.training.compute import Device
 
 SPLIT = FoldSplit(
     1,
@@ -19,7 +20,7 @@ SPLIT = FoldSplit(
 )
 STUDY = Study(
     settings=Settings(training=TrainingSettings(max_steps=100)),
-    precision="float32",
+    device=Device(kind="cpu", bfloat16=False),
     cohort_fingerprint="cohort",
     splits=(SPLIT,),
 )
@@ -46,7 +47,7 @@ def test_a_trial_keeps_the_key_that_it_was_recorded_under(strategy: str, key: st
         seed=0,
     )
     encoder = "encoder" if STRATEGIES[point.strategy].starts_pretrained else None
-    assert key_of(point, SPLIT, STUDY, encoder) == key
+    assert Keys(STUDY).of(point, SPLIT, encoder) == key
 
 
 def test_every_strategy_has_a_key_here() -> None:

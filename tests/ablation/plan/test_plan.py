@@ -12,6 +12,7 @@ from ablation.plan.study import Study
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.training.compute import Device
 
 T1 = Roles(training=("a", "b", "c"), validation=("d",), test=("x", "y"))
 FOLD_1 = FoldSplit(1, T1, Roles(training=("a", "b", "c"), validation=("d",), test=("x",)))
@@ -21,7 +22,7 @@ ROTATED = FoldSplit(
 )
 STUDY = Study(
     settings=Settings(training=TrainingSettings(max_steps=100)),
-    precision="float32",
+    device=Device(kind="cpu", bfloat16=False),
     cohort_fingerprint="cohort",
     splits=(FOLD_1, FOLD_2),
 )

@@ -11,6 +11,7 @@ from ablation.space.search_settings import Budget, Pruning, Search, epoch_findin
 from ablation.space.space import read_space
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
+from t1t2core.settings import Settings
 from tests.builders.spaces import read, refusal
 
 ARMS = """
@@ -36,7 +37,7 @@ def test_ranges_and_lists_are_mixed(tmp_path: Path) -> None:
 
 
 def test_of_a_range_the_ends_are_what_must_be_possible(tmp_path: Path) -> None:
-    points = expand(read(tmp_path, ARMS + "search: {method: optuna, trials: 9}"), learning_rate=lambda _: 1)
+    points = expand(read(tmp_path, ARMS + "search: {method: optuna, trials: 9}"), Settings())
     assert {point.t2_train_size for point in points if point.strategy == "open"} == {2, 8}
     assert {point.learning_rate for point in points} == {1e-5, 1e-2}
 

@@ -18,6 +18,7 @@ from ablation.space.factors import DEFAULTS
 from ablation.space.points import Point, expand
 from ablation.space.space import read_space
 from t1t2core.errors import InputError
+from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES, StrategyName
 from tests.builders.spaces import read, refusal, write
 
@@ -43,7 +44,7 @@ resources: {cpus: 1, gpus: auto}
 search: {method: grid}
 """,
     )
-    points = expand(space, learning_rate=lambda _: 1e-4)
+    points = expand(space, Settings())
     assert len(points) == len(set(points)) == 63
     assert points[0] == Point(
         strategy="conservative",
@@ -91,13 +92,13 @@ tuned_layers: [3]
 fusion: [average]
 folds: 1
 """
-    points = expand(read(tmp_path, text), learning_rate=lambda _: 1e-4)
+    points = expand(read(tmp_path, text), Settings())
     assert [(p.tuned_layers, p.fusion) for p in points] == [(3, None), (None, "average"), (None, None)]
 
 
 def test_a_strategy_may_stand_at_the_top(tmp_path: Path) -> None:
     space = read(tmp_path, "{strategy: conservative, arms: [{tuned_layers: 3}, {strategy: open}], folds: 1}")
-    assert [(p.strategy, p.tuned_layers) for p in expand(space, learning_rate=lambda _: 1e-4)] == [
+    assert [(p.strategy, p.tuned_layers) for p in expand(space, Settings())] == [
         ("conservative", 3),
         ("open", None),
     ]
@@ -106,7 +107,7 @@ def test_a_strategy_may_stand_at_the_top(tmp_path: Path) -> None:
 def test_one_value_stands_for_a_list_of_it(tmp_path: Path) -> None:
     text = "arms: {arms}\nt2_train_size: 4\nlearning_rate: 0.01\nfolds: 2\nseeds: 5"
     space = read(tmp_path, text.format(arms="[{strategy: conservative, tuned_layers: fc}]"))
-    (point,) = expand(space, learning_rate=lambda _: 1e-4)
+    (point,) = expand(space, Settings())
     assert (point.tuned_layers, point.t2_train_size, point.learning_rate) == ("fc", 4, 0.01)
     assert (point.fold, point.seed) == (2, 5)
 
@@ -141,7 +142,7 @@ arms:
   - &tuned {strategy: conservative, tuned_layers: [3], folds: [1]}
   - {<<: *tuned, tuned_layers: [6]}
 """
-    assert [point.tuned_layers for point in expand(read(tmp_path, text), learning_rate=lambda _: 1e-4)] == [
+    assert [point.tuned_layers for point in expand(read(tmp_path, text), Settings())] == [
         3,
         6,
     ]
@@ -161,11 +162,7 @@ learning_rate: [0.1, 0.01]
 folds: [1, 2]
 seeds: [0, 1]
 """
-    points = [
-        point
-        for point in expand(read(tmp_path, text), learning_rate=lambda _: 1e-4)
-        if point.strategy == strategy
-    ]
+    points = [point for point in expand(read(tmp_path, text), Settings()) if point.strategy == strategy]
     varied = STRATEGIES[strategy].factors
     assert len(points) == 2 ** len(varied)
     for factor in ("tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"):
@@ -190,9 +187,7 @@ def test_which_factors_mean_something() -> None:
 
 def test_all_21_layers_are_open_and_the_same_trial(tmp_path: Path) -> None:
     text = "arms: [{strategy: conservative, tuned_layers: [18, 21]}, {strategy: open}]\nfolds: [1]"
-    assert [
-        (p.strategy, p.tuned_layers) for p in expand(read(tmp_path, text), learning_rate=lambda _: 1e-4)
-    ] == [
+    assert [(p.strategy, p.tuned_layers) for p in expand(read(tmp_path, text), Settings())] == [
         ("conservative", 18),
         ("open", None),
     ]
@@ -206,7 +201,7 @@ arms:
   - {strategy: scratch, seeds: [2, 1]}
 folds: [2, 2]
 """
-    points = expand(read(tmp_path, text), learning_rate=lambda _: 1e-4)
+    points = expand(read(tmp_path, text), Settings())
     assert [(p.strategy, p.seed) for p in points] == [
         ("scratch", 3),
         ("scratch", 1),
@@ -231,14 +226,12 @@ def test_each_file_that_is_shipped_has_the_trials_that_its_comment_states(path: 
         assert stated is None, "it is the budget that tells"
         return
     assert stated is not None
-    assert len(expand(space, learning_rate=lambda _: 1e-4)) == int(stated[1])
+    assert len(expand(space, Settings())) == int(stated[1])
     assert space.name == path.stem
 
 
 def test_training_size_repeats_trials_of_conservative_and_open() -> None:
-    points = {
-        path.stem: set(expand(read_space(path), learning_rate=lambda _: 1e-4)) for path in SEARCH_SPACES
-    }
+    points = {path.stem: set(expand(read_space(path), Settings())) for path in SEARCH_SPACES}
     with_eight = {point for point in points["training_size"] if point.t2_train_size == 8}
     assert len(with_eight) == 24
     assert with_eight < points["conservative"] | points["open"]
@@ -477,7 +470,7 @@ SPACES = st.dictionaries(WORDS | SCALARS, STRUCTURES | ARMS, max_size=6) | STRUC
 
 def answer(path: Path) -> None:
     with suppress(InputError):
-        assert expand(read_space(path), learning_rate=lambda _: 1e-4)
+        assert expand(read_space(path), Settings())
 
 
 @hypothesis_settings(

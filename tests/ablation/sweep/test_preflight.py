@@ -17,6 +17,7 @@ from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
+from t1t2core.training.compute import Device
 from tests.builders.heads import TINY, make_subjects, make_training
 from tests.faults.cluster import start_cluster
 
@@ -86,7 +87,12 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
     with connect("local"):
         subjects = {name: ray.put(subject) for name, subject in make_subjects(6).items()}
         shared = Shared(
-            study=Study(settings=SETTINGS, precision="float32", cohort_fingerprint="heads", splits=()),
+            study=Study(
+                settings=SETTINGS,
+                device=Device(kind="cpu", bfloat16=False),
+                cohort_fingerprint="heads",
+                splits=(),
+            ),
             digests={},
             subjects=subjects,
             encoders={},
