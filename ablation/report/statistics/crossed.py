@@ -34,13 +34,14 @@ and its intervals are those of the normal distribution, without degrees of freed
 
 import numpy as np
 
-from ablation.report.statistics.bootstrap import count_patients
 from ablation.report.statistics.estimates import Estimates
 from ablation.report.statistics.signed_rank import DECIMALS
 
 CROSSED = "patients and pretrained networks crossed"
 ONE_NETWORK = "over patients; holds for this one pretrained network"
 ONE_PATIENT = "over pretrained networks; holds for this one patient"
+NO_PATIENT = "none: no patient has a value under every pretrained network"
+ONE_VALUE = "none: 1 patient, 1 pretrained network"
 NO_SPREAD = "all values are equal"
 SMALLEST_SQUARE = 10.0 ** (-2 * DECIMALS)
 """A mean square below is rounding: the values are equal."""
@@ -63,7 +64,6 @@ def crossed(values: np.ndarray) -> Estimates:
     """
     used = np.isfinite(values).any(axis=1)
     whole = (np.isfinite(values) | ~used[:, None, :]).all(axis=2) & used.any(axis=1)[:, None]
-    used &= whole.any(axis=1)[:, None]
     patients, networks = whole.sum(axis=1), used.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean, a, b, e = _mean_squares(values, whole, used)
@@ -133,10 +133,10 @@ def _methods(patients: np.ndarray, networks: np.ndarray, error: np.ndarray) -> l
 
 
 def _method(patients: int, networks: int, error: float) -> str:
-    if patients * networks < 2:
-        return (
-            f"none: {count_patients(patients)}, {networks} pretrained network{'' if networks == 1 else 's'}"
-        )
+    if patients == 0:
+        return NO_PATIENT
+    if patients == networks == 1:
+        return ONE_VALUE
     design = ONE_NETWORK if networks == 1 else ONE_PATIENT if patients == 1 else CROSSED
     return f"{design}; {NO_SPREAD}" if error == 0 else design
 

@@ -72,8 +72,16 @@ def test_one_value_or_none_has_no_interval() -> None:
     assert np.isnan([*found.low, *found.high, *found.p, found.mean[1]]).all()
     assert found.methods == [
         "none: 1 patient, 1 pretrained network",
-        "none: 0 patients, 0 pretrained networks",
+        "none: no patient has a value under every pretrained network",
     ]
+
+
+def test_patients_under_one_network_each_are_not_crossed() -> None:
+    """As where test patients rotate: there `nested` has the answer."""
+    found = crossed(np.where(np.eye(3, dtype=bool), TABLE[:3], math.nan)[None])
+    assert found.patients[0] == 0
+    assert np.isnan(found.p[0])
+    assert found.methods == ["none: no patient has a value under every pretrained network"]
 
 
 def test_a_patient_without_a_value_under_some_network_is_left_out() -> None:
