@@ -1,5 +1,3 @@
-from t1t2core.training.compute import Device
-
 """`python -m tests.benchmarks.scale --trials 1000 --nodes 3`: what planning, scheduling and recording cost.
 
 The trials compute nothing, but load the encoder, report an epoch and leave a summary and scores; all else
@@ -30,11 +28,12 @@ from ablation.record.ledger import Ledger
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending
 from ablation.search.source import Listed
+from ablation.space.arm import Arm
 from ablation.space.naming import trial_names
 from ablation.space.points import Point, expand
 from ablation.space.resources import Recovery
 from ablation.space.search_settings import Budget
-from ablation.space.space import Arm, Space
+from ablation.space.space import Space
 from ablation.store.outcome import FOLDER, SUMMARY
 from ablation.store.storage import Storage
 from ablation.sweep import sweep
@@ -46,6 +45,7 @@ from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.presets import PRESETS
+from t1t2core.training.compute import Device
 
 T = TypeVar("T")
 
@@ -130,6 +130,7 @@ def space_of(trials: int) -> Space:
         "learning_rate": (1e-3,),
         "folds": tuple(range(1, FOLDS + 1)),
         "seeds": tuple(range(trials // per_seed + 1)),
+        "pretraining_seeds": (0,),
     }
     conservative = Arm(strategy="conservative", tuned_layers=(3, 6, 9, 12, 15), fusion=None, **common)
     return replace(
@@ -146,17 +147,13 @@ def study() -> Study:
         order = PATIENTS[4 * fold :] + PATIENTS[: 4 * fold]
         roles = Roles(training=order[:12], validation=order[12:15], test=order[15:])
         splits.append(FoldSplit(fold, t1=roles, t2=roles))
-    return Study(
-        settings=SETTINGS,
-        device=Device(kind="cpu", bfloat16=False),
-        cohort_fingerprint="scale",
-        splits=tuple(splits),
-    )
+    device = Device(kind="cpu", bfloat16=False)
+    return Study(settings=SETTINGS, device=device, cohort_fingerprint="scale", splits=tuple(splits))
 
 
 def plan_of(trials: int) -> list[Trial]:
     """So many trials, all from one T1 network."""
-    points: list[Point] = list(expand(space_of(trials), learning_rate=lambda _: 1e-3))[:trials]
+    points: list[Point] = list(expand(space_of(trials), SETTINGS))[:trials]
     common = study()
     return make_plan(points, common, dict.fromkeys(recipes_of(points, common), DIGEST))
 
@@ -173,7 +170,6 @@ def open_recorder(ledger: Ledger, storage: Storage, plan: list[Trial]) -> Record
         storage=storage,
         experiment_id=experiment,
         parent=parent,
-        settings=SETTINGS,
         tags={"cohort_fingerprint": "scale", "git_commit": "unknown"},
         replaces={},
         names=dict(zip(keys, trial_names([trial.point for trial in plan]), strict=True)),

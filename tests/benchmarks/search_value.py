@@ -19,12 +19,11 @@ import typer
 from ablation.plan.plan import Trial, make_plan, recipes_of
 from ablation.plan.trial_result import TrialResult
 from ablation.search.budget import Spending
-from ablation.search.candidates import Candidate, CandidateSpace
+from ablation.search.candidates import Candidate, candidates_of
 from ablation.search.search import GivenUp, OptunaSearch, Tried
 from ablation.space.points import Point
 from ablation.space.search_settings import Budget, Pruning, Search
 from ablation.sweep.workspace import Request, Workspace, open_workspace
-from t1t2core.strategies import STRATEGIES
 
 OBJECTIVE = "validation/bone/dsc"
 SECONDS = "time/total_seconds"
@@ -83,9 +82,7 @@ class Grid:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._encoders = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
-        self.space = CandidateSpace(
-            workspace.space.arms, lambda s: STRATEGIES[s].learning_rate(workspace.settings)
-        )
+        self.space = candidates_of(workspace.space, workspace.settings)
         finished = workspace.ledger.finished()
         plan = self.plan(workspace.points)
         missing = sum(trial.key not in finished for trial in plan)

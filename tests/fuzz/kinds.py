@@ -59,7 +59,7 @@ def act_space(content: bytes, folder: Path) -> None:
     space = read_space(path)
     settings = resolve_settings("demo", space.settings, str(path), ())
     _use(settings)
-    points = expand(space, learning_rate=lambda _: 1e-3)
+    points = expand(space, Settings())
     trial_names(points)
     _request(points, settings.cohort)
     assert (folder / space.name).resolve().parent == folder.resolve()

@@ -150,7 +150,7 @@ def test_whether_surface_distances_are_measured_counts() -> None:
 
 
 def test_precision_counts_as_it_was_resolved() -> None:
-    assert key(study=replace(STUDY, precision="bfloat16")) != key()
+    assert key(study=replace(STUDY, device=Device(kind="cpu", bfloat16=True))) != key()
     asked = replace(STUDY.settings, training=replace(STUDY.settings.training, precision="float32"))
     assert key(study=replace(STUDY, settings=asked)) == key()
 
@@ -325,6 +325,7 @@ def test_a_recipe_survives_being_written_down() -> None:
 def test_a_trial_knows_its_factors_and_leaves_those_without_meaning_empty() -> None:
     assert trial(UNTUNED).factors == {
         "strategy": "no_fine_tuning",
+        "pretraining_seed": None,
         "tuned_layers": None,
         "fusion": None,
         "t2_train_size": None,

@@ -12,6 +12,7 @@ from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.preparation.alignment import Alignment
+from t1t2core.settings import Settings
 from tests.builders.heads import make_subjects
 
 SPLITS = (
@@ -22,11 +23,11 @@ SPLITS = (
 
 def planned(**factors: object) -> PlannedTrial:
     point = Point.canonical(**{"strategy": "no_fine_tuning", "fold": 1, **factors})  # type: ignore[arg-type]
-    return PlannedTrial(point, SPLITS[0], None)
+    return PlannedTrial(point, SPLITS[0], Settings(), "float32", None)
 
 
 def trial(key: str, **factors: object) -> Trial:
-    return Trial(planned(**factors).point, SPLITS[0], None, None, key)
+    return Trial(planned(**factors).point, SPLITS[0], Settings(), "float32", None, None, key)
 
 
 TUNED = {"strategy": "conservative", "t2_train_size": 8, "learning_rate": 1e-4, "seed": 0}
@@ -41,9 +42,9 @@ def test_the_plan_has_a_row_a_trial(tmp_path: Path) -> None:
     write_table(plan_frame(plan, {"b"}, [1.04, 20, 30.06]), tmp_path / "mine" / "plan.csv")
     assert (tmp_path / "mine" / "plan.csv").read_text(encoding="utf-8").splitlines() == [
         ",".join(PLAN),
-        "a,no_fine_tuning,,,,,1,,to_run,1.0",
-        "b,conservative,fc,,8,0.0001,1,0,recorded,20.0",
-        ",conservative,9,,8,0.0001,1,0,to_run,30.1",
+        "a,no_fine_tuning,,,,,1,,to_run,1.0,",
+        "b,conservative,fc,,8,0.0001,1,0,recorded,20.0,",
+        ",conservative,9,,8,0.0001,1,0,to_run,30.1,",
     ]
 
 
@@ -51,7 +52,7 @@ def test_a_plan_of_one_kind_of_trial_looks_the_same(tmp_path: Path) -> None:
     write_table(plan_frame([trial("a")], set(), [1.5]), tmp_path / "plan.csv")
     assert (tmp_path / "plan.csv").read_text(encoding="utf-8").splitlines()[
         1
-    ] == "a,no_fine_tuning,,,,,1,,to_run,1.5"
+    ] == "a,no_fine_tuning,,,,,1,,to_run,1.5,"
 
 
 UP_MM, SLICE_MM = -20.0, 3.0

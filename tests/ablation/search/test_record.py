@@ -5,6 +5,7 @@ from pathlib import Path
 from ablation.record.ledger import Ledger
 from ablation.search.record import SearchRecord, read_candidates, read_given_up
 from ablation.search.search import GivenUp, Tried
+from ablation.space.design import STUDY
 from ablation.store.storage import Storage
 from tests.builders.candidates import LISTS
 from tests.builders.recorders import recorder_of
@@ -14,7 +15,7 @@ from tests.builders.trials import plan
 def test_what_was_written_down_is_there_for_the_next_command(ledger: Ledger, tmp_path: Path) -> None:
     changes: list[str] = []
     recorder = recorder_of(ledger, Storage(str(tmp_path / "store")), names={})
-    journal = SearchRecord(recorder, ["fold"], lambda: changes.append("changed"))
+    journal = SearchRecord(recorder, ["fold"], STUDY, lambda: changes.append("changed"))
     everything = LISTS.everything or ()
     tried = [
         Tried(number, candidate, tuple(plan(LISTS.points(candidate))))

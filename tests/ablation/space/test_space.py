@@ -54,7 +54,9 @@ search: {method: grid}
         learning_rate=1e-2,
         fold=1,
         seed=0,
+        pretraining_seed=0,
     )
+    assert [(point.fold, point.pretraining_seed) for point in points[:3]] == [(1, 0), (2, 1), (3, 2)]
     assert [point.fold for point in points[:4]] == [1, 2, 3, 1]
     assert (space.name, space.resources.cpus, space.resources.gpus) == ("conservative", 1, "auto")
 
@@ -67,7 +69,13 @@ def test_what_is_left_out_has_a_default(tmp_path: Path) -> None:
     assert space.settings == {}
     assert (space.resources.cpus, space.resources.gpus, space.search.method) == (1, "auto", "grid")
     assert {key: getattr(arm, key) for key in DEFAULTS} == DEFAULTS
-    assert DEFAULTS == {"t2_train_size": (8,), "learning_rate": (), "folds": (1, 2, 3), "seeds": (0,)}
+    assert DEFAULTS == {
+        "t2_train_size": (8,),
+        "learning_rate": (),
+        "folds": (1, 2, 3),
+        "seeds": (0,),
+        "pretraining_seeds": ("by_fold",),
+    }
 
 
 def test_an_arm_overrides_the_top_and_the_top_the_default(tmp_path: Path) -> None:
@@ -193,13 +201,13 @@ def test_all_21_layers_are_open_and_the_same_trial(tmp_path: Path) -> None:
     ]
 
 
-def test_points_asked_for_twice_are_there_once_and_in_the_order_given(tmp_path: Path) -> None:
+def test_points_of_several_arms_are_there_once_and_in_the_order_given(tmp_path: Path) -> None:
     text = """
 arms:
-  - {strategy: scratch, seeds: [3, 1, 3]}
+  - {strategy: scratch, seeds: [3, 1]}
   - {strategy: open, seeds: [1]}
   - {strategy: scratch, seeds: [2, 1]}
-folds: [2, 2]
+folds: [2]
 """
     points = expand(read(tmp_path, text), Settings())
     assert [(p.strategy, p.seed) for p in points] == [
@@ -255,7 +263,7 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
         (OPEN + "trainig: {}", ["trainig: unknown key", "did you mean training?"]),
         (OPEN + "7: 1", ["7: unknown key"]),
         ("arms: [{strategy: open, fold: 1}]", ["arms[0].fold: unknown key", "did you mean folds?"]),
-        ("arms: [{strategy: open, training: {}}]", ["arms[0].training: unknown key"]),
+        ("arms: [{strategy: open, training: 3}]", ["arms[0].training: found 3"]),
         (
             OPEN + "resources: {cpu: 1}",
             ["resources.cpu: unknown key; allowed: cpus, gpus, price_per_hour; did you mean cpus?"],

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ablation.record.results import NUMBERS, PATIENTS, RESULTS, TEXTS
+from ablation.record.results import PATIENTS, RESULTS
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.arm import pick, unit_of
 from ablation.report.figures.compute_time import draw_compute_time
@@ -29,6 +29,7 @@ from ablation.report.figures.segmentations import draw_augmentation, draw_segmen
 from t1t2core.evaluation.slices import PatientSlices, Slices
 from t1t2core.preparation.alignment import Alignment
 from tests.builders.heads import make_subjects
+from tests.builders.tables import frame_of
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 Trial = list[dict[str, Any]]
@@ -73,8 +74,7 @@ def untuned(**changes: Any) -> Trial:
 
 
 def table_of(*trials: Trial, columns: list[str] = RESULTS) -> pd.DataFrame:
-    frame = pd.DataFrame([row for rows in trials for row in rows], columns=columns).astype(NUMBERS)
-    return frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS})
+    return frame_of([row for rows in trials for row in rows], columns)
 
 
 def patients_of(scores: Mapping[str, float], *trials: Trial) -> pd.DataFrame:

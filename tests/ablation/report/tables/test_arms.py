@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from ablation.report.tables.arms import best_arms, label_arms, validation_scores
+from ablation.report.tables.arms import best_arms, validation_scores
 from tests.builders.tables import of_class, sweep, trial
 
 
@@ -12,9 +12,9 @@ def test_the_name_has_the_training_size_only_where_sizes_differ() -> None:
     untuned = trial("no_fine_tuning", size=None, rate=None, seed=None, test=[0.5])
     nine = trial("conservative", "9", test=[0.5])
     results, _ = sweep(untuned, nine)
-    assert label_arms(results)["arm"].unique().tolist() == ["no_fine_tuning", "conservative 9"]
+    assert results["arm"].unique().tolist() == ["no_fine_tuning", "conservative 9"]
     results, _ = sweep(untuned, nine, trial("conservative", "9", size=2, test=[0.5]))
-    assert label_arms(results)["arm"].unique().tolist() == [
+    assert results["arm"].unique().tolist() == [
         "no_fine_tuning",
         "conservative 9",
         "conservative 9 (2 T2 patients)",

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from ablation.record.results import NUMBERS, RESULTS, TEXTS
+from ablation.record.results import RESULTS
 from ablation.report.tables.summary import chosen, learning_rates, never_predicted, render, summarise
+from tests.builders.tables import frame_of
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 
@@ -50,8 +51,7 @@ def rows_of(
 
 
 def table_of(*trials: list[dict[str, Any]]) -> pd.DataFrame:
-    frame = pd.DataFrame([row for trial in trials for row in trial], columns=RESULTS).astype(NUMBERS)
-    return frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS})
+    return frame_of([row for trial in trials for row in trial], RESULTS)
 
 
 def untuned(**changes: Any) -> list[dict[str, Any]]:
