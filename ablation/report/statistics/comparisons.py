@@ -1,5 +1,6 @@
-"""Arms compared pairwise on the patients that both were tested on."""
+"""Arms compared pairwise on the patients and pretrained networks that both were tested with."""
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Literal
 
@@ -7,18 +8,22 @@ import numpy as np
 import pandas as pd
 
 from ablation.report.statistics.bootstrap import bootstrap_intervals
+from ablation.report.statistics.equivalence import equivalence
 from ablation.report.statistics.multiple_testing import holm
-from ablation.report.statistics.power import smallest_detectable
+from ablation.report.statistics.network_scores import Cube, network_scores
+from ablation.report.statistics.power import smallest_detectable, smallest_difference
 from ablation.report.statistics.signed_rank import signed_rank, smallest_p
+from ablation.report.statistics.verdicts import verdicts
 from ablation.report.tables.arms import best_arms
-from ablation.report.tables.patient_scores import patient_scores
 from ablation.report.tables.summary import TISSUES
 
 COMPARISONS = [
     "class",
     "first",
     "second",
+    "verdict",
     "patients",
+    "networks",
     "undefined",
     "mean_first",
     "mean_second",
@@ -29,83 +34,114 @@ COMPARISONS = [
     "interval",
     "p",
     "p_holm",
+    "p_equivalence",
+    "p_patients",
     "smallest_p",
     "effect",
     "detectable",
 ]
+Pairs = Sequence[tuple[str, str]]
 
 
 def comparisons(
     results: pd.DataFrame,
     patients: pd.DataFrame,
     *,
-    pairs: Literal["all", "best"] = "all",
+    pairs: Literal["all", "best"] | Pairs = "all",
+    margin: float | None = None,
     metric: str = "dsc",
+    tissues: Sequence[str] = TISSUES,
 ) -> pd.DataFrame:
     """Paired differences between arms on T2 test patients, for bone, soft tissue and air.
 
     Args:
-        results, patients, metric: as for `patient_scores`.
-        pairs: `all`, or each arm against the one that validation says is `best` for the class. Holm's
-            correction counts the pairs of a class that were asked for. Of 40 arms all pairs are 780, and
-            14 patients cannot give a p below 0.05 after correction for so many; against the best they
-            are 39. State beforehand which is the question.
+        results, patients, metric: as for `network_scores`.
+        pairs: `all`, each arm against the one that validation says is `best` for the class, or a list of
+            them. Holm's correction counts the pairs of a class that were asked for. Of 40 arms all pairs are
+            780, and 14 patients cannot give a p below 0.05 after correction for so many; against the best
+            they are 39. State beforehand which is the question.
+        margin: a difference that does not matter; None where none is stated.
+        tissues: classes.
 
     Returns:
         A row a class and pair; no row for fewer than two arms.
-        `patients`, with a defined score under both arms; `undefined`, tested under both, but without a
+        `verdict`, see `verdicts`; `patients`, with a defined score under both arms; `networks`, pretrained
+        networks or folds that both were tested with; `undefined`, patients tested under both, but without a
         defined score under one or both, and left out; `mean_first`, `mean_second`, over the former;
-        `difference`, mean of first - second; `sd` of the differences (n - 1); `low`, `high`, `interval`, as
-        in `intervals`; `p`, Wilcoxon's signed-rank test, exact, and `p_holm`, Holm's correction within the
-        class; `smallest_p`, what this many patients can give at all before correction; `effect`, the
-        matched-pairs rank-biserial correlation, 1 where the first is better in every patient (for a
-        distance, worse); `detectable`, the difference that a test of this pair alone finds with 80 % power.
+        `difference`, mean of first - second; `sd` of the patients' differences (n - 1); `low`, `high`,
+        `interval`, of the difference and how they were made; `p`, and `p_holm`, Holm's correction within the
+        class; `p_equivalence`, of two one-sided tests against the margin; `p_patients`, Wilcoxon's
+        signed-rank test, exact, over patients with these networks; `smallest_p`, what this many patients can
+        give at all before correction; `effect`, the matched-pairs rank-biserial correlation, 1 where the
+        first is better in every patient (for a distance, worse); `detectable`, the difference that a test of
+        this pair alone finds with 80 % power.
 
-    A large p does not show that two arms are equal. Patients are taken as independent; the networks that
-    segmented them are not where folds share training patients.
+    With two pretrained networks or more, or rotated test patients, interval and `p` hold beyond these
+    networks (`crossed`, `nested`). With one network they are a bootstrap interval and the signed-rank test
+    over patients, and hold for this network. A large p does not show that two arms are equal.
     """
-    scores = patient_scores(results, patients, metric=metric)
-    scores = scores[scores["sequence"] == "T2"]
-    best = best_arms(results)
+    scores = network_scores(results, patients, metric=metric)
+    best = best_arms(results) if pairs == "best" else {}
     tables = []
-    for tissue in TISSUES:
-        part = scores[scores["class"] == tissue]
-        arms = part["arm"].drop_duplicates().tolist()
-        wanted = list(combinations(arms, 2)) if pairs == "all" else _against(best.get(tissue), arms)
+    for tissue in tissues:
+        cube = scores.of("T2", tissue)
+        if isinstance(pairs, str):
+            wanted = list(combinations(cube.arms, 2)) if pairs == "all" else _against(best.get(tissue), cube)
+        else:
+            wanted = [pair for pair in pairs if set(pair) <= set(cube.arms)]
         if wanted:
-            tables.append(_compare(part, wanted).assign(**{"class": tissue}))
+            tables.append(_compare(cube, wanted, margin, metric).assign(**{"class": tissue}))
     return pd.concat(tables, ignore_index=True)[COMPARISONS] if tables else pd.DataFrame(columns=COMPARISONS)
 
 
-def _against(best: str | None, arms: list[str]) -> list[tuple[str, str]]:
+def _against(best: str | None, cube: Cube) -> list[tuple[str, str]]:
     """None where the best arm was not tested."""
-    return [(best, arm) for arm in arms if arm != best] if best in arms else []
+    return [(best, arm) for arm in cube.arms if arm != best] if best in cube.arms else []
 
 
-def _compare(scores: pd.DataFrame, pairs: list[tuple[str, str]]) -> pd.DataFrame:
+def _compare(cube: Cube, pairs: Pairs, margin: float | None, metric: str) -> pd.DataFrame:
     """Compare pairs of arms for one class."""
-    values = scores.pivot(index="arm", columns="patient", values="value").astype("float64")
-    tested = scores.assign(value=True).pivot(index="arm", columns="patient", values="value").notna()
-    first = values.index.get_indexer(pd.Index([pair[0] for pair in pairs]))
-    second = values.index.get_indexer(pd.Index([pair[1] for pair in pairs]))
-    left, right = values.to_numpy()[first], values.to_numpy()[second]
+    first, second = (pd.Index(cube.arms).get_indexer([pair[side] for pair in pairs]) for side in (0, 1))
+    left, right = cube.values[first], cube.values[second]
     both = np.isfinite(left) & np.isfinite(right)
-    shared = tested.to_numpy()[first] & tested.to_numpy()[second]
-    table = _describe(np.where(both, left, np.nan), np.where(both, right, np.nan))
-    return table.assign(
+    left, right = np.where(both, left, np.nan), np.where(both, right, np.nan)
+    shared = cube.tested[first] & cube.tested[second]
+    table = _over_patients(cube.means(left), cube.means(right))
+    table = table.assign(
         first=[pair[0] for pair in pairs],
         second=[pair[1] for pair in pairs],
-        undefined=(shared & ~both).sum(axis=1),
+        undefined=shared.sum(axis=1) - table["patients"],
+        networks=1,
+        p_patients=table["p"],
+    )
+    estimates = cube.estimate(left - right)
+    if cube.kind != "one":
+        table = table.assign(
+            networks=estimates.networks,
+            low=estimates.low,
+            high=estimates.high,
+            interval=estimates.methods,
+            p=estimates.p,
+            smallest_p=0.0,
+            detectable=smallest_difference(estimates.standard_error, estimates.degrees_of_freedom),
+        )
+    equal = np.full(len(pairs), np.nan) if margin is None else equivalence(estimates, margin)
+    corrected = holm(table["p"].to_numpy(dtype=float))
+    return table.assign(
+        p_holm=corrected,
+        p_equivalence=equal,
+        verdict=verdicts(
+            table["difference"].to_numpy(), corrected, equal, larger_is_better=not metric.endswith("_mm")
+        ),
     )
 
 
-def _describe(left: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+def _over_patients(left: np.ndarray, right: np.ndarray) -> pd.DataFrame:
     """Statistics of each pair, a row of (pairs, patients), NaN where a patient is left out."""
     differences = pd.DataFrame(left - right)
     counts = differences.count(axis=1)
     found = bootstrap_intervals(differences.to_numpy())
     tests = [signed_rank(row[np.isfinite(row)]) for row in differences.to_numpy()]
-    p = np.array([test.p for test in tests])
     spread = differences.std(axis=1)
     return pd.DataFrame(
         {
@@ -117,8 +153,7 @@ def _describe(left: np.ndarray, right: np.ndarray) -> pd.DataFrame:
             "low": found.low,
             "high": found.high,
             "interval": found.notes,
-            "p": p,
-            "p_holm": holm(p),
+            "p": [test.p for test in tests],
             "smallest_p": [smallest_p(n) for n in counts.tolist()],
             "effect": [test.effect for test in tests],
             "detectable": [

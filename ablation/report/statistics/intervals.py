@@ -1,46 +1,67 @@
 """Means over patients with their intervals, a row an arm, sequence and class."""
 
-import numpy as np
 import pandas as pd
 
 from ablation.report.statistics.bootstrap import bootstrap_intervals
-from ablation.report.tables.patient_scores import patient_scores
-from ablation.space.factors import ARM
+from ablation.report.statistics.network_scores import Cube, network_scores
 
-GROUP = ["arm", *ARM, "sequence", "class"]
-INTERVALS = [*GROUP, "patients", "undefined", "mean", "sd", "low", "high", "interval"]
+INTERVALS = [
+    "arm",
+    "sequence",
+    "class",
+    "patients",
+    "networks",
+    "undefined",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "interval",
+]
+SEQUENCES = ("T1", "T2")
 
 
 def intervals(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str = "dsc") -> pd.DataFrame:
-    """Mean test score over patients, and its 95 % bootstrap interval where there are six of them or more.
+    """Mean test score over patients, and its 95 % interval.
 
     Args:
-        results, patients, metric: as for `patient_scores`.
+        results, patients, metric: as for `network_scores`.
 
     Returns:
-        `INTERVALS`: `patients` have a defined score and `undefined` have none; `mean` and `sd` (n - 1)
-        over the former; `low` and `high`, empty without an interval; `interval` says how it was made or
-        why there is none.
+        `INTERVALS`: `patients` have a defined score and `undefined` have none; `networks`, pretrained
+        networks or folds; `mean` and `sd` (n - 1) over the former; `low` and `high`, empty without an
+        interval; `interval` says how it was made or why there is none.
 
-    The interval is for the mean over patients like these, of these trained networks: it does not hold what
-    training on other patients would change, and rotated folds share training patients. The mean differs
-    from the pooled score of `results.csv`, where a patient with more voxels of a class weighs more.
+    With two pretrained networks or more, and with rotated test patients, the interval holds beyond these
+    networks (`crossed`, `nested`). With one it is a bootstrap over patients, where there are six of them or
+    more: for the mean over patients like these, of this network. None holds what training on other patients
+    would change. The mean differs from the pooled score of `results.csv`, where a patient with more voxels
+    of a class weighs more.
     """
-    scores = patient_scores(results, patients, metric=metric)
-    if scores.empty:
-        return pd.DataFrame(columns=INTERVALS)
-    groups = scores.groupby(GROUP, dropna=False, sort=False)["value"]
-    table = groups.agg(patients="count", size="size", mean="mean", sd="std").reset_index()
-    table["undefined"] = table["size"] - table["patients"]
-    rows = [values.dropna().to_numpy(dtype=float) for _, values in groups]
-    found = bootstrap_intervals(_padded(rows))
-    table = table.assign(low=found.low, high=found.high, interval=found.notes)
-    return table[INTERVALS]
+    scores = network_scores(results, patients, metric=metric)
+    tables = [
+        _of_class(cube).assign(sequence=sequence, **{"class": tissue})
+        for sequence in SEQUENCES
+        for tissue in scores.table["class"].unique()
+        if (cube := scores.of(sequence, tissue)).arms
+    ]
+    return pd.concat(tables, ignore_index=True)[INTERVALS] if tables else pd.DataFrame(columns=INTERVALS)
 
 
-def _padded(rows: list[np.ndarray]) -> np.ndarray:
-    """(rows, longest) with NaN after the end of a shorter row."""
-    table = np.full((len(rows), max(len(row) for row in rows)), np.nan)
-    for place, row in zip(table, rows, strict=True):
-        place[: len(row)] = row
-    return table
+def _of_class(cube: Cube) -> pd.DataFrame:
+    means = pd.DataFrame(cube.means(cube.values))
+    table = pd.DataFrame(
+        {
+            "arm": cube.arms,
+            "patients": means.count(axis=1),
+            "networks": 1,
+            "mean": means.mean(axis=1),
+            "sd": means.std(axis=1),
+        }
+    )
+    table["undefined"] = cube.tested.sum(axis=1) - table["patients"]
+    if cube.kind == "one":
+        found = bootstrap_intervals(means.to_numpy())
+        return table.assign(low=found.low, high=found.high, interval=found.notes)
+    found = cube.estimate(cube.values)
+    return table.assign(networks=found.networks, low=found.low, high=found.high, interval=found.methods)

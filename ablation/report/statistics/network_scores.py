@@ -1,0 +1,148 @@
+"""A score an arm, class, patient and pretrained network: what intervals and tests are made from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ablation.record.selection import select
+from ablation.report.statistics.crossed import crossed
+from ablation.report.statistics.estimates import Estimates
+from ablation.report.statistics.nested import nested
+from ablation.report.tables.summary import chosen
+from ablation.space.factors import PRETRAINING_SEED
+
+Kind = Literal["one", "seeds", "folds", "rotated"]
+KEYS = ["arm", "sequence", "class", "patient", "network"]
+NETWORK = {"one": "T1 network", "seeds": "T1 network", "folds": "T1 network with its fold", "rotated": "fold"}
+"""What repeats the patients' scores."""
+
+
+@dataclass(frozen=True)
+class NetworkScores:
+    """Test scores of every arm, paired over patients and pretrained networks.
+
+    Args:
+        kind: `one` network for all; `seeds`, several, each of which all patients were tested with; `folds`,
+            the same with a network for each fold; `rotated`, each patient tested in one fold alone.
+        table: columns `KEYS` and `value`, folds and seeds averaged beyond that. A value is NaN where the
+            score is undefined in any of them: a mean over the others would not be that of the same networks.
+    """
+
+    kind: Kind
+    table: pd.DataFrame
+
+    def of(self, sequence: str, tissue: str) -> "Cube":
+        """Return the scores of one class as an array."""
+        part = self.table[(self.table["sequence"] == sequence) & (self.table["class"] == tissue)]
+        return Cube(self.kind, part)
+
+
+@dataclass(frozen=True)
+class Cube:
+    """Scores of one class, by arm, patient and network."""
+
+    kind: Kind
+    part: pd.DataFrame
+
+    @cached_property
+    def arms(self) -> list[str]:
+        """Names of the arms that were tested, in the order of the plan."""
+        return self.part["arm"].drop_duplicates().tolist()
+
+    @cached_property
+    def patients(self) -> list[str]:
+        """Names of the patients."""
+        return sorted(self.part["patient"].unique())
+
+    @cached_property
+    def networks(self) -> list[int]:
+        """Numbers of the networks, or folds."""
+        return sorted(self.part["network"].unique())
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """Scores, (arms, patients, networks), NaN where there is none."""
+        index = [
+            pd.Index(one).get_indexer(self.part[name])
+            for one, name in ((self.arms, "arm"), (self.patients, "patient"), (self.networks, "network"))
+        ]
+        values = np.full((len(self.arms), len(self.patients), len(self.networks)), np.nan)
+        values[tuple(index)] = self.part["value"]
+        return values
+
+    @cached_property
+    def tested(self) -> np.ndarray:
+        """Whether a patient was tested at all, (arms, patients)."""
+        return (
+            self.part.assign(there=True)
+            .pivot_table(
+                index="arm", columns="patient", values="there", aggfunc="any", fill_value=False, dropna=False
+            )
+            .reindex(index=self.arms, columns=self.patients, fill_value=False)
+            .to_numpy(dtype=bool)
+        )
+
+    def means(self, values: np.ndarray) -> np.ndarray:
+        """Return means over networks, (K, patients), NaN where one that a patient was tested with is undefined."""
+        if self.kind == "rotated":
+            return _mean(values)
+        return values.mean(axis=2)
+
+    def estimate(self, values: np.ndarray) -> Estimates:
+        """Return what holds beyond these patients and networks, of scores or differences (K, P, N)."""
+        if self.kind != "rotated":
+            return crossed(values)
+        folds = self.part.drop_duplicates("patient").set_index("patient")["network"].reindex(self.patients)
+        return nested(_mean(values), folds.to_numpy())
+
+
+def network_scores(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str = "dsc") -> NetworkScores:
+    """Return the test scores of each arm at its chosen values of tuned factors.
+
+    Args:
+        results: as in `results.csv`; it chooses the values.
+        patients: as in `patients.csv`.
+        metric: its column.
+    """
+    rows = chosen(results)
+    part = select(patients[patients["trial_key"].isin(rows["trial_key"])], split="test")
+    kind = _kind(part)
+    if kind == "one":
+        network = pd.Series(0, index=part.index)
+    else:
+        network = part[PRETRAINING_SEED if kind == "seeds" else "fold"]
+    part = part.assign(network=network)
+    if kind == "seeds":
+        part = _everywhere(part)
+    means = part.groupby(KEYS, sort=False)[metric].mean(skipna=False)
+    return NetworkScores(kind, means.rename("value").reset_index())
+
+
+def _kind(part: pd.DataFrame) -> Kind:
+    """Return how patients and networks lie to each other."""
+    folds = part["fold"].nunique()
+    if folds > 1 and (part.groupby(["sequence", "patient"])["fold"].nunique() == 1).all():
+        return "rotated"
+    pairs = part[["fold", PRETRAINING_SEED]].dropna().drop_duplicates()
+    seeds = pairs[PRETRAINING_SEED].nunique()
+    if seeds < 2:
+        return "one"
+    return "folds" if len(pairs) == seeds == pairs["fold"].nunique() else "seeds"
+
+
+def _everywhere(part: pd.DataFrame) -> pd.DataFrame:
+    """Repeat the scores of arms that start from no pretrained network for each network."""
+    without = part["network"].isna()
+    others = part[without].drop(columns="network")
+    networks = part.loc[~without, ["network"]].drop_duplicates()
+    return pd.concat([part[~without], others.merge(networks, how="cross")], ignore_index=True)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Mean over the networks that there are values of."""
+    counts = np.isfinite(values).sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.nansum(values, axis=2) / np.where(counts == 0, np.nan, counts)

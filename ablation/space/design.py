@@ -1,0 +1,71 @@
+"""The design of a study: which factors it compares, tunes and repeats, and in which combinations."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from ablation.space.factors import ARM, SAMPLED
+from ablation.space.strict import Number, Strict
+
+GRID, ONE_AT_A_TIME = "grid", "one_at_a_time"
+Method = Literal["grid", "one_at_a_time"]
+LEARNING_RATE = "learning_rate"
+
+
+class Primary(Strict):
+    """The comparison that a study is for.
+
+    Args:
+        arm: by its name in tables, such as `conservative 9`.
+        against: another one.
+        tissue: the class, in the file `class`.
+    """
+
+    arm: str
+    against: str
+    tissue: Annotated[Literal["bone", "soft_tissue", "air"], Field(alias="class")]
+
+
+class Equivalence(Strict):
+    """Differences that do not matter.
+
+    Args:
+        dsc: of Dice.
+    """
+
+    dsc: Annotated[Number, Field(lt=1)]
+
+
+def _as_tuple(found: Any) -> Any:
+    return tuple(found) if isinstance(found, list) else (found,) if isinstance(found, str) else found
+
+
+class Design(Strict):
+    """The roles of the factors, and what is made of them.
+
+    Args:
+        method: `grid` takes every combination of the compared factors, `one_at_a_time` changes one of them
+            at a time, from the first value of each. Tuned and replicated ones are crossed with every arm.
+        settings: those that the space varies, by dotted name.
+        tuned: factors that are chosen for each arm on validation, and never compared.
+        reference: the first value, as it is shown, of each compared factor; for `one_at_a_time` only.
+        primary: the comparison that the study is for; None where all is exploratory.
+        equivalence: differences that do not matter; None where no arm is called equal.
+    """
+
+    method: Method = "grid"
+    settings: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = ()
+    tuned: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = (LEARNING_RATE,)
+    reference: dict[str, str] = Field(default_factory=dict)
+    primary: Primary | None = None
+    equivalence: Equivalence | None = None
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Names of the factors and settings that tell one arm from another."""
+        named = (*ARM, *(name for name in SAMPLED if name not in ARM), *self.settings)
+        return tuple(name for name in named if name not in self.tuned)
+
+
+STUDY = Design()
+"""That of spaces which vary the factors of the study alone."""

@@ -1,0 +1,112 @@
+"""Checks of the settings that a space varies, together with those of the run."""
+
+from collections.abc import Iterable, Sequence
+
+from pydantic import ValidationError
+
+from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.study import Study
+from ablation.space.points import Point
+from ablation.space.space import Space
+from ablation.space.variation import shown
+from t1t2core.errors import InputError
+from t1t2core.preparation.patches import patch_starts
+from t1t2core.settings import Settings
+from t1t2core.strategies import STRATEGIES
+
+MOST_NETWORKS = 100
+"""Pretrained networks that a space may need: more is a slip, since each takes as long as many trials."""
+MOST_FINDINGS = 20
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse settings whose patches do not fit their grid.
+
+    Raises:
+        InputError: says which.
+    """
+    for training in (settings.pretraining, settings.training):
+        patch_starts(settings.preparation.grid, training.patch, training.stride)
+
+
+def check_variants(points: Iterable[Point], study: Study, source: object) -> None:
+    """Refuse points whose settings do not go together, or which their strategy cannot do.
+
+    Args:
+        source: the space's file, for messages.
+
+    Raises:
+        InputError: a line for each combination that cannot be.
+    """
+    findings: list[str] = []
+    for point in {(one.strategy, one.settings): one for one in points}.values():
+        named = ", ".join(f"{name}: {shown(value)}" for name, value in point.settings)
+        try:
+            settings = study.settings_of(point)
+            check_settings(settings)
+            study.precision_of(settings)
+        except ValidationError as error:
+            findings += [f"{named}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
+        except InputError as error:
+            findings.append(f"{named}: {error}" if named else str(error))
+        if len(findings) > MOST_FINDINGS:
+            break
+    if findings:
+        raise InputError.collect(f"search space {source} cannot be used:", list(dict.fromkeys(findings)))
+
+
+def check_overrides(space: Space, overrides: Sequence[str]) -> None:
+    """Refuse to set on the command line what the space varies.
+
+    Raises:
+        InputError: says which setting.
+    """
+    given = {override.partition("=")[0] for override in overrides}
+    if twice := [name for name in space.design.settings if name in given]:
+        raise InputError.collect(
+            "settings that are varied in two places:",
+            [f"--set {name}: {space.source} has values of it, in its arms or at the top" for name in twice],
+        )
+
+
+def check_given(space: Space) -> None:
+    """Refuse a T1 network that is given where the space asks for several.
+
+    Raises:
+        InputError: says what asks for them.
+    """
+    findings = [
+        f"{name}: varied, and it changes the T1 network"
+        for name in space.design.settings
+        if needs_own_network(name)
+    ]
+    if any(len(arm.pretraining_seeds) > 1 for arm in space.arms):
+        findings.append("pretraining_seeds: several, each of which is a T1 network")
+    if findings:
+        raise InputError.collect("--encoder gives one T1 network, and the space asks for several:", findings)
+
+
+def check_number(recipes: Sequence[EncoderRecipe], space: Space) -> None:
+    """Refuse a space that needs more T1 networks than anybody would train.
+
+    Raises:
+        InputError: says how many, and what multiplies them.
+    """
+    if len(recipes) <= MOST_NETWORKS:
+        return
+    seeds = len({recipe.seed for recipe in recipes})
+    varied = [name for name in space.design.settings if needs_own_network(name)]
+    causes = [f"{seeds} pretraining seeds"] if seeds > 1 else []
+    causes += [f"the values of {name}" for name in varied]
+    raise InputError(
+        f"search space {space.source} needs {len(recipes)} T1 networks, at most {MOST_NETWORKS}: "
+        f"{' times '.join(causes) or 'one for each fold'}"
+    )
+
+
+def needs_own_network(name: str) -> bool:
+    """Return whether each value of a setting has a T1 network of its own."""
+    group, _, _ = name.partition(".")
+    return group in ("preparation", "pretraining") or (
+        group == "network" and STRATEGIES["no_fine_tuning"].counts(name)
+    )
