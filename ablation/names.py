@@ -10,6 +10,9 @@ SEARCH = "search"
 DESIGN = "design"
 """Tag of a plan: the roles of its factors, as JSON."""
 
+PRIMARY = "primary"
+"""Tag of a plan: the comparison that it is for, when it was stated, and how many trials had finished."""
+
 KIND = "kind"
 """Tag that tells trials from plans and from T1 networks."""
 KIND_PLAN, KIND_TRIAL, KIND_PRETRAINING = "plan", "trial", "pretraining"

@@ -52,7 +52,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
     with helpers(1) as helper:
         # Drawing takes longer than all else.
-        rendering = Rendering(drawings(results, patients, curves, slices), helper)
+        rendering = Rendering(drawings(results, patients, curves, slices, design), helper)
         groups = sheets(record, results, patients)
         summary = Sheet(
             name="summary", title="Every arm at its chosen learning rate", frame=summarise(results)

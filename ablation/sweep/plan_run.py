@@ -1,8 +1,10 @@
 """What runs of grids and of searches have in common: the parent run, what trials share, the end."""
 
+import json
 import logging
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -10,7 +12,7 @@ import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ablation.names import PLAN_FILE, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
+from ablation.names import PLAN_FILE, PRIMARY, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
 from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.resources import TrialResources
@@ -175,6 +177,7 @@ def open_recorder(
         ledger.clear_unfinished(names, lease)
         parent = ledger.open_plan(experiment, plan_key, name, {**plan_tags(workspace), **(tags or {})})
         ledger.keep_files(parent, files)
+        _state_primary(workspace, parent, names)
     except (MlflowException, OSError) as error:
         cause = first_line(error)
         raise InputError(f"tracking address {ledger.tracking_uri} cannot be written: {cause}") from error
@@ -188,6 +191,20 @@ def open_recorder(
         names=names,
         lease_seconds=lease,
     )
+
+
+def _state_primary(workspace: Workspace, parent: str, keys: Collection[str]) -> None:
+    """Write down the primary comparison with the time when it was stated first."""
+    primary = workspace.space.design.primary
+    if primary is None:
+        return
+    ledger, stated = workspace.ledger, primary.model_dump(by_alias=True)
+    before = ledger.run(parent).data.tags.get(PRIMARY)
+    if before is not None and json.loads(before)["primary"] == stated:
+        return
+    finished = sum(key in keys for key in ledger.finished())
+    told = {"primary": stated, "at": time.time(), "finished": finished}
+    ledger.tag(parent, {PRIMARY: json.dumps(told)})
 
 
 def plan_files(workspace: Workspace, picture: bytes | None) -> dict[str, bytes]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
+import pandas as pd
 from pydantic import ValidationError
 
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
+from ablation.space.naming import arm_names
 from ablation.space.points import Point
 from ablation.space.space import Space
 from ablation.space.variation import shown
+from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings
@@ -67,6 +70,29 @@ def check_overrides(space: Space, overrides: Sequence[str]) -> None:
             "settings that are varied in two places:",
             [f"--set {name}: {space.source} has values of it, in its arms or at the top" for name in twice],
         )
+
+
+def check_primary(points: Sequence[Point], space: Space) -> None:
+    """Refuse a primary comparison of arms that the space does not have.
+
+    Raises:
+        InputError: names the arms that there are.
+    """
+    primary = space.design.primary
+    if primary is None:
+        return
+    columns = [*dict.fromkeys(name for point in points for name in point.values)]
+    arms = arm_names(pd.DataFrame([point.values for point in points], columns=columns), space.design)
+    there = arms.drop_duplicates().tolist()
+    findings = [
+        f"primary.{key}: {name!r} is no arm; there are {', '.join(there)}{did_you_mean(name, there)}"
+        for key, name in (("arm", primary.arm), ("against", primary.against))
+        if name not in there
+    ]
+    if primary.arm == primary.against:
+        findings.append("primary: arm and against are the same")
+    if findings:
+        raise InputError.collect(f"search space {space.source} cannot be used:", findings)
 
 
 def check_given(space: Space) -> None:

@@ -27,7 +27,14 @@ from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage, public
 from ablation.sweep.cluster import LOCAL
-from ablation.sweep.variants import check_given, check_number, check_overrides, check_settings, check_variants
+from ablation.sweep.variants import (
+    check_given,
+    check_number,
+    check_overrides,
+    check_primary,
+    check_settings,
+    check_variants,
+)
 from t1t2core.cohort.check import Examined, Task, check_cohort
 from t1t2core.cohort.known_scans import KnownScans
 from t1t2core.cohort.phantom import write_phantom
@@ -201,6 +208,7 @@ def open_workspace(request: Request) -> Workspace:
         splits=splits,
     )
     check_variants(points, study, space.source)
+    check_primary(points, space)
     if request.encoder is not None:
         check_given(space)
     check_number(recipes_of(points, study), space)

@@ -9,11 +9,13 @@ from ablation.report.figures.arm import largest, scored_rows
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
 from ablation.report.figures.depth import draw_depth
+from ablation.report.figures.forest import draw_forest
 from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.rendered import Drawing
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
+from ablation.space.design import STUDY, Design
 from t1t2core.evaluation.slices import PatientSlices
 
 
@@ -22,6 +24,7 @@ def drawings(
     patients: pd.DataFrame,
     curves: pd.DataFrame,
     slices: Mapping[str, PatientSlices],
+    design: Design = STUDY,
 ) -> dict[str, Drawing]:
     """All figures, still to be drawn, by the name of their files, in the order of a page.
 
@@ -30,9 +33,12 @@ def drawings(
         patients: as `patients.csv`.
         curves: columns `trial_key`, `metric`, `step` and `value`; empty where there are none.
         slices: of trials by key, see `t1t2core.evaluation.slices.unpack_slices`.
+        design: of the plan; the study's own figure is drawn where it varies the study's factors alone.
     """
+    of_study = {} if design.settings else {"dsc_by_depth": partial(draw_depth, results)}
     return {
-        "dsc_by_depth": partial(draw_depth, results),
+        "changes": partial(draw_forest, results, patients, design),
+        **of_study,
         "score_against_time": partial(draw_pareto, results),
         "compute_time": partial(draw_compute_time, results),
         "patients": partial(draw_patients, results, patients),

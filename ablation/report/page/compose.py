@@ -10,15 +10,19 @@ from ablation.record.plan_record import PlanRecord
 from ablation.report.figures.rendered import Rendered
 from ablation.report.page.conclusions import conclusions
 from ablation.report.page.html import Page, Picture, Sheet
+from ablation.report.page.primary import exploratory, primary_answer
 from ablation.report.statistics.comparisons import comparisons
+from ablation.report.statistics.contrasts import ablation_table, main_effects, margin_of
 from ablation.report.statistics.importance import importance
 from ablation.report.statistics.intervals import intervals
+from ablation.report.statistics.network_effects import network_effects
 from ablation.report.study.claims import claims
 from ablation.report.study.comparison import compare_with_paper
-from ablation.report.study.layouts import TITLES, study_tables
+from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, study_tables
 from ablation.report.study.paper import identity_failures
 from ablation.report.tables.search import choice_sentences, search_table
 from ablation.report.tables.summary import SHOWN, learning_rates, summarise, varied_settings
+from ablation.space.design import Design
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
 SHOWN_TAGS = {
@@ -38,14 +42,19 @@ SHOWN_TAGS = {
 
 def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Sheet]]:
     """Every table of the report by the heading that it stands under; empty tables are left out."""
+    design = record.design
+    # Arms that differ in settings are none of the study's.
+    shown = study_tables(results)
+    of_study = {name: table for name, table in shown.items() if not design.settings or name in OF_ANY_ARMS}
     groups = {
         "The search": _search(record),
-        "The study's tables": [
-            Sheet(name=name, title=TITLES[name], frame=table) for name, table in study_tables(results).items()
+        "What each change did": _changes(results, patients, design),
+        "The study's tables" if not design.settings else "Further tables": [
+            Sheet(name=name, title=TITLES[name], frame=table) for name, table in of_study.items()
         ],
-        "Statistical comparisons": _comparisons(results, patients),
+        "Statistical comparisons": _comparisons(record, results, patients),
         "Choices on validation": _choices(results),
-        "Comparison with the study": _study(results),
+        "Comparison with the study": [] if design.settings else _study(results),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
 
@@ -63,28 +72,59 @@ def _search(record: PlanRecord) -> list[Sheet]:
     ]
 
 
-def _comparisons(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
+def _changes(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> list[Sheet]:
+    """Effects of the compared factors, where settings are among them."""
+    paired = "Paired by patients and T1 networks; p after Holm's correction in the class."
+    return [
+        Sheet(
+            name="ablation",
+            title="Each change against the reference",
+            frame=ablation_table(results, patients, design),
+            note=f"{paired} The first row of a reference has its means; the others have differences from them, "
+            "the largest first: Dice with its 95 % interval, the 95th percentile of surface distances (mm), "
+            "seconds of a trial computed alone, and memory (MB).",
+        ),
+        Sheet(
+            name="main_effects",
+            title="Main effects and interactions",
+            frame=main_effects(results, patients, design),
+            note=f"{paired} A main effect is paired over all arms that are alike in every other factor; an "
+            "interaction is by how much it differs between two values of another factor.",
+        ),
+    ]
+
+
+def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
     """Comparisons of arms, and means with intervals."""
+    margin, label = margin_of(record.design), exploratory(record)
     return [
         Sheet(
             name="comparisons",
             title="Each arm against the best of its class",
-            frame=comparisons(results, patients, pairs="best"),
-            note="Paired over test patients, folds and seeds averaged within a patient first. The best "
-            "arm is chosen on validation. P: Wilcoxon signed-rank; p holm: after Holm's correction in "
-            "the class; effect: rank-biserial correlation; detectable: the smallest difference that so "
-            "many patients could have shown (80 % power).",
+            frame=comparisons(results, patients, pairs="best", margin=margin),
+            note=f"{label} Paired over test patients and T1 networks, folds and seeds averaged first. The best "
+            "arm is chosen on validation. Interval: how it was made, and what it holds for; p: of no difference, "
+            "likewise; p holm: after Holm's correction in the class; p patients: Wilcoxon signed-rank, with "
+            "these networks; effect: rank-biserial correlation; detectable: the smallest difference that "
+            "this many patients and networks could have shown (80 % power).",
         ),
         Sheet(
             name="comparisons_all",
             title="All pairs of arms",
-            frame=comparisons(results, patients, pairs="all"),
+            frame=comparisons(results, patients, pairs="all", margin=margin),
             note="As above; Holm's correction counts all pairs of the class.",
         ),
         Sheet(
             name="intervals",
-            title="Means over patients, with intervals where there are six patients or more",
+            title="Means over patients, with intervals",
             frame=intervals(results, patients),
+        ),
+        Sheet(
+            name="network_effects",
+            title="Where the differences come from: patients, T1 networks, the rest",
+            frame=network_effects(results, patients),
+            note="Shares of the variance of the difference between the best arm and another one, and how "
+            "much another T1 network would move it.",
         ),
     ]
 
@@ -149,7 +189,11 @@ def compose_page(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),
         warnings=_warnings(record),
-        answers=[*choice_sentences(record), *conclusions(results, patients)],
+        answers=[
+            *choice_sentences(record),
+            *primary_answer(record, results, patients),
+            *conclusions(results, patients, margin_of(record.design)),
+        ],
         summary=_summary(results),
         pictures=pictures,
         sections=tables,

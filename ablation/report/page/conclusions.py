@@ -6,17 +6,25 @@ from ablation.record.selection import select
 from ablation.report.statistics.bootstrap import count_patients
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.intervals import intervals
+from ablation.report.statistics.verdicts import BETTER, EQUAL, UNKNOWN, WORSE
 from ablation.report.tables.arms import best_arms, validation_scores
 from ablation.report.tables.summary import chosen
 
 SIGNIFICANT = 0.05
 LITTLE = "Little can be concluded"
+IN_WORDS = {
+    BETTER: "better than",
+    WORSE: "worse than",
+    EQUAL: "practically equal to",
+    UNKNOWN: "not to be told apart from",
+}
+ONE_NETWORK = "That holds for this one T1 network: with another the arms could come in another order."
 MOST_NAMED = 5
 """Arms named in a sentence; of more the number is given."""
 MINUTE, HOUR = 60, 3600
 
 
-def conclusions(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
+def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None = None) -> list[str]:
     """A paragraph of plain English for each of bone, soft tissue and air, and one for all where they agree.
 
     The best arm is that of the best validation Dice; its test Dice is reported, and each other arm is
@@ -24,7 +32,8 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
     patients were tested that no p can be small, it says so instead of naming winners.
 
     Args:
-        results, patients: as for `patient_scores`.
+        results, patients: as for `network_scores`.
+        margin: a difference in Dice that does not matter; None where none is stated.
     """
     best = best_arms(results)
     if not best:
@@ -32,7 +41,7 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
     rows = chosen(results)
     validation = validation_scores(results).set_index(["class", "arm"])["validation"]
     means = intervals(results, patients)
-    against = comparisons(results, patients, pairs="best")
+    against = comparisons(results, patients, pairs="best", margin=margin)
     certainty = {tissue: _others(_part(against, tissue)) for tissue in best}
     # That little can be concluded is said once, at the end, where it holds for every class alike.
     first = {sentences[0] for sentences in certainty.values()}
@@ -100,15 +109,12 @@ def _others(against: pd.DataFrame) -> list[str]:
     floor = float(against["smallest_p"].min())
     if floor * len(against) > SIGNIFICANT:
         return [_too_few(most, len(against), floor), *_detectable(against)]
-    certain = against["p_holm"] < SIGNIFICANT
-    better, worse = certain & (against["difference"] > 0), certain & (against["difference"] < 0)
-    parts = [
-        f"better than {_names(against[better])}" if better.any() else "",
-        f"worse than {_names(against[worse])}" if worse.any() else "",
-        f"not to be told apart from {_names(against[~certain])}" if not certain.all() else "",
-    ]
-    verdict = "; ".join(part for part in parts if part)
-    return [f"By the test patients it is {verdict} (Wilcoxon, p < 0.05 after Holm).", *_detectable(against)]
+    told = {verdict: against[against["verdict"] == verdict] for verdict in IN_WORDS}
+    parts = [f"{IN_WORDS[verdict]} {_names(rows)}" for verdict, rows in told.items() if not rows.empty]
+    crossed = against["networks"].max() > 1
+    test = f"t test, {against['interval'].mode()[0]}" if crossed else "Wilcoxon"
+    verdict = f"By the test patients it is {'; '.join(parts)} ({test}, p < 0.05 after Holm)."
+    return [verdict, *([] if crossed else [ONE_NETWORK]), *_detectable(against)]
 
 
 def _too_few(patients: int, pairs: int, floor: float) -> str:

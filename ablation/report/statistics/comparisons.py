@@ -101,7 +101,9 @@ def _against(best: str | None, cube: Cube) -> list[tuple[str, str]]:
 
 def _compare(cube: Cube, pairs: Pairs, margin: float | None, metric: str) -> pd.DataFrame:
     """Compare pairs of arms for one class."""
-    first, second = (pd.Index(cube.arms).get_indexer([pair[side] for pair in pairs]) for side in (0, 1))
+    first, second = (
+        pd.Index(cube.arms).get_indexer(pd.Index([pair[side] for pair in pairs])) for side in (0, 1)
+    )
     left, right = cube.values[first], cube.values[second]
     both = np.isfinite(left) & np.isfinite(right)
     left, right = np.where(both, left, np.nan), np.where(both, right, np.nan)

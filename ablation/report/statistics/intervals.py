@@ -61,7 +61,7 @@ def _of_class(cube: Cube) -> pd.DataFrame:
     )
     table["undefined"] = cube.tested.sum(axis=1) - table["patients"]
     if cube.kind == "one":
-        found = bootstrap_intervals(means.to_numpy())
-        return table.assign(low=found.low, high=found.high, interval=found.notes)
+        over_patients = bootstrap_intervals(means.to_numpy())
+        return table.assign(low=over_patients.low, high=over_patients.high, interval=over_patients.notes)
     found = cube.estimate(cube.values)
     return table.assign(networks=found.networks, low=found.low, high=found.high, interval=found.methods)

@@ -27,17 +27,42 @@ class NetworkScores:
     Args:
         kind: `one` network for all; `seeds`, several, each of which all patients were tested with; `folds`,
             the same with a network for each fold; `rotated`, each patient tested in one fold alone.
-        table: columns `KEYS` and `value`, folds and seeds averaged beyond that. A value is NaN where the
-            score is undefined in any of them: a mean over the others would not be that of the same networks.
+        rows: columns `KEYS`, `fold`, `seed` and `value`.
     """
 
     kind: Kind
-    table: pd.DataFrame
+    rows: pd.DataFrame
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Columns `KEYS` and `value`, folds and seeds averaged beyond that.
+
+        A value is NaN where the score is undefined in any of them: a mean over the others would not be that
+        of the same networks.
+        """
+        return self.rows.groupby(KEYS, sort=False)["value"].mean(skipna=False).reset_index()
 
     def of(self, sequence: str, tissue: str) -> "Cube":
         """Return the scores of one class as an array."""
-        part = self.table[(self.table["sequence"] == sequence) & (self.table["class"] == tissue)]
-        return Cube(self.kind, part)
+        is_wanted = (self.rows["sequence"] == sequence) & (self.rows["class"] == tissue)
+        return Cube(self.kind, NetworkScores(self.kind, self.rows[is_wanted]).table)
+
+    def replicates(self, sequence: str, tissue: str, arms: tuple[str, str]) -> np.ndarray:
+        """Return differences of two arms, (patients, networks, folds and seeds), NaN where there is none."""
+        is_wanted = (self.rows["sequence"] == sequence) & (self.rows["class"] == tissue)
+        index = ["patient", "network", "fold", "seed"]
+        first, second = (
+            self.rows[is_wanted & (self.rows["arm"] == arm)].set_index(index)["value"] for arm in arms
+        )
+        differences = (first - second).rename("value").dropna().reset_index()
+        repeats = differences.groupby(["fold", "seed"], dropna=False).ngroup()
+        places: list[np.ndarray] = [
+            *(pd.factorize(differences[name], sort=True)[0] for name in ("patient", "network")),
+            repeats.to_numpy(),
+        ]
+        values = np.full([int(place.max()) + 1 if len(place) else 0 for place in places], np.nan)
+        values[tuple(places)] = differences["value"]
+        return values
 
 
 @dataclass(frozen=True)
@@ -66,7 +91,7 @@ class Cube:
     def values(self) -> np.ndarray:
         """Scores, (arms, patients, networks), NaN where there is none."""
         index = [
-            pd.Index(one).get_indexer(self.part[name])
+            pd.Index(one).get_indexer(pd.Index(self.part[name]))
             for one, name in ((self.arms, "arm"), (self.patients, "patient"), (self.networks, "network"))
         ]
         values = np.full((len(self.arms), len(self.patients), len(self.networks)), np.nan)
@@ -86,7 +111,7 @@ class Cube:
         )
 
     def means(self, values: np.ndarray) -> np.ndarray:
-        """Return means over networks, (K, patients), NaN where one that a patient was tested with is undefined."""
+        """Return means over networks, (K, patients); NaN where a network's score is undefined."""
         if self.kind == "rotated":
             return _mean(values)
         return values.mean(axis=2)
@@ -117,8 +142,8 @@ def network_scores(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str
     part = part.assign(network=network)
     if kind == "seeds":
         part = _everywhere(part)
-    means = part.groupby(KEYS, sort=False)[metric].mean(skipna=False)
-    return NetworkScores(kind, means.rename("value").reset_index())
+    rows = part.rename(columns={metric: "value"})[[*KEYS, "fold", "seed", "value"]]
+    return NetworkScores(kind, rows)
 
 
 def _kind(part: pd.DataFrame) -> Kind:

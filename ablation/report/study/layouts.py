@@ -33,6 +33,8 @@ TITLES = {
 }
 """Of what `study_tables` gives, in its order."""
 
+OF_ANY_ARMS = ("internal_air", "compute_time")
+"""Those that are made of any arms."""
 FOLD_TABLES = {
     "table_3": ("no_fine_tuning", "open"),
     "table_4": ("conservative",),

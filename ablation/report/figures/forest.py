@@ -1,0 +1,90 @@
+"""What each change did to Dice, with its interval: a forest plot."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ablation.report.figures.arm import CLASSES
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
+from ablation.report.statistics.contrasts import REFERENCE, ablation_table, main_effects, margin_of
+from ablation.space.design import Design
+
+ROW = 0.3
+"""Inches of height that a change takes."""
+MOST_ROWS = 40
+COLOURS = {"better": "#0072B2", "worse": "#D55E00", "practically equal": "#009E73", "cannot tell": "#666666"}
+MARKERS = {"better": "^", "worse": "v", "practically equal": "s", "cannot tell": "o"}
+
+
+@styled
+def draw_forest(
+    results: pd.DataFrame, patients: pd.DataFrame, design: Design, layout: Layout = WIDE
+) -> Drawn | None:
+    """A panel a class, a row a change. None for a space that compares no setting, one at a time or in a grid.
+
+    Args:
+        results: as `results.csv`.
+        patients: as `patients.csv`.
+        design: of the plan.
+    """
+    rows = _rows(results, patients, design)
+    if rows.empty:
+        return None
+    names = list(dict.fromkeys(rows["name"]))[:MOST_ROWS]
+    figure, panels = make_panels(layout, len(CLASSES), ROW * len(names) + 1.4, sharey=True)
+    for axes, (tissue, title) in zip(panels, CLASSES.items(), strict=True):
+        _draw(axes, rows[rows["class"] == tissue].set_index("name").reindex(names), margin_of(design))
+        axes.set(title=title, xlabel="difference in test DSC")
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
+    panels[0].invert_yaxis()
+    more = f" The first {MOST_ROWS} are shown." if rows["name"].nunique() > MOST_ROWS else ""
+    return Drawn(
+        figure=figure,
+        title="What each change did to Dice",
+        caption="Difference in test DSC with its 95 % interval, paired by patients and T1 networks. Triangles "
+        "up: better; down: worse (p < 0.05 after Holm); squares: practically equal; dots: cannot tell. "
+        f"Shaded: the margin within which a difference does not matter, where the space states one.{more}",
+        alt="Forest plots of differences in test Dice. Bone: " + _alt(rows) + ".",
+    )
+
+
+def _rows(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> pd.DataFrame:
+    """Columns `name`, `class`, `difference`, `low`, `high` and `verdict`."""
+    effects = main_effects(results, patients, design)
+    if not effects.empty:
+        return effects.assign(name=effects["factor"] + ": " + effects["change"])
+    table = ablation_table(results, patients, design)
+    if table.empty:
+        return table
+    changed = table[table["change"] != REFERENCE]
+    several = changed["reference"].nunique() > 1
+    names = changed["reference"] + ", " + changed["change"] if several else changed["change"]
+    parts = [
+        pd.DataFrame(
+            {
+                "name": names,
+                "class": tissue,
+                "difference": changed[f"{tissue}_dsc"],
+                **{name: changed[f"{tissue}_{name}"] for name in ("low", "high", "verdict")},
+            }
+        )
+        for tissue in CLASSES
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _draw(axes: Axes, rows: pd.DataFrame, margin: float | None) -> None:
+    axes.axvline(0, color="#222222", lw=1)
+    if margin is not None:
+        axes.axvspan(-margin, margin, color="#009E73", alpha=0.12, lw=0)
+    for place, row in enumerate(rows.to_dict("records")):
+        colour = COLOURS.get(row["verdict"], "#666666")
+        axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=1.6)
+        marker = MARKERS.get(row["verdict"], "o")
+        axes.plot([row["difference"]], [place], color=colour, marker=marker, ms=6.5, ls="")
+
+
+def _alt(rows: pd.DataFrame) -> str:
+    bone = rows[rows["class"] == "bone"].head(MOST_ROWS)
+    told = zip(bone["name"], bone["difference"], bone["verdict"], strict=True)
+    return ", ".join(f"{name} {difference:+.3f} ({verdict})" for name, difference, verdict in told)
