@@ -33,7 +33,7 @@ class PatchSet:
     sources: tuple[Tensor, ...]
     starts: tuple[tuple[int, int, int, int], ...]
     patch: tuple[int, int, int]
-    voxel_mm: tuple[tuple[float, float, float], ...] = ()
+    voxel_mm: tuple[tuple[float, float, float], ...]
 
     @classmethod
     def cut(
