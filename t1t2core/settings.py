@@ -5,10 +5,10 @@ Where the study is silent the description says "ours".
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Annotated, Any, Literal, Self
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 Sequence = Literal["T1", "T2"]
@@ -36,6 +36,44 @@ def _as_names(given: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
+
+AugmentationName = Literal["flips", "affine", "intensity", "noise", "contrast"]
+
+
+def _as_augmentations(given: object) -> object:
+    """Make a list of one augmentation, and an empty one of `none`."""
+    return () if given == "none" else _as_names(given)
+
+
+def _in_one_order(given: tuple[AugmentationName, ...]) -> tuple[AugmentationName, ...]:
+    """Return each once, in the order of their names above: another order is the same augmentation."""
+    return tuple(name for name in get_args(AugmentationName) if name in given)
+
+
+Augmentations = Annotated[
+    tuple[AugmentationName, ...], BeforeValidator(_as_augmentations), AfterValidator(_in_one_order)
+]
+
+
+def _added(default: Any, description: str) -> Any:
+    """Declare a setting that results were recorded without; its default means what was done then.
+
+    At its default it has no part in `identity`, so those results keep their keys.
+    """
+    return Field(default=default, description=description, json_schema_extra={"added": True})
+
+
+def identity(group: Any) -> dict[str, Any]:
+    """Return what tells one group of settings from another: value by name, as `dataclasses.asdict` has it.
+
+    Settings that were added later are left out where they are at their default.
+    """
+    declared: dict[str, Any] = {setting.name: setting.default for setting in fields(group)}
+    return {
+        name: value
+        for name, value in asdict(group).items()
+        if not declared[name].json_schema_extra or value != declared[name].default
+    }
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
@@ -86,7 +124,8 @@ class PreparationSettings:
     )
     normalisation: Literal["local_contrast", "z_score"] = Field(
         default="local_contrast",
-        description="MR intensities: local contrast normalisation (Sec. 3.2) or z-score",
+        description="MR intensities of a scan, before any network sees them: local contrast normalisation "
+        "(Sec. 3.2) or z-score",
     )
     normalisation_sigma_mm: PositiveFloat = Field(
         default=10.0, description="standard deviation of the Gaussian window of local_contrast, mm (ours)"
@@ -111,14 +150,24 @@ class NetworkSettings:
     width: Positive = Field(
         default=32, description="channels of the first block; then 2, 4 and 4 times that (ours)"
     )
+    attention: Literal["channel_spatial", "channel", "spatial", "none"] = _added(
+        "channel_spatial",
+        "excitations at the end of a block: channel (cSE), spatial (sSE), both (Sec. 3.3), none",
+    )
     attention_order: Literal["channel_spatial", "spatial_channel", "concurrent_max", "concurrent_add"] = (
         Field(
             default="channel_spatial",
-            description="how channel (cSE) and spatial (sSE) excitation are combined (ours; Sec. 3.3)",
+            description="how channel (cSE) and spatial (sSE) excitation are combined, where attention has "
+            "both (ours; Sec. 3.3)",
         )
     )
     attention_reduction: Positive = Field(
-        default=2, description="reduction ratio of the channel excitation (ours)"
+        default=2, description="reduction ratio of the channel excitation, where there is one (ours)"
+    )
+    normalisation: Literal["batch", "instance", "group"] = _added(
+        "batch",
+        "layer after each convolution: batch, instance or group norm, the last with 8 groups, or fewer of 2 "
+        "channels; that of the scans' intensities is preparation.normalisation (ours)",
     )
     skip_connections: Literal["none", "concatenation"] = Field(
         default="none",
@@ -215,6 +264,11 @@ class TrainingSettings:
         description="of a fresh classifier: logarithm of the training labels' class shares, or 0 (ours; with "
         "0, hundreds of steps go into learning the shares, and the attention may close for good)",
     )
+    augmentation: Augmentations = _added(
+        (),
+        "random changes of the patches of each step: none, or any of flips (left-right), affine (turned and "
+        "scaled), intensity (scaled, with a bias field), noise, contrast (bent and turned around) (ours)",
+    )
     validate_every: Positive = Field(
         default=1, description="epochs between measurements on the validation patients (ours)"
     )
@@ -222,6 +276,11 @@ class TrainingSettings:
         default="auto",
         description="arithmetic of the network; auto: bfloat16 where what trials run on has it (ours)",
     )
+
+    @property
+    def shares_frozen_features(self) -> bool:
+        """Return whether frozen layers see the same patches in each step and trial, and so compute once."""
+        return not self.augmentation
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -252,8 +311,3 @@ class Settings:
     pretraining: TrainingSettings = TrainingSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-
-
-def identity(group: Any) -> dict[str, Any]:
-    """Return a group's settings by name."""
-    return asdict(group)

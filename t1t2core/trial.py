@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from torch import Tensor
 
 from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment, Outcome, Scans
 from t1t2core.network.base import Network
 from t1t2core.network.segmenter import Segmenter
@@ -90,8 +91,13 @@ def make_experiment(
         split: the roles of the patients.
         subjects: by name; those that have a role are looked up.
         pretrained: weights of the T1 network, for strategies that start from it.
+
+    Raises:
+        InputError: the strategy cannot be done with these settings.
     """
     strategy = STRATEGIES[factors.strategy]
+    if misfit := strategy.misfit(settings):
+        raise InputError(misfit)
     return strategy.experiment(factors, split, subjects, settings, pretrained=pretrained, compute=compute)
 
 

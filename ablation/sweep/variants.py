@@ -48,6 +48,8 @@ def check_variants(points: Iterable[Point], study: Study, source: object) -> Non
             settings = study.settings_of(point)
             check_settings(settings)
             study.precision_of(settings)
+            if misfit := STRATEGIES[point.strategy].misfit(settings):
+                findings.append(misfit)
         except ValidationError as error:
             findings += [f"{named}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
         except InputError as error:

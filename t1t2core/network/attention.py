@@ -57,13 +57,17 @@ class SpatialExcitation(nn.Module):
 
 
 class Attention(nn.Module):
-    """Channel and spatial excitation, combined as `NetworkSettings.attention_order` says."""
+    """The excitations that `NetworkSettings.attention` names, both combined as its `attention_order` says."""
 
     def __init__(self, channels: int, settings: NetworkSettings) -> None:
         super().__init__()
-        self.order = settings.attention_order
-        self.channel = ChannelExcitation(channels, settings.attention_reduction)
-        self.spatial = SpatialExcitation(channels)
+        kind = settings.attention
+        # A single excitation is an order of its own.
+        self.order = settings.attention_order if kind == "channel_spatial" else kind
+        if kind in ("channel_spatial", "channel"):
+            self.channel = ChannelExcitation(channels, settings.attention_reduction)
+        if kind in ("channel_spatial", "spatial"):
+            self.spatial = SpatialExcitation(channels)
 
     def extra_repr(self) -> str:
         """Return what the parts do not tell."""
@@ -71,6 +75,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, X, Y, Z) to the same shape."""
+        if self.order == "none":
+            return x
         if self.order == "channel_spatial" and kernels.suits(x):
             weighed: Tensor = _ChannelSpatial.apply(x, *self.parameters())
             return weighed
@@ -79,10 +85,14 @@ class Attention(nn.Module):
 
     def _weigh(self, voxels: Tensor) -> Tensor:
         """(B, N, C) to the same shape."""
+        if self.order == "spatial":
+            return voxels * self.spatial(voxels)
         if self.order == "spatial_channel":
             rows = self.spatial(voxels)
             return voxels * torch.bmm(rows, self.channel(_mean(voxels, rows)))
         columns = self.channel(_mean(voxels, torch.ones_like(voxels[:, :, :1])))
+        if self.order == "channel":
+            return voxels * columns
         if self.order == "channel_spatial":
             return voxels * torch.bmm(self.spatial(voxels, columns), columns)
         rows = self.spatial(voxels)

@@ -65,7 +65,7 @@ class Network(nn.Module, ABC):
         self.classifier().set_bias(shares.log())
 
     def initialise(self, *, seed: int) -> None:
-        """Glorot uniform kernels and zero biases (Sec. 3.5); batch norm starts as the identity."""
+        """Glorot uniform kernels and zero biases (Sec. 3.5); scales and shifts start at 1 and 0."""
         generator = torch.Generator().manual_seed(seed)
         for part in self.modules():
             if isinstance(part, nn.Conv3d | nn.Linear):

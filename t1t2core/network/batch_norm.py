@@ -1,4 +1,4 @@
-"""Batch norm and the ReLU after it, on a CPU in three passes over memory forwards and two backwards."""
+"""Normalisation and the ReLU after it; batch norm on a CPU in three passes forwards and two backwards."""
 
 from typing import Any
 
@@ -10,8 +10,8 @@ from torch.nn import functional
 from t1t2core.network import kernels
 
 
-def rectified(norm: nn.BatchNorm3d, x: Tensor) -> Tensor:
-    """ReLU of what batch norm over batch and space makes of x, (B, C, X, Y, Z) both.
+def rectified(norm: nn.Module, x: Tensor) -> Tensor:
+    """ReLU of what batch norm, or another normalisation, makes of x, (B, C, X, Y, Z) both.
 
     Values, gradients and stored statistics are those of `norm`, but for rounding.
     """

@@ -1,13 +1,13 @@
 """Three convolutions and an attention block: the unit that the network repeats seven times."""
 
 from itertools import pairwise
-from typing import cast
 
 from torch import Tensor, nn
 
 from t1t2core.network.attention import Attention
 from t1t2core.network.batch_norm import rectified
 from t1t2core.network.convolution import Convolution
+from t1t2core.network.normalisation import make_norm
 from t1t2core.settings import NetworkSettings
 
 CONVOLUTIONS_PER_BLOCK = 3
@@ -15,9 +15,9 @@ CONVOLUTIONS_PER_BLOCK = 3
 
 
 class Block(nn.Module):
-    """Three times convolution 3x3x3, batch norm, ReLU; then attention.
+    """Three times convolution 3x3x3, normalisation, ReLU; then attention.
 
-    The convolutions have no bias: batch norm would remove it.
+    The convolutions have no bias: batch norm would remove it, and each normalisation has one.
 
     Args:
         channels_in: channels that enter.
@@ -32,12 +32,12 @@ class Block(nn.Module):
         # Weights on disk count the ReLU, which has none, as every third layer.
         for number, (before, after) in enumerate(pairwise(widths)):
             self.convolutions[str(3 * number)] = Convolution(before, after)
-            self.convolutions[str(3 * number + 1)] = nn.BatchNorm3d(after)
+            self.convolutions[str(3 * number + 1)] = make_norm(after, settings.normalisation)
         self.attention = Attention(channels_out, settings)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, X, Y, Z) to (B, channels_out, X, Y, Z)."""
         layers = iter(self.convolutions.values())
         for convolution, norm in zip(layers, layers, strict=True):
-            x = rectified(cast(nn.BatchNorm3d, norm), convolution(x))
+            x = rectified(norm, convolution(x))
         return self.attention(x)

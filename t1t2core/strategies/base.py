@@ -5,11 +5,11 @@ Search spaces ask for names, factors and settings only, so torch is imported whe
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from t1t2core.seeds import torch_seed
-from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
+from t1t2core.settings import NetworkSettings, Settings, TrainingSettings, identity
 from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
 
 if TYPE_CHECKING:
@@ -90,6 +90,10 @@ class Strategy:
             return True
         return group == "preparation" or name == "training.precision"
 
+    def misfit(self, settings: Settings) -> str | None:
+        """Return why it cannot be done with these settings, as a message; None where it can."""
+        return None
+
     def resolve(self, tuned_layers: TunedLayers | None) -> StrategyName:
         """Return the name of what this strategy is when so many layers are tuned."""
         return self.name
@@ -106,7 +110,7 @@ class Strategy:
 
     def counted_training(self, factors: Factors, settings: Settings) -> dict[str, Any]:
         """Return the training settings that change its result, by name."""
-        training = asdict(self.training(factors, settings))
+        training = identity(self.training(factors, settings))
         return {name: value for name, value in training.items() if name not in COUNTED_ELSEWHERE}
 
     def counted_network(self, network: NetworkSettings) -> NetworkSettings:

@@ -1,5 +1,6 @@
 """The last layers of the T1 network trained on T2, the others frozen (Sec. 3.3.2)."""
 
+from t1t2core.settings import Settings
 from t1t2core.strategies.base import TRAINED, Strategy
 from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
 from t1t2core.strategies.open import Open
@@ -14,6 +15,16 @@ class Conservative(Strategy):
     name = "conservative"
     factors = TRAINED | {"tuned_layers"}
     network_settings = ("frozen_",)
+
+    def misfit(self, settings: Settings) -> str | None:
+        """Return a message where statistics are to adapt that the network does not have."""
+        network = settings.network
+        if network.frozen_norm == "stored" or network.normalisation == "batch":
+            return None
+        return (
+            "network.frozen_norm: adapted is about the statistics that batch norm keeps; "
+            f"network.normalisation: {network.normalisation} keeps none"
+        )
 
     def resolve(self, tuned_layers: TunedLayers | None) -> StrategyName:
         """Return `open` where all layers are tuned."""

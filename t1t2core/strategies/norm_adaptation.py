@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from t1t2core.settings import NetworkSettings, TrainingSettings
+from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
 from t1t2core.strategies.factors import Factors
 from t1t2core.strategies.no_fine_tuning import NoFineTuning
 
@@ -25,6 +25,16 @@ class NormAdaptation(NoFineTuning):
     factors = frozenset({"t2_train_size", "fold"})
     scored_on_t1 = False
     training_settings = ("patch", "stride", "batch_size")
+
+    def misfit(self, settings: Settings) -> str | None:
+        """Return a message where the network has no statistics to estimate."""
+        kind = settings.network.normalisation
+        if kind == "batch":
+            return None
+        return (
+            "norm_adaptation estimates the statistics that batch norm keeps; "
+            f"network.normalisation: {kind} keeps none"
+        )
 
     def prepare(self, network: Network, scans: Scans, training: TrainingSettings, compute: Compute) -> None:
         """Estimate the statistics on the T2 training scans."""

@@ -4,7 +4,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from t1t2core.training.norms import PLAIN_BATCHES, warm_norms
 from t1t2core.training.patch_set import PatchSet
 from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
 from t1t2core.training.trained_part import trained_part
+
+if TYPE_CHECKING:
+    from t1t2core.training.augmentation import AugmentedPatches
 
 StopReason = Literal["converged", "max_epochs", "max_steps", "pruned", "budget", "not_trained"]
 
@@ -84,7 +87,7 @@ class Fit:
             self.optimiser, settings, learning_rate=learning_rate, steps=self._step_budget()
         )
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
-        self._frozen = FrozenCache(network, patches, compute)
+        self._frozen = FrozenCache(network, patches, compute) if settings.shares_frozen_features else None
         self._trained = trained_part(network, compute)
         shares = class_shares(patches.labels)
         if network.fresh_classifier and settings.initial_bias == "class_shares":
@@ -158,11 +161,12 @@ class Fit:
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Trains on these patches. Gives this process's part of the loss and of right and known voxels."""
         team = self.compute.team
-        whole = torch.cat([self.patches.label(n) for n in numbers])
+        patches = self._patches_of_step()
+        whole = torch.cat([patches.label(n) for n in numbers])
         if self.steps <= PLAIN_BATCHES:
             warm_norms(self.network)
         with self.compute.autocast():
-            logits = self._trained(self._features(numbers))
+            logits = self._trained(self._features(patches, numbers))
         sums = ClassSums.of(logits, whole[team.rank :: team.size])
         shared = whole if team.size > 1 else None
         loss = segmentation_loss(sums, self.settings.loss, self._class_weights, whole=shared)
@@ -179,11 +183,22 @@ class Fit:
     def _parameters(self) -> list[nn.Parameter]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
-    def _features(self, numbers: list[int]) -> Features:
+    def _patches_of_step(self) -> "PatchSet | AugmentedPatches":
+        if not self.settings.augmentation:
+            return self.patches
+        from t1t2core.training.augmentation import AugmentedPatches
+
+        return AugmentedPatches(self.patches, self.settings.augmentation, self.seed, self.steps)
+
+    def _features(self, patches: "PatchSet | AugmentedPatches", numbers: list[int]) -> Features:
         """Return features of this process's share of the patches; of none where there are too few for all."""
-        if share := self.compute.team.share(numbers):
-            return self._frozen.batch(share)
-        return self._frozen.batch(numbers[:1]).first(0)
+        share = self.compute.team.share(numbers)
+        some = share or numbers[:1]
+        if self._frozen is None:
+            features = self.network.run_frozen(torch.cat([patches.image(n) for n in some]))
+        else:
+            features = self._frozen.batch(some)
+        return features if share else features.first(0)
 
     def _batches(self) -> Iterator[list[int]]:
         """Endless passes over the patches, each in an order that only the seed and its number decide.

@@ -25,6 +25,7 @@ class PatchSet:
         sources: the images where they were prepared, in this machine's memory.
         starts: (patient, x, y, z) of each patch's first voxel.
         patch: its size.
+        voxel_mm: size of each volume's voxels.
     """
 
     images: tuple[Tensor, ...]
@@ -32,6 +33,7 @@ class PatchSet:
     sources: tuple[Tensor, ...]
     starts: tuple[tuple[int, int, int, int], ...]
     patch: tuple[int, int, int]
+    voxel_mm: tuple[tuple[float, float, float], ...]
 
     @classmethod
     def cut(
@@ -46,7 +48,8 @@ class PatchSet:
         sources = tuple(torch.from_numpy(scan.image) for scan in scans)
         images = tuple(source.to(device) for source in sources)
         labels = tuple(torch.from_numpy(scan.labels).to(device) for scan in scans)
-        return cls(images, labels, sources, tuple(starts), settings.patch)
+        voxel_mm = tuple(scan.voxel_mm for scan in scans)
+        return cls(images, labels, sources, tuple(starts), settings.patch, voxel_mm)
 
     def __len__(self) -> int:
         return len(self.starts)

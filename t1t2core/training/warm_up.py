@@ -20,6 +20,8 @@ def warm_up(network: NetworkSettings, training: TrainingSettings, compute: Compu
     grid = [min(side, LONGEST_SIDE) for side in training.patch]
     image = torch.zeros((training.batch_size, 1, *grid), device=compute.device)
     labels = torch.zeros((training.batch_size, *grid), dtype=torch.int64, device=compute.device)
+    if training.augmentation:
+        import t1t2core.training.augmentation  # noqa: F401
     optimiser = torch.optim.Adam(segmenter.parameters())
     with compute.autocast():
         logits = segmenter.train()(image)

@@ -1,6 +1,6 @@
 """Settings refuse what they do not know, and both presets can run."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from t1t2core.settings import (
     PreparationSettings,
     Settings,
     TrainingSettings,
+    identity,
 )
 
 GROUPS: list[type] = [
@@ -66,6 +67,46 @@ def test_watching_the_validation_loss_needs_it_every_epoch():
     with pytest.raises(ValidationError, match="validation_loss needs validate_every: 1"):
         TrainingSettings(monitor="validation_loss", validate_every=2)
     assert TrainingSettings(monitor="validation_loss").validate_every == 1
+
+
+ADDED: dict[type, dict[str, Any]] = {
+    NetworkSettings: {"attention": "none", "normalisation": "group"},
+    TrainingSettings: {"augmentation": ("flips",)},
+}
+"""Settings that results were recorded without, and another value than the default."""
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_settings_that_were_added_leave_the_identity_of_older_results(group: type):
+    older = {name: value for name, value in asdict(group()).items() if name not in ADDED.get(group, {})}
+    assert identity(group()) == older
+
+
+@pytest.mark.parametrize("group", ADDED)
+def test_one_that_is_not_at_its_default_tells_groups_apart(group: type):
+    for name, value in ADDED[group].items():
+        assert identity(group(**{name: value})) == identity(group()) | {name: value}
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("none", ()),
+        (None, ()),
+        ([], ()),
+        ("noise", ("noise",)),
+        (["noise", "flips"], ("flips", "noise")),
+        (["affine", "affine"], ("affine",)),
+    ],
+)
+def test_augmentations_are_given_as_one_or_several_in_any_order(given: Any, read: tuple[str, ...]):
+    assert TrainingSettings(augmentation=given).augmentation == read
+
+
+@pytest.mark.parametrize("wrong", ["flip", ["flips", "none"], [["flips"]]])
+def test_an_augmentation_that_does_not_exist_is_refused(wrong: Any):
+    with pytest.raises(ValidationError, match="augmentation"):
+        TrainingSettings(augmentation=wrong)
 
 
 @pytest.mark.parametrize("group", GROUPS)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import t1t2core
+from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment, Scans
-from t1t2core.settings import EvaluationSettings, Sequence, Settings
+from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, Settings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName
 from t1t2core.strategies.staged import AnyExperiment, StagedExperiment
 from t1t2core.training.compute import Compute
@@ -88,6 +89,36 @@ def test_norm_adaptation_differs_from_the_plain_t1_network_only_by_its_statistic
     outcome = run(adapted)
     assert all("running" in name or "num_batches" in name for name in outcome.weights)
     assert not np.array_equal(run(plain).predictions["T2", "P06"], outcome.predictions["T2", "P06"])
+
+
+@pytest.mark.parametrize(
+    "factors",
+    [
+        Factors(strategy="open", t2_train_size=2),
+        Factors(strategy="conservative", tuned_layers=9, t2_train_size=2),
+        Factors(strategy="hybrid", fusion="concatenation", t2_train_size=2),
+        Factors(strategy="augmented", t2_train_size=2),
+    ],
+    ids=lambda factors: factors.strategy,
+)
+def test_a_network_of_other_parts_is_trained_on_changed_patches_and_labels_as_it_was_scored(
+    factors: Factors,
+) -> None:
+    network = NetworkSettings(width=2, attention="channel", normalisation="group")
+    training = make_training(augmentation=["flips", "affine", "intensity", "noise", "contrast"])
+    settings = replace(SETTINGS, network=network, training=training, pretraining=training)
+    pretrained = pretrain(SPLIT, SUBJECTS, settings)
+    outcome = run_trial(factors, SPLIT, SUBJECTS, settings, pretrained=pretrained)
+    again = trained_network(factors, outcome, settings, pretrained=pretrained).eval()
+    with torch.no_grad():
+        labels = again(torch.from_numpy(SUBJECTS["P06"].t2.image)[None, None])[0].argmax(0)
+    np.testing.assert_array_equal(labels.numpy(), outcome.predictions["T2", "P06"])
+
+
+def test_a_strategy_that_needs_batch_norm_is_refused_without_it() -> None:
+    settings = replace(SETTINGS, network=replace(TINY, normalisation="instance"))
+    with pytest.raises(InputError, match="norm_adaptation estimates the statistics that batch norm keeps"):
+        start(Factors(strategy="norm_adaptation", t2_train_size=2), settings)
 
 
 def test_concatenation_may_have_a_batch_of_its_own() -> None:

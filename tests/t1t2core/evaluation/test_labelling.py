@@ -113,7 +113,7 @@ def test_in_the_box_they_are_what_was_scored(scan: sitk.Image) -> None:
     segmenter = Segmenter(TINY, seed=1)
     box = torch.from_numpy(prepare_image(scan, PREPARATION).image)
     starts = patch_starts(PREPARATION.grid, TRAINING.patch, TRAINING.stride)
-    patches = PatchSet((box,), (), (box,), tuple((0, *start) for start in starts), TRAINING.patch)
+    patches = PatchSet((box,), (), (box,), tuple((0, *start) for start in starts), TRAINING.patch, ())
     (scored,) = Predictor(segmenter, patches, FLOAT32).probabilities()
     whole = prepare_image(scan, PREPARATION, whole=True)
     where = tuple(slice(a, a + n) for a, n in zip(whole.start, PREPARATION.grid, strict=True))

@@ -153,6 +153,38 @@ def test_weights_of_another_architecture_do_not_load():
         build("open", None, state)
 
 
+@pytest.mark.parametrize("normalisation", ["instance", "group"])
+def test_statistics_of_batch_norm_are_not_asked_of_another_normalisation(normalisation: str):
+    network = replace(TINY, normalisation=normalisation)  # type: ignore[arg-type]
+    stored, adapted = Settings(network=network), Settings(network=replace(network, frozen_norm="adapted"))
+    refused = STRATEGIES["norm_adaptation"].misfit(stored)
+    assert refused is not None
+    assert f"network.normalisation: {normalisation} keeps none" in refused
+    refused = STRATEGIES["conservative"].misfit(adapted)
+    assert refused is not None
+    assert "network.frozen_norm: adapted" in refused
+    # frozen_norm is about conservative alone.
+    fitting = [name for name in STRATEGIES if STRATEGIES[name].misfit(adapted) is None]
+    assert fitting == [name for name in STRATEGIES if name not in ("norm_adaptation", "conservative")]
+    assert STRATEGIES["conservative"].misfit(stored) is None
+
+
+def test_with_batch_norm_every_strategy_can_be_done():
+    settings = Settings(network=replace(TINY, frozen_norm="adapted"))
+    assert [strategy.misfit(settings) for strategy in STRATEGIES.values()] == [None] * len(STRATEGIES)
+
+
+def test_what_counts_of_the_training_is_what_was_recorded_until_a_new_setting_is_used():
+    before = STRATEGIES["open"].counted_training(Factors(strategy="open"), Settings())
+    assert "loss" in before
+    assert "augmentation" not in before
+    flips = Settings(training=make_training(augmentation="flips"))
+    counted = STRATEGIES["open"].counted_training(Factors(strategy="open"), flips)
+    assert counted["augmentation"] == ("flips",)
+    untrained = STRATEGIES["no_fine_tuning"].counted_training(Factors(strategy="no_fine_tuning"), flips)
+    assert "augmentation" not in untrained
+
+
 def test_what_starts_from_scratch_gets_the_budget_of_the_t1_network():
     settings = Settings(pretraining=make_training(max_steps=9), training=make_training(max_steps=2))
     names: tuple[StrategyName, ...] = ("scratch", "augmented", "open")

@@ -1,7 +1,7 @@
 """A network is trained by two processes as by one: same loss, same gradients, same decisions."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import pytest
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from t1t2core.experiment import Experiment, Outcome, Scans
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan
-from t1t2core.settings import EvaluationSettings, TrainingSettings
+from t1t2core.settings import EvaluationSettings, NetworkSettings, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport
 from t1t2core.training.team import Team
@@ -53,10 +53,16 @@ def heads() -> list[PreparedScan]:
     return [make_scan(1, ignored=1), make_scan(2), make_scan(3, ignored=8)]
 
 
-def take_step(kind: type[Segmenter], loss: str, batch_size: int) -> Step:
+def take_step(
+    kind: type[Segmenter],
+    loss: str,
+    batch_size: int,
+    parts: NetworkSettings = TINY,
+    augmentation: tuple[str, ...] = (),
+) -> Step:
     """The first step, on as many of three patches."""
-    network = kind(TINY, seed=0)
-    settings = make_training(loss=loss, batch_size=batch_size, steps_per_epoch=1)
+    network = kind(parts, seed=0)
+    settings = make_training(loss=loss, batch_size=batch_size, augmentation=augmentation, steps_per_epoch=1)
     fit = make_fit(network, heads(), settings, compute=Compute(precision="float32", team=Team.joined()))
     report = fit.run_epoch()
     gradients = {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
@@ -87,6 +93,20 @@ def test_gradients_and_loss_are_those_of_one_process(
         assert distance(step.gradients, alone.gradients) < (1e-3 if kind is OnStoredStatistics else 5e-3)
         assert step.report.loss == pytest.approx(alone.report.loss, rel=1e-4)
         assert step.report.accuracy == pytest.approx(alone.report.accuracy, abs=1e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("normalisation", ["instance", "group"])
+def test_they_are_with_another_normalisation_too_on_patches_that_are_changed_alike(
+    pair: Pair, normalisation: str, batch_size: int
+) -> None:
+    settings = (replace(TINY, normalisation=normalisation), ("flips", "affine", "noise", "contrast"))
+    arguments = (Segmenter, "cross_entropy_dice", batch_size, *settings)
+    alone, unchanged = take_step(*arguments), take_step(*arguments[:-1])
+    assert distance(unchanged.gradients, alone.gradients) > 1e-2
+    for step in pair.run(take_step, *arguments):
+        assert distance(step.gradients, alone.gradients) < 5e-3
+        assert step.report.loss == pytest.approx(alone.report.loss, rel=1e-4)
 
 
 def test_statistics_of_batch_norm_are_those_of_one_process(pair: Pair) -> None:

@@ -21,7 +21,8 @@ from tests.builders.heads import make_training
 
 torch.set_num_threads(1)
 network = NetworkSettings(width=8)
-training = make_training(patch=(32, 48, 24), stride=(32, 48, 24), max_steps=1)
+patch, names = (32, 48, 24), sys.argv[2:]
+training = make_training(patch=patch, stride=patch, max_steps=8, steps_per_epoch=8, augmentation=names)
 compute = Compute(precision=sys.argv[1])
 
 
@@ -36,17 +37,23 @@ before, modules = compiled(), set(sys.modules)
 assert all(before[name] for name in ("normalise_backward", "attend_backward", "take", "class_sums_backward"))
 image, labels = torch.randn(32, 48, 48), torch.randint(0, 3, (32, 48, 48)).to(torch.uint8)
 starts = ((0, 0, 0, 0), (0, 0, 0, 24))
-patches = PatchSet((image,), (labels,), (image,), starts, training.patch)
+patches = PatchSet((image,), (labels,), (image,), starts, training.patch, ((1.0, 1.0, 2.0),))
 Fit(Segmenter(network, seed=0), patches, training, learning_rate=1e-2, seed=0, compute=compute).run_epoch()
 assert compiled() == before, compiled()
 print(sorted(set(sys.modules) - modules))
 """
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_first_training_compiles_and_imports_nothing(precision: str):
-    done = subprocess.run(
-        [sys.executable, "-c", STORY, precision], capture_output=True, text=True, check=False
-    )
+@pytest.mark.parametrize(
+    ("precision", "augmentation"),
+    [
+        ("float32", []),
+        ("bfloat16", []),
+        ("float32", ["flips", "affine", "intensity", "noise", "contrast"]),
+    ],
+)
+def test_a_first_training_compiles_and_imports_nothing(precision: str, augmentation: list[str]):
+    arguments = [sys.executable, "-c", STORY, precision, *augmentation]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "[]\n"
