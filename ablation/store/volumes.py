@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from t1t2core.preparation.prepare import (
     prepare_subject,
     save_prepared,
 )
-from t1t2core.settings import PreparationSettings
+from t1t2core.settings import PreparationSettings, identity
 
 FOLDER = "prepared"
 Progress = Callable[[int, int], None]
@@ -84,7 +84,7 @@ def _load(subject: Subject, settings: PreparationSettings, storage: Storage) -> 
 def _name(subject: Subject, settings: PreparationSettings) -> str:
     content = {
         "scans": subject.fingerprint,
-        "settings": asdict(settings),
+        "settings": identity(settings),
         "version": PREPARATION_VERSION,
     }
     return f"{FOLDER}/{digest_of(content)}.safetensors"
