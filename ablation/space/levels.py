@@ -51,7 +51,8 @@ def read_levels(document: Mapping[str, Any]) -> Levels:
             fixed.setdefault(group, {})[name] = one.value
     groups = {group: value for group, value in groups.items() if group in GROUPS}
     varied = _read([one for one in top if one.varies], findings, in_arm=False)
-    arms, of_arms = rest.get("arms"), []
+    arms = rest.get("arms")
+    of_arms: list[dict[str, Values]] = []
     if isinstance(arms, list):
         rest["arms"], of_arms = _read_arms(arms, rest.get("strategy"), findings)
         strategies = [

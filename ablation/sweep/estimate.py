@@ -4,7 +4,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import median
 from typing import Any, cast
@@ -14,6 +14,7 @@ from mlflow.entities import Run
 
 from ablation.names import HARDWARE, TOTAL_SECONDS
 from ablation.plan.plan import PlannedTrial
+from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
 from ablation.record.settings import as_params
 from ablation.space.points import Point
@@ -82,6 +83,17 @@ class Estimator:
     def seconds(self, trial: PlannedTrial, patients: int) -> float:
         """Return the seconds of one trial that trains on `patients` T2 scans."""
         return self._between_trials + self._alone(trial.point, trial.settings, patients)
+
+    def network_seconds(self, recipe: EncoderRecipe) -> float:
+        """Return the seconds that training a T1 network takes one worker, from a measured step."""
+        settings = replace(
+            self._study.settings,
+            preparation=recipe.preparation,
+            network=recipe.network,
+            pretraining=recipe.pretraining,
+        )
+        from_scratch = Point.canonical(strategy="scratch", fold=1, t2_train_size=1, seed=0)
+        return self._from_steps(from_scratch, settings, len(recipe.training))
 
     def _learn(self, run: Run) -> None:
         params, seconds = run.data.params, run.data.metrics[TOTAL_SECONDS]

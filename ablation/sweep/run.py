@@ -20,13 +20,15 @@ from ablation.record.breakdown import breakdown
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.volumes import prepare_cohort
 from ablation.sweep.cluster import LOCAL, connect, device_of, request_of, slots_of
+from ablation.sweep.estimate import Estimator
 from ablation.sweep.grid_run import GridRun, preview_grid
 from ablation.sweep.plan_run import estimator_of, write_plan
 from ablation.sweep.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
-from ablation.sweep.progress import Show
+from ablation.sweep.progress import Show, clock
 from ablation.sweep.provenance import machine_warnings, trial_tags
 from ablation.sweep.search_run import SearchRun, preview_search
 from ablation.sweep.sweep import Endings
+from ablation.sweep.variants import about_features
 from ablation.sweep.workspace import Workspace
 from ablation.worker.trial import References
 from t1t2core.cohort.roles import count_overlap
@@ -63,7 +65,8 @@ def preview(workspace: Workspace) -> Preview:
 def _preview(workspace: Workspace, slots: int) -> Preview:
     """Return what would run, with so many trials at once unless the request says how many."""
     slots = workspace.request.max_concurrent or slots
-    known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
+    recipes = recipes_of(workspace.points, workspace.study)
+    known = workspace.known_encoders(recipes)
     recorded = recorded_trials(workspace)
     estimator = estimator_of(workspace, recorded)
     if workspace.space.search.samples:
@@ -71,7 +74,23 @@ def _preview(workspace: Workspace, slots: int) -> Preview:
     else:
         plan, forecast = preview_grid(workspace, known, recorded, estimator)
     frame = write_plan(workspace, plan, recorded, estimator)
-    return Preview(frame, forecast.lines(workspace.space, max(1, min(slots, forecast.to_run))))
+    lines = [
+        *_about_networks(recipes, known, estimator, slots),
+        *about_features(workspace.points, workspace.study),
+    ]
+    return Preview(frame, [*lines, *forecast.lines(workspace.space, max(1, min(slots, forecast.to_run)))])
+
+
+def _about_networks(
+    recipes: Sequence[EncoderRecipe], known: Mapping[EncoderRecipe, str], estimator: Estimator, slots: int
+) -> list[str]:
+    """Return a line about the T1 networks that are to be trained; none where all are there."""
+    missing = [recipe for recipe in recipes if recipe not in known]
+    if not missing:
+        return []
+    seconds = sum(map(estimator.network_seconds, missing)) / max(1, min(slots, len(missing)))
+    there = len(recipes) - len(missing)
+    return [f"{len(recipes)} T1 networks: {there} trained, {len(missing)} to train, about {clock(seconds)}"]
 
 
 @dataclass

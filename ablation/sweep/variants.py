@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.space.naming import arm_names
+from ablation.space.naming import arm_name, arm_names
 from ablation.space.points import Point
 from ablation.space.space import Space
 from ablation.space.variation import shown
@@ -95,6 +95,20 @@ def check_primary(points: Sequence[Point], space: Space) -> None:
         findings.append("primary: arm and against are the same")
     if findings:
         raise InputError.collect(f"search space {space.source} cannot be used:", findings)
+
+
+def about_features(points: Iterable[Point], study: Study) -> list[str]:
+    """Return a line that names the arms whose frozen layers are computed anew in each step."""
+    without = {
+        arm_name(point.strategy, point.tuned_layers, point.fusion)
+        for point in points
+        if STRATEGIES[point.strategy].freezes and not study.settings_of(point).training.shares_frozen_features
+    }
+    if not without:
+        return []
+    return [
+        f"training.augmentation: features of frozen layers are not shared by {', '.join(sorted(without))}"
+    ]
 
 
 def check_given(space: Space) -> None:

@@ -55,6 +55,7 @@ class Strategy:
         factors: that count for it; the others are None in its trials.
         starts_pretrained: from the T1 network.
         trains: a weight.
+        freezes: a part of what it trains, whose features trials may share.
         trains_on_t1: on T1 scans beside the T2 scans.
         scored_on_t1: on T1 as well as on T2 (Table 9).
         training_group: of the settings, by which it is trained.
@@ -66,6 +67,7 @@ class Strategy:
     factors: ClassVar[frozenset[str]] = TRAINED
     starts_pretrained: ClassVar[bool] = True
     trains: ClassVar[bool] = True
+    freezes: ClassVar[bool] = False
     trains_on_t1: ClassVar[bool] = False
     scored_on_t1: ClassVar[bool] = False
     training_group: ClassVar[Literal["training", "pretraining"]] = "training"

@@ -14,6 +14,7 @@ class Conservative(Strategy):
 
     name = "conservative"
     factors = TRAINED | {"tuned_layers"}
+    freezes = True
     network_settings = ("frozen_",)
 
     def misfit(self, settings: Settings) -> str | None:

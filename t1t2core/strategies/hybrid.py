@@ -30,6 +30,7 @@ class Hybrid(Strategy):
     name = "hybrid"
     factors = TRAINED | {"fusion"}
     training_settings = (*Strategy.training_settings, *OF_HYBRIDS)
+    freezes = True
     network_settings = ("hybrid_",)
 
     def training(self, factors: Factors, settings: Settings) -> TrainingSettings:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ablation.record.results import NUMBERS, PATIENTS, RESULTS, TEXTS, with_arms
+from ablation.space.design import STUDY, Design
 
 CLASSES = ("bone", "soft_tissue", "air")
 
@@ -23,8 +24,15 @@ def trial(
     seed: int | None = 0,
     sequence: str = "T2",
     seconds: float = 10.0,
+    network: int | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """A trial whose three classes score the same; `test` a patient (`p0`, `p1`, ... or by name)."""
+    """A trial whose three classes score the same; `test` a patient (`p0`, `p1`, ... or by name).
+
+    Args:
+        network: seed of its T1 network.
+        settings: that the space varies, by dotted name.
+    """
     scores = test if isinstance(test, Mapping) else {f"p{i}": score for i, score in enumerate(test)}
     factors = {
         "strategy": strategy,
@@ -34,6 +42,8 @@ def trial(
         "learning_rate": rate,
         "fold": fold,
         "seed": seed,
+        "pretraining_seed": network,
+        **(settings or {}),
     }
     return {
         "factors": factors | {"trial_key": " ".join(str(value) for value in factors.values())},
@@ -44,7 +54,7 @@ def trial(
     }
 
 
-def sweep(*trials: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def sweep(*trials: dict[str, Any], design: Design = STUDY) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`results.csv` and `patients.csv` of these trials; a pooled score is the mean of its patients."""
     pooled, single = [], []
     for given in trials:
@@ -59,13 +69,14 @@ def sweep(*trials: dict[str, Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
             pooled.append(row | {"split": "validation", "sequence": "T2", "dsc": given["validation"]})
             pooled.append(test | {"dsc": mean})
             single += [test | {"patient": p, "dsc": dsc} for p, dsc in given["test"].items()]
-    return frame_of(pooled, RESULTS), frame_of(single, PATIENTS)
+    return frame_of(pooled, RESULTS, design), frame_of(single, PATIENTS, design)
 
 
-def frame_of(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+def frame_of(rows: list[dict[str, Any]], columns: list[str], design: Design = STUDY) -> pd.DataFrame:
     """With the columns and types of the file, and the names of the arms."""
-    frame = pd.DataFrame(rows, columns=columns).astype(NUMBERS)
-    return with_arms(frame.assign(**{name: frame[name].fillna("").astype("str") for name in TEXTS}))
+    frame = pd.DataFrame(rows, columns=[*columns, *design.settings]).astype(NUMBERS)
+    texts = [*TEXTS, *design.settings]
+    return with_arms(frame.assign(**{name: frame[name].fillna("").astype("str") for name in texts}), design)
 
 
 def of_class(frame: pd.DataFrame, name: str, values: Sequence[float] | float) -> pd.DataFrame:

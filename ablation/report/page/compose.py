@@ -80,8 +80,8 @@ def _changes(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> l
             name="ablation",
             title="Each change against the reference",
             frame=ablation_table(results, patients, design),
-            note=f"{paired} The first row of a reference has its means; the others have differences from them, "
-            "the largest first: Dice with its 95 % interval, the 95th percentile of surface distances (mm), "
+            note=f"{paired} The first row of a reference has its means; the others have differences from "
+            "them, the largest first: Dice with its 95 % interval, the 95th percentile of surface distances (mm), "
             "seconds of a trial computed alone, and memory (MB).",
         ),
         Sheet(
@@ -102,11 +102,11 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
             name="comparisons",
             title="Each arm against the best of its class",
             frame=comparisons(results, patients, pairs="best", margin=margin),
-            note=f"{label} Paired over test patients and T1 networks, folds and seeds averaged first. The best "
-            "arm is chosen on validation. Interval: how it was made, and what it holds for; p: of no difference, "
-            "likewise; p holm: after Holm's correction in the class; p patients: Wilcoxon signed-rank, with "
-            "these networks; effect: rank-biserial correlation; detectable: the smallest difference that "
-            "this many patients and networks could have shown (80 % power).",
+            note=f"{label} Paired over test patients and T1 networks, folds and seeds averaged first. The "
+            "best arm is chosen on validation. Interval: how it was made, and what it holds for; p: of no "
+            "difference, likewise; p holm: after Holm's correction in the class; p patients: Wilcoxon "
+            "signed-rank, with these networks; effect: rank-biserial correlation; detectable: the "
+            "smallest difference that this many patients and networks could have shown (80 % power).",
         ),
         Sheet(
             name="comparisons_all",
