@@ -80,7 +80,8 @@ def test_the_strategy_may_stand_at_the_top(tmp_path: Path) -> None:
 def test_one_value_of_a_shape_is_a_list_and_several_are_a_list_of_lists(tmp_path: Path) -> None:
     fixed = read(tmp_path, OPEN + "training: {patch: [16, 24, 16]}")
     varied = read(tmp_path, OPEN + "training: {patch: [[16, 24, 16], [32, 24, 16]]}")
-    assert fixed.settings == {"training": {"patch": [16, 24, 16]}} and not fixed.design.settings
+    assert fixed.settings == {"training": {"patch": [16, 24, 16]}}
+    assert not fixed.design.settings
     assert chosen(varied, "training.patch") == [(16, 24, 16), (32, 24, 16)]
 
 
@@ -206,7 +207,8 @@ def test_what_cannot_be_varied_is_refused_with_the_reason(tmp_path: Path, text: 
 
 def test_a_setting_is_read_even_if_no_strategy_of_the_space_is_known(tmp_path: Path) -> None:
     message = refusal(tmp_path, "arms: [{strategy: opn, training.los: dice}]\ntraining.loss: [dice, ds]")
-    assert "did you mean open?" in message and "did you mean loss?" in message
+    assert "did you mean open?" in message
+    assert "did you mean loss?" in message
 
 
 # Designs
