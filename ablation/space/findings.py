@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -36,17 +36,27 @@ def uses(strategy: StrategyName, key: str) -> bool:
     return STRATEGIES[strategy].counts(NAME_OF_KEY.get(key, key))
 
 
-def unsampled(file: SpaceFile, arms: Iterable[Any]) -> list[str]:
+def unsampled(file: SpaceFile, arms: Collection[Any]) -> list[str]:
     """Find each range of a grid, which cannot take all of its values."""
     if file.search.samples:
         return []
-    return [
-        f"{f'arms[{index}].{key}' if getattr(own, key) else key}: a range, of which grid "
-        "cannot try every value; allowed: a list, or `search: {method: optuna, trials: 21}`"
+    told = (
+        "a range, of which grid cannot try every value; allowed: a list, or `search: "
+        "{method: optuna, trials: 21}`"
+    )
+    factors = [
+        f"{f'arms[{index}].{key}' if getattr(own, key) else key}: {told}"
         for index, (own, arm) in enumerate(zip(file.arms, arms, strict=True))
         for key in FACTOR_KEYS
         if isinstance(getattr(arm, key), Range)
     ]
+    settings = [
+        f"{name}: {told}"
+        for arm in arms
+        for name, values in arm.settings.items()
+        if isinstance(values, Range)
+    ]
+    return factors + settings
 
 
 def repeated(file: SpaceFile) -> list[str]:
