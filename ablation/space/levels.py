@@ -55,7 +55,7 @@ def read_levels(document: Mapping[str, Any]) -> Levels:
     of_arms: list[dict[str, Values]] = []
     if isinstance(arms, list):
         rest["arms"], of_arms = _read_arms(arms, rest.get("strategy"), findings)
-        strategies = [
+        strategies: list[Any] = [
             one.get("strategy", rest.get("strategy")) for one in rest["arms"] if isinstance(one, dict)
         ]
         if strategies and all(map(_is_strategy, strategies)):

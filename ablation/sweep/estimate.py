@@ -92,7 +92,8 @@ class Estimator:
             network=recipe.network,
             pretraining=recipe.pretraining,
         )
-        from_scratch = Point.canonical(strategy="scratch", fold=1, t2_train_size=1, seed=0)
+        alike = next(name for name, one in STRATEGIES.items() if one.training_group == "pretraining")
+        from_scratch = Point.canonical(strategy=alike, fold=1, t2_train_size=1, seed=0)
         return self._from_steps(from_scratch, settings, len(recipe.training))
 
     def _learn(self, run: Run) -> None:

@@ -16,6 +16,7 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES
+from t1t2core.strategies.base import OF_TRANSFER
 
 MOST_NETWORKS = 100
 """Pretrained networks that a space may need: more is a slip, since each takes as long as many trials."""
@@ -148,7 +149,7 @@ def check_number(recipes: Sequence[EncoderRecipe], space: Space) -> None:
 
 def needs_own_network(name: str) -> bool:
     """Return whether each value of a setting has a T1 network of its own."""
-    group, _, _ = name.partition(".")
+    group, _, setting = name.partition(".")
     return group in ("preparation", "pretraining") or (
-        group == "network" and STRATEGIES["no_fine_tuning"].counts(name)
+        group == "network" and not setting.startswith(OF_TRANSFER)
     )

@@ -207,11 +207,7 @@ def open_workspace(request: Request) -> Workspace:
         cohort_fingerprint=cohort.fingerprint,
         splits=splits,
     )
-    check_variants(points, study, space.source)
-    check_primary(points, space)
-    if request.encoder is not None:
-        check_given(space)
-    check_number(recipes_of(points, study), space)
+    _check_points(points, study, space, request)
     return Workspace(
         request=request,
         space=space,
@@ -223,6 +219,15 @@ def open_workspace(request: Request) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _check_points(points: Sequence[Point], study: Study, space: Space, request: Request) -> None:
+    """Refuse settings of points that do not go together, and more T1 networks than can be meant."""
+    check_variants(points, study, space.source)
+    check_primary(points, space)
+    if request.encoder is not None:
+        check_given(space)
+    check_number(recipes_of(points, study), space)
 
 
 def _check_names(ledger: Ledger, space: Space) -> None:

@@ -64,7 +64,7 @@ def heading(column: str) -> tuple[str, str]:
     """Class and label of a column: ("Soft tissue", "DSC") of `soft_tissue_dsc`, ("", "Arm") of `arm`."""
     for name in CLASSES:
         if column.startswith(f"{name}_"):
-            return _words(name), SHORT[column.removeprefix(f"{name}_")]
+            return _words(name), SHORT.get(rest := column.removeprefix(f"{name}_"), rest.replace("_", " "))
     return "", SHORT.get(column, _words(column))
 
 

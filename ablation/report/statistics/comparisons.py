@@ -40,6 +40,15 @@ COMPARISONS = [
     "effect",
     "detectable",
 ]
+"""Columns. `verdict`, see `verdicts`; `patients`, with a defined score under both arms; `networks`, pretrained
+networks or folds that both were tested with; `undefined`, patients tested under both, but without a defined
+score under one or both, and left out; `mean_first`, `mean_second`, over the former; `difference`, mean of
+first - second; `sd` of the patients' differences (n - 1); `low`, `high`, `interval`, of the difference and
+how they were made; `p`, and `p_holm`, Holm's correction within the class; `p_equivalence`, of two one-sided
+tests against the margin; `p_patients`, Wilcoxon's signed-rank test, exact, over patients with these
+networks; `smallest_p`, what this many patients can give at all before correction; `effect`, the matched-
+pairs rank-biserial correlation, 1 where the first is better in every patient (for a distance, worse);
+`detectable`, the difference that a test of this pair alone finds with 80 % power."""
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -63,18 +72,7 @@ def comparisons(
         margin: a difference that does not matter; None where none is stated.
         tissues: classes.
 
-    Returns:
-        A row a class and pair; no row for fewer than two arms.
-        `verdict`, see `verdicts`; `patients`, with a defined score under both arms; `networks`, pretrained
-        networks or folds that both were tested with; `undefined`, patients tested under both, but without a
-        defined score under one or both, and left out; `mean_first`, `mean_second`, over the former;
-        `difference`, mean of first - second; `sd` of the patients' differences (n - 1); `low`, `high`,
-        `interval`, of the difference and how they were made; `p`, and `p_holm`, Holm's correction within the
-        class; `p_equivalence`, of two one-sided tests against the margin; `p_patients`, Wilcoxon's
-        signed-rank test, exact, over patients with these networks; `smallest_p`, what this many patients can
-        give at all before correction; `effect`, the matched-pairs rank-biserial correlation, 1 where the
-        first is better in every patient (for a distance, worse); `detectable`, the difference that a test of
-        this pair alone finds with 80 % power.
+    Returns `COMPARISONS`, a row a class and pair; no row for fewer than two arms.
 
     With two pretrained networks or more, or rotated test patients, interval and `p` hold beyond these
     networks (`crossed`, `nested`). With one network they are a bootstrap interval and the signed-rank test
@@ -82,16 +80,19 @@ def comparisons(
     """
     scores = network_scores(results, patients, metric=metric)
     best = best_arms(results) if pairs == "best" else {}
-    tables = []
-    for tissue in tissues:
-        cube = scores.of("T2", tissue)
-        if isinstance(pairs, str):
-            wanted = list(combinations(cube.arms, 2)) if pairs == "all" else _against(best.get(tissue), cube)
-        else:
-            wanted = [pair for pair in pairs if set(pair) <= set(cube.arms)]
-        if wanted:
-            tables.append(_compare(cube, wanted, margin, metric).assign(**{"class": tissue}))
+    tables = [
+        _compare(cube, wanted, margin, metric).assign(**{"class": tissue})
+        for tissue in tissues
+        if (wanted := _wanted(pairs, cube := scores.of("T2", tissue), best.get(tissue)))
+    ]
     return pd.concat(tables, ignore_index=True)[COMPARISONS] if tables else pd.DataFrame(columns=COMPARISONS)
+
+
+def _wanted(pairs: str | Pairs, cube: Cube, best: str | None) -> Pairs:
+    """Return the pairs of arms that are asked for and were tested."""
+    if not isinstance(pairs, str):
+        return [pair for pair in pairs if set(pair) <= set(cube.arms)]
+    return list(combinations(cube.arms, 2)) if pairs == "all" else _against(best, cube)
 
 
 def _against(best: str | None, cube: Cube) -> list[tuple[str, str]]:
