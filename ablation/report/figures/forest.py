@@ -42,7 +42,8 @@ def draw_forest(
         figure=figure,
         title="What each change did to Dice",
         caption="Difference in test DSC with its 95 % interval, paired by patients and T1 networks. "
-        "Triangles up: better; down: worse (p < 0.05 after Holm); squares: practically equal; dots: cannot tell. "
+        "Triangles up: better; down: worse (p < 0.05 after Holm); squares: practically equal; dots: "
+        "cannot tell. "
         f"Shaded: the margin within which a difference does not matter, where the space states one.{more}",
         alt="Forest plots of differences in test Dice. Bone: " + _alt(rows) + ".",
     )

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,10 +111,11 @@ def test_settings_of_any_length_are_in_the_record_of_a_trial(
 ) -> None:
     names = tuple(f"sub-{number:04}-of-a-long-study" for number in range(excluded))
     settings = Settings(cohort=CohortSettings(exclude=names, select={"ct": {"session": "ct"}}))
-    recorder = recorder_of(record.open(), storage, settings=settings)
+    recorder = recorder_of(record.open(), storage)
+    trial = replace(TRIAL, settings=settings)
     leave_outcome(storage)
-    assert recorder.claim(TRIAL) is Claim.OURS
-    assert recorder.finish(TRIAL)
+    assert recorder.claim(trial) is Claim.OURS
+    assert recorder.finish(trial)
     ledger = record.open()
     (run,) = ledger.runs_of(KEY)
     content = ledger.read_file(run.info.run_id, SETTINGS_FILE)

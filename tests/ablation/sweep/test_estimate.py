@@ -8,12 +8,14 @@ import torch
 from mlflow.entities import Metric, Param, Run, RunData, RunInfo
 
 from ablation.plan.plan import PlannedTrial
+from ablation.plan.study import Study
 from ablation.record.settings import as_params
 from ablation.space.points import Point
 from ablation.sweep.estimate import MEASURED, Estimator
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.network.block import Block
 from t1t2core.settings import NetworkSettings, PreparationSettings, Settings, TrainingSettings
+from t1t2core.training.compute import Device
 
 SMALL = TrainingSettings(patch=(16, 16, 16), stride=(16, 16, 16), max_epochs=100)
 SETTINGS = Settings(
@@ -25,9 +27,14 @@ SETTINGS = Settings(
 SPLIT = FoldSplit(1, t1=Roles(("a",), ("b",), ("c",)), t2=Roles(("a",), ("b",), ("c",)))
 
 
-def trial(strategy: str = "conservative", **factors: Any) -> PlannedTrial:
+def trial(strategy: str = "conservative", settings: Settings = SETTINGS, **factors: Any) -> PlannedTrial:
     given = {"tuned_layers": 9, "t2_train_size": 2, "learning_rate": 1e-3, "fold": 1, "seed": 0} | factors
-    return PlannedTrial(Point.canonical(strategy=strategy, **given), SPLIT, None)
+    return PlannedTrial(Point.canonical(strategy=strategy, **given), SPLIT, settings, "float32", None)
+
+
+def study(settings: Settings = SETTINGS) -> Study:
+    device = Device(kind="cpu", bfloat16=False)
+    return Study(settings=settings, device=device, cohort_fingerprint="heads", splits=(SPLIT,))
 
 
 def recorded(of: PlannedTrial, seconds: float, settings: Settings = SETTINGS) -> Run:
@@ -39,7 +46,8 @@ def recorded(of: PlannedTrial, seconds: float, settings: Settings = SETTINGS) ->
 
 
 def estimate(of: PlannedTrial, *records: Run, settings: Settings = SETTINGS) -> float:
-    return Estimator(settings, "float32", records).seconds(of, of.point.t2_train_size or 0)
+    of = replace(of, settings=settings)
+    return Estimator(study(settings), records).seconds(of, of.point.t2_train_size or 0)
 
 
 def test_trials_that_ran_before_tell_how_long_their_like_takes() -> None:
@@ -63,7 +71,7 @@ def test_what_ran_elsewhere_tells_nothing() -> None:
     here, there = recorded(trial(), 10.0), recorded(trial(), 1e6)
     for run, machine in ((here, "mine"), (there, "theirs")):
         run.data.tags["hardware"] = machine
-    assert Estimator(SETTINGS, "float32", [here, there, there], machine="mine").seconds(trial(), 2) == 10
+    assert Estimator(study(), [here, there, there], machine="mine").seconds(trial(), 2) == 10
 
 
 def test_the_same_learning_rate_tells_more_than_another() -> None:
@@ -102,19 +110,21 @@ def test_more_steps_take_longer() -> None:
 
 def test_a_budget_in_steps_does_not_depend_on_the_patients() -> None:
     steps = replace(SETTINGS, training=replace(SMALL, max_epochs=None, max_steps=50))
-    estimator = Estimator(steps, "float32", [])
-    assert estimator.seconds(trial(t2_train_size=2), 2) == estimator.seconds(trial(t2_train_size=8), 8)
+    estimator = Estimator(study(steps), [])
+    assert estimator.seconds(trial(settings=steps, t2_train_size=2), 2) == estimator.seconds(
+        trial(settings=steps, t2_train_size=8), 8
+    )
 
 
 def test_a_budget_in_epochs_does() -> None:
     epochs = replace(SETTINGS, training=replace(SMALL, max_epochs=10_000))
-    estimator = Estimator(epochs, "float32", [])
-    two, eight = (estimator.seconds(trial(t2_train_size=size), size) for size in (2, 8))
+    estimator = Estimator(study(epochs), [])
+    two, eight = (estimator.seconds(trial(settings=epochs, t2_train_size=size), size) for size in (2, 8))
     assert eight > 2 * two
 
 
 def test_what_is_only_scored_costs_little() -> None:
-    estimator = Estimator(SETTINGS, "float32", [])
+    estimator = Estimator(study(), [])
     assert estimator.seconds(trial("no_fine_tuning"), 0) < estimator.seconds(trial("open"), 8)
 
 
@@ -127,5 +137,5 @@ def test_what_is_frozen_whole_is_computed_to_be_scored(monkeypatch: pytest.Monke
         return forward(block, x)
 
     monkeypatch.setattr(Block, "forward", watched)
-    Estimator(SETTINGS, "float32", []).seconds(trial("no_fine_tuning"), 0)
+    Estimator(study(), []).seconds(trial("no_fine_tuning"), 0)
     assert len(measured) == 7 * (MEASURED + 1)  # all blocks each time

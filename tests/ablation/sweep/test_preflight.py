@@ -7,6 +7,7 @@ import pytest
 import ray
 
 from ablation.plan.plan import Trial
+from ablation.plan.recipe import digest_of_preparation
 from ablation.plan.resources import TrialResources
 from ablation.plan.study import Study
 from ablation.space.points import Point
@@ -30,13 +31,15 @@ SETTINGS = Settings(
 )
 
 
-def trial(strategy: str, **factors: Any) -> Trial:
+def trial(strategy: str, settings: Settings = SETTINGS, **factors: Any) -> Trial:
     given = {"t2_train_size": 2, "learning_rate": 1e-2, "seed": 0, **factors}
     split = FoldSplit(
         1, t1=Roles(("P01", "P02"), ("P05",), ("P06",)), t2=Roles(("P03", "P02"), ("P04",), ("P06",))
     )
     point = Point.canonical(strategy=strategy, fold=1, **given)
-    return Trial(point=point, split=split, recipe=None, encoder=None, key="k")
+    return Trial(
+        point=point, split=split, settings=settings, precision="float32", recipe=None, encoder=None, key="k"
+    )
 
 
 def test_the_largest_is_found_by_what_a_step_needs() -> None:
@@ -50,17 +53,17 @@ def test_the_largest_is_found_by_what_a_step_needs() -> None:
         trial("hybrid", fusion="concatenation"),
     ]
     for number, expected in enumerate(ordered[1:], start=2):
-        assert largest(ordered[:number], SETTINGS) == [expected]
-        assert largest(ordered[number - 1 :: -1], SETTINGS) == [expected]
-    assert largest(ordered[:1], SETTINGS) == [], "it does not train"
-    assert largest([ordered[3], trial("augmented")], SETTINGS) == [trial("augmented")], "a whole network"
+        assert largest(ordered[:number]) == [expected]
+        assert largest(ordered[number - 1 :: -1]) == [expected]
+    assert largest(ordered[:1]) == [], "it does not train"
+    assert largest([ordered[3], trial("augmented")]) == [trial("augmented")], "a whole network"
 
 
 def test_where_batches_differ_each_size_has_a_largest() -> None:
     """The study's hybrid by concatenation takes one patch at a time, all others two (Sec. 4.3)."""
     paper = replace(SETTINGS, training=replace(SETTINGS.training, batch_size_of_concatenation=1))
-    trials = [trial("hybrid", fusion=fusion) for fusion in ("concatenation", "average")]
-    assert largest([trial("open"), *trials], paper) == [trials[1], trials[0]]
+    trials = [trial("hybrid", paper, fusion=fusion) for fusion in ("concatenation", "average")]
+    assert largest([trial("open", paper), *trials]) == [trials[1], trials[0]]
 
 
 def test_as_many_trials_share_a_gpu_as_fit_with_a_margin() -> None:
@@ -94,14 +97,14 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
                 splits=(),
             ),
             digests={},
-            subjects=subjects,
+            subjects={digest_of_preparation(SETTINGS.preparation): subjects},
             encoders={},
             storage="",
             threads=1,
             checkpoint_seconds=None,
         )
         assert FirstStep(trial("scratch"), shared, RESOURCES).share() == 1  # not a thousand epochs
-        broken = replace(shared, subjects={})
+        broken = replace(shared, subjects=dict.fromkeys(shared.subjects, {}))
         expected = r"one step of the largest trial \(strategy scratch, .*\) fails: KeyError: 'P0"
         with pytest.raises(InputError, match=expected):
             FirstStep(trial("scratch"), broken, RESOURCES).share()
