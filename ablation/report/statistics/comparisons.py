@@ -43,12 +43,13 @@ COMPARISONS = [
 """Columns. `verdict`, see `verdicts`; `patients`, with a defined score under both arms; `networks`,
 pretrained networks or folds that both were tested with; `undefined`, patients tested under both, but
 without a defined score under one or both, and left out; `mean_first`, `mean_second`, over the former;
-`difference`, mean of first - second; `sd` of the patients' differences (n - 1); `low`, `high`, `interval`, of the difference and
-how they were made; `p`, and `p_holm`, Holm's correction within the class; `p_equivalence`, of two one-sided
-tests against the margin; `p_patients`, Wilcoxon's signed-rank test, exact, over patients with these
-networks; `smallest_p`, what this many patients can give at all before correction; `effect`, the matched-
-pairs rank-biserial correlation, 1 where the first is better in every patient (for a distance, worse);
-`detectable`, the difference that a test of this pair alone finds with 80 % power."""
+`difference`, mean of first - second; `sd` of the patients' differences (n - 1); `low`, `high`,
+`interval`, of the difference and how they were made; `p`, and `p_holm`, Holm's correction within the
+class; `p_equivalence`, of two one-sided tests against the margin; `p_patients`, Wilcoxon's signed-rank
+test, exact, over patients with these networks; `smallest_p`, what this many patients can give at all
+before correction; `effect`, the matched- pairs rank-biserial correlation, 1 where the first is better in
+every patient (for a distance, worse); `detectable`, the difference that a test of this pair alone finds
+with 80 % power."""
 Pairs = Sequence[tuple[str, str]]
 
 

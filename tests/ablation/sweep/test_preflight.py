@@ -104,7 +104,7 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
             checkpoint_seconds=None,
         )
         assert FirstStep(trial("scratch"), shared, RESOURCES).share() == 1  # not a thousand epochs
-        broken = replace(shared, subjects=dict.fromkeys(shared.subjects, {}))
+        broken = replace(shared, subjects={key: {} for key in shared.subjects})
         expected = r"one step of the largest trial \(strategy scratch, .*\) fails: KeyError: 'P0"
         with pytest.raises(InputError, match=expected):
             FirstStep(trial("scratch"), broken, RESOURCES).share()
