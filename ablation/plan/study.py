@@ -72,11 +72,7 @@ class Study:
 
     def settings_of(self, point: Point) -> Settings:
         """Return the settings that a point is computed with."""
-        return self.variant(point.settings)
-
-    def variant(self, varied: tuple[tuple[str, Any], ...]) -> Settings:
-        """Return the run's settings with these, by dotted name, over them."""
-        return self._variants.of(varied)
+        return self._variants.of(point.settings)
 
     def precision_of(self, settings: Settings) -> Precision:
         """Return the precision of trials with these settings.

@@ -65,6 +65,12 @@ def resolve_settings(preset: PresetName, space: Groups, source: str, overrides: 
     return settings
 
 
+def type_of(name: str) -> Any:
+    """Return the type of a setting by its dotted name, without its limits; None if there is none."""
+    group, _, setting = name.partition(".")
+    return _TYPES.get((group, setting))
+
+
 def unknown_setting(group: str, name: str) -> str | None:
     """Return what is wrong with the name of a setting; None if there is such a setting."""
     groups = list(dict.fromkeys(group for group, _ in _TYPES))

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field
 from ablation.space.factors import ARM, SAMPLED
 from ablation.space.strict import Number, Strict
 
-GRID, ONE_AT_A_TIME = "grid", "one_at_a_time"
+ONE_AT_A_TIME = "one_at_a_time"
 Method = Literal["grid", "one_at_a_time"]
 LEARNING_RATE = "learning_rate"
 

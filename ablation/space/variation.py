@@ -9,11 +9,12 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from ablation.space.configuration import unknown_setting
+from ablation.space.configuration import type_of, unknown_setting
 from ablation.space.ranges import Range, Scale, is_range, read_range
 from ablation.space.schema import GROUPS
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.settings import Settings
+from t1t2core.strategies.base import OF_TRANSFER
 
 Values = tuple[Any, ...] | Range
 NEVER_VARIED = {
@@ -121,6 +122,14 @@ def read_value(name: str, value: Any) -> Any:
     return _frozen(_adapter(name).validate_python([] if value == OFF and _is_listed(name) else value))
 
 
+def needs_own_network(name: str) -> bool:
+    """Return whether each value of a setting has a T1 network of its own."""
+    group, _, setting = name.partition(".")
+    return group in ("preparation", "pretraining") or (
+        group == "network" and not setting.startswith(OF_TRANSFER)
+    )
+
+
 def shown(value: Any) -> str:
     """Return a setting's value as tables and names have it: `none` for null and for an empty list."""
     if value is None or value == ():
@@ -133,7 +142,10 @@ def shown(value: Any) -> str:
 
 
 def _read_range(given: GivenSetting) -> tuple[Values, list[str]]:
-    kinds = _kinds(given.name)
+    if needs_own_network(given.name):
+        why = "a range, and each value that is sampled would need a T1 network of its own"
+        return (), [f"{given.place}: {why}; allowed: a list of values"]
+    kinds = _kinds(type_of(given.name))
     scales: tuple[Scale, ...] = ("int_uniform",) if int in kinds else ("log_uniform", "uniform")
     if not kinds & {int, float}:
         return (), [f"{given.place}: a range, and its values are no numbers; allowed: a list of values"]
@@ -174,26 +186,15 @@ def _adapter(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(hint)
 
 
-@cache
-def _kinds(name: str) -> set[Any]:
-    """Return the plain types that values of a setting have."""
-    group, _, setting = name.partition(".")
-
-    def kinds(hint: Any) -> set[Any]:
-        parts = get_args(hint)
-        return {hint} if get_origin(hint) is None else set().union(*map(kinds, parts)) if parts else {hint}
-
-    return kinds(get_type_hints(type(getattr(Settings(), group)))[setting])
+def _kinds(kind: Any) -> set[Any]:
+    """Return the plain types that a type is made of."""
+    return set().union(*map(_kinds, get_args(kind))) if get_args(kind) else {kind}
 
 
-@cache
 def _is_listed(name: str) -> bool:
-    """Whether one value of a setting is a list."""
-    group, _, setting = name.partition(".")
-    if unknown_setting(group, setting):
-        return False
-    hint = get_type_hints(type(getattr(Settings(), group)))[setting]
-    return tuple in {get_origin(part) for part in (hint, *get_args(hint))}
+    """Whether one value of a setting is a list; not if there is no such setting."""
+    kind = type_of(name)
+    return tuple in {get_origin(part) for part in (kind, *get_args(kind))}
 
 
 def _frozen(value: Any) -> Any:

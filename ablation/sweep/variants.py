@@ -10,13 +10,12 @@ from ablation.plan.study import Study
 from ablation.space.naming import arm_name, arm_names
 from ablation.space.points import Point
 from ablation.space.space import Space
-from ablation.space.variation import shown
+from ablation.space.variation import needs_own_network, shown
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES
-from t1t2core.strategies.base import OF_TRANSFER
 
 MOST_NETWORKS = 100
 """Pretrained networks that a space may need: more is a slip, since each takes as long as many trials."""
@@ -144,12 +143,4 @@ def check_number(recipes: Sequence[EncoderRecipe], space: Space) -> None:
     raise InputError(
         f"search space {space.source} needs {len(recipes)} T1 networks, at most {MOST_NETWORKS}: "
         f"{' times '.join(causes) or 'one for each fold'}"
-    )
-
-
-def needs_own_network(name: str) -> bool:
-    """Return whether each value of a setting has a T1 network of its own."""
-    group, _, setting = name.partition(".")
-    return group in ("preparation", "pretraining") or (
-        group == "network" and not setting.startswith(OF_TRANSFER)
     )

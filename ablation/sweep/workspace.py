@@ -222,7 +222,8 @@ def open_workspace(request: Request) -> Workspace:
 
 
 def _check_points(points: Sequence[Point], study: Study, space: Space, request: Request) -> None:
-    """Refuse settings of points that do not go together, and more T1 networks than can be meant."""
+    """Refuse settings that do not go together, and more T1 networks than can be meant."""
+    study.precision_of(study.settings)  # also where no point is asked for, as by pretraining without a space
     check_variants(points, study, space.source)
     check_primary(points, space)
     if request.encoder is not None:

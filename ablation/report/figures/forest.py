@@ -8,7 +8,7 @@ from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styl
 from ablation.report.statistics.contrasts import REFERENCE, ablation_table, main_effects, margin_of
 from ablation.space.design import Design
 
-ROW = 0.3
+ROW = 0.42
 """Inches of height that a change takes."""
 MOST_ROWS = 40
 COLOURS = {"better": "#0072B2", "worse": "#D55E00", "practically equal": "#009E73", "cannot tell": "#666666"}
@@ -53,13 +53,15 @@ def _rows(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> pd.D
     """Columns `name`, `class`, `difference`, `low`, `high` and `verdict`."""
     effects = main_effects(results, patients, design)
     if not effects.empty:
-        return effects.assign(name=effects["factor"] + ": " + effects["change"])
+        return effects.assign(name=effects["factor"] + ":\n" + effects["change"])
     table = ablation_table(results, patients, design)
     if table.empty:
         return table
     changed = table[table["change"] != REFERENCE]
     several = changed["reference"].nunique() > 1
-    names = changed["reference"] + ", " + changed["change"] if several else changed["change"]
+    # Two lines, or their names would leave the panels no room.
+    names = changed["change"].str.replace(": ", ":\n", n=1)
+    names = changed["reference"] + ", " + names if several else names
     parts = [
         pd.DataFrame(
             {
@@ -87,5 +89,5 @@ def _draw(axes: Axes, rows: pd.DataFrame, margin: float | None) -> None:
 
 def _alt(rows: pd.DataFrame) -> str:
     bone = rows[rows["class"] == "bone"].head(MOST_ROWS)
-    told = zip(bone["name"], bone["difference"], bone["verdict"], strict=True)
+    told = zip(bone["name"].str.replace("\n", " "), bone["difference"], bone["verdict"], strict=True)
     return ", ".join(f"{name} {difference:+.3f} ({verdict})" for name, difference, verdict in told)

@@ -129,8 +129,9 @@ def _detectable(against: pd.DataFrame) -> list[str]:
     if pd.isna(typical):
         return []
     return [
-        f"A difference in DSC under about {typical:.3f} could hardly have been shown with this many patients "
-        "(median over the pairs, 80 % power, one paired t test alone)."
+        f"A difference in DSC under about {typical:.3f} could hardly have been shown with this many "
+        f"{'patients and T1 networks' if against['networks'].max() > 1 else 'patients'} (median over the "
+        "pairs, 80 % power, one paired t test alone)."
     ]
 
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pandas as pd
 
+from ablation.report.statistics.contrasts import REFERENCE
 from ablation.report.study.layouts import DIFFERENCE, INTERVAL
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 from t1t2core.evaluation.scores import CLASSES, METRICS
 
 UNDEFINED = "undefined"
 NONE = "–"  # noqa: RUF001
-"""A factor that the row does not have."""
+"""A factor that the row does not have, or what a reference has no change of."""
 DECIMALS = 4
 """As the study prints scores."""
 DECIMALS_OF = {"epochs": 1, "seconds_per_epoch": 2, "standalone_seconds": 1, "seconds": 1}
@@ -78,7 +79,8 @@ def as_text(table: pd.DataFrame) -> pd.DataFrame:
 def _cell(row: Mapping[Hashable, Any], name: str) -> str:
     value, half = row[name], row.get(f"{name}_{INTERVAL}")
     if pd.isna(value):
-        return NONE if name in (*FACTORS, PRETRAINING_SEED) or "." in str(name) else UNDEFINED
+        is_factor = name in (*FACTORS, PRETRAINING_SEED) or "." in name
+        return NONE if is_factor or row.get("change") == REFERENCE else UNDEFINED
     if name == "learning_rate":
         return f"{value:g}"
     if not isinstance(value, float):

@@ -129,7 +129,7 @@ def _compare(cube: Cube, pairs: Pairs, margin: float | None, metric: str) -> pd.
             smallest_p=0.0,
             detectable=smallest_difference(estimates.standard_error, estimates.degrees_of_freedom),
         )
-    equal = np.full(len(pairs), np.nan) if margin is None else equivalence(estimates, margin)
+    equal = equivalence(estimates, margin)
     corrected = holm(table["p"].to_numpy(dtype=float))
     return table.assign(
         p_holm=corrected,

@@ -114,7 +114,8 @@ def _of_reference(
         first[cost] = of_arms[reference]
     size = table[[f"{tissue}_dsc" for tissue in TISSUES]].abs().mean(axis=1)
     ordered = table.loc[size.sort_values(ascending=False, kind="stable").index]
-    return pd.concat([pd.DataFrame([first]), ordered], ignore_index=True)
+    # As columns of the changes are, class by class; the reference has no interval and no verdict.
+    return pd.concat([pd.DataFrame([first]), ordered], ignore_index=True)[list(table.columns)]
 
 
 def main_effects(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> pd.DataFrame:
@@ -171,7 +172,7 @@ def effects_of(
     ]
     estimates = cube.estimate(np.stack([np.asarray(one) for one in sums]))
     corrected = holm(estimates.p)
-    equal = np.full(len(contrasts), np.nan) if margin is None else equivalence(estimates, margin)
+    equal = equivalence(estimates, margin)
     return pd.DataFrame(
         {
             "difference": estimates.mean,

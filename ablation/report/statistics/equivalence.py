@@ -6,7 +6,7 @@ from scipy import stats
 from ablation.report.statistics.estimates import Estimates
 
 
-def equivalence(estimates: Estimates, margin: float) -> np.ndarray:
+def equivalence(estimates: Estimates, margin: float | None) -> np.ndarray:
     """Return p of each mean lying outside -margin to margin, (K,): small where arms are practically equal.
 
     Two one-sided tests (Schuirmann, J. Pharmacokinet. Biopharm. 15:657, 1987), of a mean at or below -margin
@@ -18,8 +18,11 @@ def equivalence(estimates: Estimates, margin: float) -> np.ndarray:
 
     Args:
         estimates: of differences.
-        margin: the smallest difference that matters, above 0, in the scores' units, stated beforehand.
+        margin: the smallest difference that matters, above 0, in the scores' units, stated beforehand; p is
+            NaN where none was.
     """
+    if margin is None:
+        return np.full(len(estimates.mean), np.nan)
     freedom = estimates.degrees_of_freedom
     too_low = stats.t.sf(estimates.statistic(-margin), freedom)
     too_high = stats.t.cdf(estimates.statistic(margin), freedom)

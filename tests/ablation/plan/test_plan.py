@@ -70,6 +70,8 @@ def other(kind: Any, value: Any) -> Any:
         return next(choice for choice in get_args(kind) if choice != value)
     if isinstance(value, bool):
         return not value
+    if value == ():
+        return get_args(get_args(kind)[0])[:1]
     if isinstance(value, tuple):
         return tuple(part * 2 for part in value)
     if isinstance(value, float):
