@@ -71,7 +71,8 @@ def other(kind: Any, value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if value == ():
-        return get_args(get_args(kind)[0])[:1]
+        listed, *_ = get_args(kind)  # of what it is annotated with
+        return get_args(get_args(listed)[0])[:1]
     if isinstance(value, tuple):
         return tuple(part * 2 for part in value)
     if isinstance(value, float):
