@@ -119,7 +119,7 @@ def read_value(name: str, value: Any) -> Any:
     Raises:
         ValidationError: the setting cannot have it.
     """
-    return _frozen(_adapter(name).validate_python([] if value == OFF and _is_listed(name) else value))
+    return _frozen(_adapter(name).validate_python(value))
 
 
 def needs_own_network(name: str) -> bool:
