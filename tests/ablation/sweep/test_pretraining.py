@@ -16,7 +16,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ablation.names import DRIVER
-from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
 from ablation.plan.resources import TrialResources
 from ablation.record.ledger import Ledger
 from ablation.record.pretraining import PretrainingRecord
@@ -47,14 +47,14 @@ class Desk:
 
     def __init__(self, folder: Path, ledger: Ledger, subjects: dict[str, ray.ObjectRef]) -> None:
         self.store = EncoderStore(Storage(str(folder / "store")))
-        self.ledger, self._subjects = ledger, subjects
+        self.ledger, self.subjects = ledger, subjects
         self.killed_at = 0.0
 
     def pretrainer(self, **changes: Any) -> Pretrainer:
         given: dict[str, Any] = {
             "store": self.store,
             "record": PretrainingRecord(self.ledger, {}, lease_seconds=60.0),
-            "subjects": self._subjects,
+            "subjects": {digest_of_preparation(RECIPE.preparation): self.subjects},
             "resources": TrialResources(cpus=1.0, gpus=0.0),
             "checkpoint_seconds": 0.0,
         }
@@ -212,7 +212,7 @@ def test_a_network_that_fails_is_named_and_the_others_are_there(desk: Desk) -> N
 def test_a_network_that_another_command_trains_is_waited_for(
     desk: Desk, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    elsewhere = Desk(tmp_path / "elsewhere", desk.ledger, desk.pretrainer().subjects)  # type: ignore[arg-type]
+    elsewhere = Desk(tmp_path / "elsewhere", desk.ledger, desk.subjects)
     (digest,) = elsewhere.ensure(RECIPE)
     (run,) = desk.runs
     desk.ledger.client.update_run(run.info.run_id, status="RUNNING")
