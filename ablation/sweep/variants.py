@@ -83,8 +83,8 @@ def check_primary(points: Sequence[Point], space: Space) -> None:
     primary = space.design.primary
     if primary is None:
         return
-    columns = [*dict.fromkeys(name for point in points for name in point.values)]
-    arms = arm_names(pd.DataFrame([point.values for point in points], columns=columns), space.design)
+    # As objects, or a depth of 9 beside none would be 9.0.
+    arms = arm_names(pd.DataFrame([point.values for point in points], dtype=object), space.design)
     there = arms.drop_duplicates().tolist()
     findings = [
         f"primary.{key}: {name!r} is no arm; there are {', '.join(there)}{did_you_mean(name, there)}"
