@@ -54,11 +54,8 @@ def test_a_patch_that_does_not_fit_its_grid_is_told(tmp_path: Path) -> None:
 
 
 def test_a_precision_that_the_device_lacks_is_told(tmp_path: Path) -> None:
-    told = told_of(
-        read(
-            tmp_path, OPEN + "training: {precision: [bfloat16], patch: [[16, 40, 24]], stride: [16, 40, 24]}"
-        )
-    )
+    small = "patch: [[16, 40, 24]], stride: [[16, 40, 24]]"
+    told = told_of(read(tmp_path, OPEN + f"training: {{precision: [bfloat16], {small}}}"))
     assert "bfloat16 on a CPU needs patches of at least" in told
 
 
