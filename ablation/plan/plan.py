@@ -34,6 +34,10 @@ class PlannedTrial:
         """The factors and varied settings by name, None where one means nothing to the strategy."""
         return self.point.values
 
+    def keyed(self, encoder: str | None, key: str) -> "Trial":
+        """Return the same with the T1 network that it starts from, and its key."""
+        return Trial(self.point, self.split, self.settings, self.precision, self.recipe, encoder, key)
+
 
 @dataclass(frozen=True)
 class Trial(PlannedTrial):
@@ -46,6 +50,23 @@ class Trial(PlannedTrial):
 
     encoder: str | None
     key: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """A T1 network to be trained.
+
+    Args:
+        point: one that starts from it.
+    """
+
+    recipe: EncoderRecipe
+    point: Point = field(compare=False)
+
+    @property
+    def key(self) -> str:
+        """Return what its checkpoint is called beside those of trials."""
+        return self.recipe.key
 
 
 class Recipes:
@@ -78,6 +99,22 @@ def preparations_of(points: Iterable[Point], study: Study) -> list[PreparationSe
     return list({id(own): own for point in points if (own := study.settings_of(point).preparation)}.values())
 
 
+def plan_trial(point: Point, study: Study, recipes: Recipes) -> PlannedTrial:
+    """Return the trial of a point."""
+    settings = study.settings_of(point)
+    recipe = recipes.of(point) if STRATEGIES[point.strategy].starts_pretrained else None
+    return PlannedTrial(point, study.split(point.fold), settings, study.precision_of(settings), recipe)
+
+
+def with_key(trial: PlannedTrial, keys: Keys, encoder: str | None) -> Trial:
+    """Return a planned trial with its key, once its T1 network is there.
+
+    Args:
+        encoder: digest of that network; None where it starts from none.
+    """
+    return trial.keyed(encoder, keys.of(trial.point, trial.split, encoder))
+
+
 def draft_plan(
     points: Iterable[Point], study: Study, encoders: Mapping[EncoderRecipe, str]
 ) -> list[PlannedTrial]:
@@ -89,20 +126,16 @@ def draft_plan(
         encoders: digests of the T1 networks that are there.
     """
     recipes, keys = Recipes(study), Keys(study)
-
-    def trial(point: Point) -> PlannedTrial:
-        split, settings = study.split(point.fold), study.settings_of(point)
-        precision = study.precision_of(settings)
-        recipe = encoder = None
-        if STRATEGIES[point.strategy].starts_pretrained:
-            recipe = recipes.of(point)
-            encoder = encoders.get(recipe)
-            if encoder is None:
-                return PlannedTrial(point, split, settings, precision, recipe)
-        key = keys.of(point, split, encoder)
-        return Trial(point, split, settings, precision, recipe, encoder, key)
-
-    trials = {trial.key if isinstance(trial, Trial) else trial.point: trial for trial in map(trial, points)}
+    digests = {recipe.digest: encoder for recipe, encoder in encoders.items()}
+    trials: dict[str, PlannedTrial] = {}
+    for point in points:
+        planned = plan_trial(point, study, recipes)
+        encoder = None if planned.recipe is None else digests.get(planned.recipe.digest)
+        if planned.recipe is None or encoder is not None:
+            trial = with_key(planned, keys, encoder)
+            trials[trial.key] = trial
+        else:
+            trials[keys.of(point, planned.split, planned.recipe.digest)] = planned
     return list(trials.values())
 
 

@@ -1,6 +1,7 @@
 """The recipe of a pretrained network: same recipe, same network."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 
 from ablation.plan.digest import digest_of
 from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings, identity
@@ -30,7 +31,7 @@ class EncoderRecipe:
     science: int
     seed: int = 0
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return the SHA-256 of the recipe: of what it says beyond what was always so."""
         named = {
@@ -40,6 +41,11 @@ class EncoderRecipe:
             "pretraining": identity(self.pretraining),
         }
         return digest_of({name: value for name, value in named.items() if name != "seed" or value})
+
+    @property
+    def key(self) -> str:
+        """Return what the network's checkpoint is called: it lies in a folder under that of the trials."""
+        return f"pretraining/{self.digest}"
 
 
 def digest_of_preparation(preparation: PreparationSettings) -> str:

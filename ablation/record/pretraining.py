@@ -1,7 +1,7 @@
 """The record of T1 networks: an experiment of its own in MLflow, one run for each network."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -49,10 +49,14 @@ class PretrainingRecord:
             self._open[recipe.digest] = run_id
         return run_id is not None
 
-    def follow(self, recipe: EncoderRecipe, journal: Journal) -> None:
-        """Log the epochs that are not logged yet, if the network's run is open."""
+    def has_open(self, recipe: EncoderRecipe) -> bool:
+        """Whether this driver has the network's run open."""
+        return recipe.digest in self._open
+
+    def follow(self, recipe: EncoderRecipe, history: Sequence[dict[str, float]]) -> None:
+        """Log those of these epochs that are not logged yet, if the network's run is open."""
         if run_id := self._open.get(recipe.digest):
-            self._epochs.log(run_id, recipe.digest, journal.history)
+            self._epochs.log(run_id, recipe.digest, history)
 
     def beat(self) -> None:
         """Keep the claims alive; to be called often, it writes when it is time."""

@@ -28,7 +28,8 @@ class SearchRecord:
     def __init__(
         self, recorder: Recorder, shown: Iterable[str], design: Design, changed: Callable[[], None]
     ) -> None:
-        self._recorder, self._shown, self._design, self._changed = recorder, list(shown), design, changed
+        self._recorder, self._shown, self._design = recorder, list(shown), design
+        self.changed = changed
 
     def candidates(self) -> Mapping[int, Candidate]:
         """Return all that were announced, by number; none where the record does not answer just now."""
@@ -41,12 +42,12 @@ class SearchRecord:
     def announce(self, tried: Tried) -> None:
         """Write down a candidate before any of its trials is started."""
         self._recorder.note(_tag(CANDIDATE, tried.number), tried.candidate.to_json())
-        self._changed()
+        self.changed()
 
     def introduce(self, tried: Tried) -> None:
-        """Make the trials of a candidate known to the recorder."""
+        """Make the trials of a candidate known to the recorder, those that have keys."""
         self._recorder.add(
-            {trial.key: trial_name(trial.point, self._shown, self._design) for trial in tried.trials}
+            {trial.key: trial_name(trial.point, self._shown, self._design) for trial in tried.keyed}
         )
 
     def give_up(self, tried: Tried) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Protocol
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import Network, PlannedTrial, Trial
+from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.trial_result import TrialResult, mean_over_patients
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
@@ -28,16 +29,22 @@ class Tried:
 
     Args:
         number: from 1, in the order of sampling.
+        trials: those whose T1 network is not there yet have no key.
         begun: keys of trials that were handed out.
     """
 
     number: int
     candidate: Candidate
-    trials: tuple[Trial, ...]
+    trials: tuple[PlannedTrial, ...]
     begun: set[str] = field(default_factory=set)
     results: dict[str, TrialResult] = field(default_factory=dict)
     failed: bool = False
     given_up: GivenUp | None = None
+
+    @property
+    def keyed(self) -> list[Trial]:
+        """Its trials whose T1 network is there."""
+        return [trial for trial in self.trials if isinstance(trial, Trial)]
 
     @property
     def is_whole(self) -> bool:
@@ -51,7 +58,7 @@ class Tried:
 
     def of_folds(self, folds: Sequence[int]) -> list[TrialResult]:
         """Return the results of these folds."""
-        return [self.results[t.key] for t in self.trials if t.point.fold in folds and t.key in self.results]
+        return [self.results[t.key] for t in self.keyed if t.point.fold in folds and t.key in self.results]
 
     def means(self, objectives: Sequence[str]) -> tuple[float, ...]:
         """Return the means of the objectives over the finished folds and seeds."""
@@ -68,7 +75,10 @@ class Journal(Protocol):
         """Return why candidates were given up, by number."""
 
     def introduce(self, tried: Tried) -> None:
-        """Note that a candidate's trials may be run from now on."""
+        """Note that a candidate's trials may be run from now on, those that have keys."""
+
+    def changed(self) -> None:
+        """Note that trials have keys now that had none."""
 
     def announce(self, tried: Tried) -> None:
         """Note a candidate that was sampled, before any of its trials is started."""
@@ -83,7 +93,8 @@ class OptunaSearch:
     Several drivers may work on one search: each takes over what the others have sampled.
 
     Args:
-        plan: makes the trials of points.
+        plan: makes the trials of points, with the T1 networks that are there.
+        encoders: digests of the T1 networks that are there at the start.
         recall: what a trial of this key scored, if it is recorded anywhere.
         starts: candidates that come first.
         journal: has what an earlier command sampled.
@@ -96,7 +107,8 @@ class OptunaSearch:
         space: CandidateSpace,
         search: Search,
         *,
-        plan: Callable[[Sequence[Point]], list[Trial]],
+        plan: Callable[[Sequence[Point], Mapping[EncoderRecipe, str]], list[PlannedTrial]],
+        encoders: Mapping[EncoderRecipe, str],
         recall: Callable[[str], TrialResult | None],
         spending: Spending,
         journal: Journal,
@@ -108,18 +120,45 @@ class OptunaSearch:
         self._starts = list(starts)
         self._sampler = Sampler(space, search)
         self._exhausted = False
+        self._encoders = dict(encoders)
+        self._begun_networks: set[EncoderRecipe] = set()
+        self._lost_networks: set[EncoderRecipe] = set()
         self.tried: list[Tried] = []
         self._take_over()
 
-    def next(self) -> Trial | None:
-        """Return a trial to run now, or None while there is none."""
+    def next(self) -> Trial | Network | None:
+        """Return a trial to run now or a T1 network to train for one, or None while there is nothing."""
         while True:
-            for tried in self.tried:
-                if trial := self._due(tried):
+            due = [(tried, trial) for tried in self.tried for trial in self._due(tried)]
+            for tried, trial in due:
+                if isinstance(trial, Trial):
                     tried.begun.add(trial.key)
                     return trial
+            for _, trial in due:
+                if trial.recipe is not None and trial.recipe not in self._begun_networks:
+                    self._begun_networks.add(trial.recipe)
+                    return Network(trial.recipe, trial.point)
             if not self._may_sample() or not self._begin():
                 return None
+
+    def trained(self, network: Network, digest: str) -> None:
+        """Give keys to the trials that start from a network, now that it is there."""
+        self._encoders[network.recipe] = digest
+        for tried in self._waiting_for(network):
+            tried.trials = self._plan_trials(tried.candidate)
+            self._take_results(tried)
+            if tried.is_open:
+                self._journal.introduce(tried)
+        self._journal.changed()
+
+    def lost(self, network: Network) -> list[PlannedTrial]:
+        """Give up the candidates that need a network which cannot be trained; return their trials on it."""
+        self._lost_networks.add(network.recipe)
+        given_up = self._waiting_for(network)
+        for tried in given_up:
+            tried.failed = True
+        trials = [trial for tried in given_up for trial in tried.trials if trial.recipe == network.recipe]
+        return list({trial.point: trial for trial in trials}.values())
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """Note what a finished trial scored."""
@@ -138,14 +177,14 @@ class OptunaSearch:
             reason = f"fold {trial.point.fold} was stopped early"
             self._give_up(tried, GivenUp(reason, (fmean([*values, score]),)))
 
-    def left(self) -> list[Trial]:
+    def left(self) -> list[PlannedTrial]:
         """Return the trials of candidates that could still be run."""
-        return [t for one in self.tried if not one.given_up for t in one.trials if t.key not in one.results]
+        return [t for one in self.tried if not one.given_up for t in one.trials if not _is_finished(one, t)]
 
     @property
-    def trials(self) -> list[Trial]:
+    def trials(self) -> list[PlannedTrial]:
         """Trials of all candidates, each once, in the order of sampling."""
-        return list({trial.key: trial for one in self.tried for trial in one.trials}.values())
+        return list({trial.point: trial for one in self.tried for trial in one.trials}.values())
 
     @property
     def finished(self) -> set[str]:
@@ -153,9 +192,9 @@ class OptunaSearch:
         return {key for one in self.tried for key in one.results}
 
     @property
-    def pruned_trials(self) -> list[Trial]:
+    def pruned_trials(self) -> list[PlannedTrial]:
         """Trials that never ran to an end because their candidate was given up."""
-        return [t for one in self.tried if one.given_up for t in one.trials if t.key not in one.results]
+        return [t for one in self.tried if one.given_up for t in one.trials if not _is_finished(one, t)]
 
     @property
     def untried(self) -> int | None:
@@ -188,14 +227,30 @@ class OptunaSearch:
         return self._search.objective[0]
 
     def _having(self, trial: Trial) -> list[Tried]:
-        return [one for one in self.tried if trial.key in {t.key for t in one.trials}]
+        return [one for one in self.tried if trial.key in {t.key for t in one.keyed}]
+
+    def _waiting_for(self, network: Network) -> list[Tried]:
+        """Return the candidates of which trials wait for a T1 network."""
+
+        def waits(trial: PlannedTrial) -> bool:
+            return not isinstance(trial, Trial) and trial.recipe == network.recipe
+
+        return [one for one in self.tried if any(map(waits, one.trials))]
+
+    def _plan_trials(self, candidate: Candidate) -> tuple[PlannedTrial, ...]:
+        return tuple(self._plan(self._space.points(candidate), self._encoders))
+
+    def _take_results(self, tried: Tried) -> None:
+        """Add what is recorded of a candidate's trials."""
+        found = {t.key: self._recall(t.key) for t in tried.keyed if t.key not in tried.results}
+        tried.results |= {key: result for key, result in found.items() if result is not None}
 
     def _take(self, number: int, candidate: Candidate, given_up: GivenUp | None = None) -> Tried:
         """Add a candidate, with what is recorded of it."""
-        trials = tuple(self._plan(self._space.points(candidate)))
+        trials = self._plan_trials(candidate)
         tried = Tried(number, candidate, trials, given_up=given_up)
-        found = {trial.key: self._recall(trial.key) for trial in tried.trials}
-        tried.results = {key: result for key, result in found.items() if result is not None}
+        tried.failed = any(trial.recipe in self._lost_networks for trial in trials)
+        self._take_results(tried)
         self.tried.append(tried)
         if tried.is_open:
             self._journal.introduce(tried)
@@ -244,23 +299,23 @@ class OptunaSearch:
         waiting = [t for one in self.tried if one.is_open for t in one.trials if not _is_known(one, t)]
         return left is None or left - len(waiting) >= self._space.most_trials
 
-    def _due(self, tried: Tried) -> Trial | None:
-        """Return the candidate's next trial, once it has earned it."""
+    def _due(self, tried: Tried) -> list[PlannedTrial]:
+        """Return the candidate's trials that it has earned and that are not begun."""
         if not tried.is_open or self._spending.is_spent:
-            return None
+            return []
         waiting = [trial for trial in tried.trials if not _is_known(tried, trial)]
-        if not waiting:
-            return None
+        if not waiting or self._search.pruning.margin is None:
+            return waiting
         folds = list(dict.fromkeys(trial.point.fold for trial in tried.trials))
-        if folds.index(waiting[0].point.fold) < FOLDS_BEFORE_PRUNING or self._search.pruning.margin is None:
-            return waiting[0]
         first = folds[:FOLDS_BEFORE_PRUNING]
-        if any(t.point.fold in first and t.key not in tried.results for t in tried.trials):
-            return None
+        if early := [trial for trial in waiting if trial.point.fold in first]:
+            return early
+        if any(t.point.fold in first and not _is_finished(tried, t) for t in tried.trials):
+            return []
         if why := self._too_bad(tried, first):
             self._give_up(tried, GivenUp(why, tried.means(self._search.objective)))
-            return None
-        return waiting[0]
+            return []
+        return waiting
 
     def _too_bad(self, tried: Tried, folds: Sequence[int]) -> str:
         """Return why a candidate is not worth further folds; '' if it is."""
@@ -286,6 +341,10 @@ class OptunaSearch:
         self._journal.give_up(tried)
 
 
-def _is_known(tried: Tried, trial: Trial) -> bool:
+def _is_finished(tried: Tried, trial: PlannedTrial) -> bool:
+    return isinstance(trial, Trial) and trial.key in tried.results
+
+
+def _is_known(tried: Tried, trial: PlannedTrial) -> bool:
     """Whether a trial was handed out or is finished."""
-    return trial.key in tried.begun or trial.key in tried.results
+    return isinstance(trial, Trial) and (trial.key in tried.begun or trial.key in tried.results)

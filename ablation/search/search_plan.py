@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.entities import Run
 
 from ablation.plan.digest import digest_of
-from ablation.plan.plan import PlannedTrial, Trial, draft_plan, make_plan
+from ablation.plan.plan import PlannedTrial, draft_plan, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
 from ablation.plan.trial_result import TrialResult
@@ -32,17 +32,31 @@ class SearchPlan:
     Args:
         points: the outermost of the space: at the ends of its ranges, and of all values of its lists.
         encoders: digests of the T1 networks that are there.
+        given: the user has chosen the T1 network.
     """
 
     space: Space
     study: Study
     points: Sequence[Point]
     encoders: Mapping[EncoderRecipe, str]
+    given: bool
     ledger: Ledger
 
     @cached_property
     def key(self) -> str:
-        """Hash of all that decides what the search samples and computes; not of what may be spent."""
+        """Hash of all that decides what the search samples and computes; not of what may be spent.
+
+        It names T1 networks by their recipes, so that it is known before they are trained. Searches that were
+        recorded before this was so, and those whose network is given, are named by the networks' digests.
+        """
+        recipes = recipes_of(self.points, self.study)
+        if all(recipe in self.encoders for recipe in recipes):
+            named = self._digest({"encoders": sorted(set(self.encoders.values()))})
+            if self.given or find_plan(self.ledger, self.space.name, named):
+                return named
+        return self._digest({"recipes": sorted(recipe.digest for recipe in recipes)})
+
+    def _digest(self, networks: Mapping[str, Sequence[str]]) -> str:
         own = self.study.settings
         settings = {group.name: identity(getattr(own, group.name)) for group in fields(own)}
         # Newer than recorded searches; the cohort's fingerprint tells it.
@@ -54,7 +68,7 @@ class SearchPlan:
                 "settings": settings,
                 "precision": self.study.precision,
                 "cohort": self.study.cohort_fingerprint,
-                "encoders": sorted(set(self.encoders.values())),
+                **networks,
             }
         )
 
@@ -80,7 +94,8 @@ class SearchPlan:
         return OptunaSearch(
             self.candidates,
             search,
-            plan=self._plan,
+            plan=lambda points, encoders: draft_plan(points, self.study, encoders),
+            encoders=self.encoders,
             recall=lambda key: self._recall(recorded.get(key)),
             spending=spending,
             journal=SearchRecord(recorder, varying(self.points), self.space.design, changed),
@@ -93,9 +108,6 @@ class SearchPlan:
         found = read_candidates(parent.data.tags) if parent else {}
         points = dict.fromkeys(point for one in found.values() for point in self.candidates.points(one))
         return draft_plan(points, self.study, self.encoders)
-
-    def _plan(self, points: Sequence[Point]) -> list[Trial]:
-        return make_plan(points, self.study, self.encoders)
 
     def _recall(self, run: Run | None) -> TrialResult | None:
         """Return what a recorded trial scored; scores a patient are read only where pruning needs them."""

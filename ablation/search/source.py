@@ -1,15 +1,20 @@
 """Where the trials of a sweep come from: a list, or a search that decides as it goes."""
 
-from collections import deque
-from collections.abc import Iterable
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import Network, PlannedTrial, Trial
+from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.trial_result import TrialResult
+
+WithKeys = Callable[[Sequence[PlannedTrial], str], list[Trial]]
+"""Gives trials their keys, once the T1 network of this digest is there."""
 
 
 class Source(Protocol):
-    """A source of trials that is told what becomes of them.
+    """A source of trials, and of T1 networks to train for them, that is told what becomes of them.
 
     Args:
         learns: whether what comes next depends on what trials scored.
@@ -17,8 +22,14 @@ class Source(Protocol):
 
     learns: bool
 
-    def next(self) -> Trial | None:
-        """Return a trial to run now; None while there is none, which is for good once none is under way."""
+    def next(self) -> Trial | Network | None:
+        """Return what to do now; None while there is nothing, which is for good once nothing is under way."""
+
+    def trained(self, network: Network, digest: str) -> None:
+        """Note that a T1 network is there."""
+
+    def lost(self, network: Network) -> list[PlannedTrial]:
+        """Give up the trials of a T1 network that cannot be trained, and return them."""
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """Note what a finished trial scored."""
@@ -29,21 +40,48 @@ class Source(Protocol):
     def pruned(self, trial: Trial, score: float) -> None:
         """Note that a trial was stopped early with this score."""
 
-    def left(self) -> list[Trial]:
+    def left(self) -> list[PlannedTrial]:
         """Return the trials that it would still give, as far as they are known."""
 
 
 class Listed:
-    """Trials in a fixed order."""
+    """Trials in a fixed order, each once the T1 network that it starts from is there.
+
+    A network is trained where no trial is ready, so that no trial waits for the network of others.
+
+    Args:
+        with_keys: for trials that have none yet.
+    """
 
     learns = False
 
-    def __init__(self, trials: Iterable[Trial]) -> None:
-        self._waiting = deque(trials)
+    def __init__(self, trials: Iterable[PlannedTrial], with_keys: WithKeys | None = None) -> None:
+        self._with_keys = with_keys
+        self._ready: list[tuple[int, Trial]] = []
+        self._waiting: dict[EncoderRecipe, list[tuple[int, PlannedTrial]]] = defaultdict(list)
+        for rank, trial in enumerate(trials):
+            if isinstance(trial, Trial):
+                self._ready.append((rank, trial))
+            elif trial.recipe is not None:
+                self._waiting[trial.recipe].append((rank, trial))
+        self._networks = deque(Network(recipe, first[0][1].point) for recipe, first in self._waiting.items())
 
-    def next(self) -> Trial | None:
-        """Return the next of the list."""
-        return self._waiting.popleft() if self._waiting else None
+    def next(self) -> Trial | Network | None:
+        """Return the first of the list that is ready, or a network to train."""
+        if self._ready:
+            return heapq.heappop(self._ready)[1]
+        return self._networks.popleft() if self._networks else None
+
+    def trained(self, network: Network, digest: str) -> None:
+        """Have the network's trials ready."""
+        assert self._with_keys is not None
+        ranks, trials = zip(*self._waiting.pop(network.recipe), strict=True)
+        for rank, trial in zip(ranks, self._with_keys(trials, digest), strict=True):
+            heapq.heappush(self._ready, (rank, trial))
+
+    def lost(self, network: Network) -> list[PlannedTrial]:
+        """Drop the trials of this network, and return them."""
+        return [trial for _, trial in self._waiting.pop(network.recipe)]
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """Do nothing: what comes next does not depend on it."""
@@ -54,6 +92,7 @@ class Listed:
     def pruned(self, trial: Trial, score: float) -> None:
         """Do nothing."""
 
-    def left(self) -> list[Trial]:
+    def left(self) -> list[PlannedTrial]:
         """Return those that were not given."""
-        return list(self._waiting)
+        waiting = [one for trials in self._waiting.values() for one in trials]
+        return [trial for _, trial in sorted([*self._ready, *waiting], key=lambda one: one[0])]

@@ -142,9 +142,6 @@ def shown(value: Any) -> str:
 
 
 def _read_range(given: GivenSetting) -> tuple[Values, list[str]]:
-    if needs_own_network(given.name):
-        why = "a range, and each value that is sampled would need a T1 network of its own"
-        return (), [f"{given.place}: {why}; allowed: a list of values"]
     kinds = _kinds(type_of(given.name))
     scales: tuple[Scale, ...] = ("int_uniform",) if int in kinds else ("log_uniform", "uniform")
     if not kinds & {int, float}:

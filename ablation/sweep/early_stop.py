@@ -28,17 +28,20 @@ class FoldByFold(InOrder):
         self._folds: dict[int, ASHAScheduler] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Enter a trial into the race of its fold."""
-        self._of(trial).on_trial_add(tune_controller, trial)
+        """Enter a trial into the race of its fold; the training of a T1 network runs against none."""
+        if not trial.config["network"]:
+            self._of(trial).on_trial_add(tune_controller, trial)
 
     def on_trial_result(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> str:
         """Whether the trial goes on."""
-        if result["over"]:
+        if result["over"] or trial.config["network"]:
             return str(TrialScheduler.CONTINUE)
         return str(self._of(trial).on_trial_result(tune_controller, trial, result))
 
     def on_trial_complete(self, tune_controller: Any, trial: TuneTrial, result: dict[str, Any]) -> None:
         """Let its score count for others of its fold."""
+        if trial.config["network"]:
+            return
         self._of(trial).on_trial_complete(tune_controller, trial, result)
 
     def _of(self, trial: TuneTrial) -> ASHAScheduler:

@@ -13,7 +13,7 @@ import torch
 from mlflow.entities import Run
 
 from ablation.names import HARDWARE, TOTAL_SECONDS
-from ablation.plan.plan import PlannedTrial
+from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
 from ablation.record.settings import as_params
@@ -83,6 +83,11 @@ class Estimator:
     def seconds(self, trial: PlannedTrial, patients: int) -> float:
         """Return the seconds of one trial that trains on `patients` T2 scans."""
         return self._between_trials + self._alone(trial.point, trial.settings, patients)
+
+    def networks_seconds(self, trials: Sequence[PlannedTrial]) -> list[float]:
+        """Return the seconds of each T1 network that these trials need and that is not there yet."""
+        missing = dict.fromkeys(t.recipe for t in trials if t.recipe and not isinstance(t, Trial))
+        return [self.network_seconds(recipe) for recipe in missing]
 
     def network_seconds(self, recipe: EncoderRecipe) -> float:
         """Return the seconds that training a T1 network takes one worker, from a measured step."""

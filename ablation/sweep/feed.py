@@ -1,4 +1,4 @@
-"""Which trial runs next: Ray Tune asks whenever there is room."""
+"""What runs next, a trial or the training of a T1 network: Ray Tune asks whenever there is room."""
 
 import time
 from collections import deque
@@ -8,30 +8,35 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from ablation.names import GPUS
-from ablation.plan.plan import Trial
+from ablation.plan.plan import Network, PlannedTrial, Trial
 from ablation.plan.resources import TrialResources
 from ablation.record.claims import Claim
 from ablation.record.recorder import Recorder, UnansweredError
 from ablation.search.budget import Spending
 from ablation.search.source import Source
 from ablation.store.outcome import has_outcome, read_result
+from ablation.sweep.networks import Networks
 
 POLL_SECONDS = 2.0
 """Between two looks at trials that another driver is at work on."""
 
 
-class Feed(Searcher):
-    """A searcher that hands out the trials of a source, each once it is claimed.
+Item = Trial | Network
 
-    It takes back those to be tried again.
+
+class Feed(Searcher):
+    """A searcher that hands out trials, and T1 networks to train, as a source gives them: each once claimed.
+
+    It takes back what is to be tried again.
 
     What another driver is at work on is looked at again until it is recorded or its lease has run out.
 
     Args:
         spending: once all is spent nothing new is handed out, but what failed is tried again.
         resources: that each trial asks for.
-        recorded: told of each trial that turns out to be recorded: by another driver, or here, from files
-            that a driver left which was killed before it could record them.
+        network_resources: that the training of a network asks for.
+        recorded: told of what turns out to be recorded: by another driver, or here, from files that a
+            driver left which was killed before it could record them.
     """
 
     def __init__(
@@ -39,26 +44,29 @@ class Feed(Searcher):
         source: Source,
         spending: Spending,
         recorder: Recorder,
+        networks: Networks,
         resources: TrialResources,
-        recorded: Callable[[Trial, bool], None],
+        network_resources: TrialResources,
+        recorded: Callable[[Item, bool], None],
     ) -> None:
         super().__init__()
         self.source, self.spending = source, spending
-        self._given: dict[str, Trial] = {}
-        self._waiting: deque[Trial] = deque()
-        self._theirs: list[Trial] = []
+        self._given: dict[str, Item] = {}
+        self._waiting: deque[Item] = deque()
+        self._theirs: list[Item] = []
         self._under_way: set[str] = set()
         self._gpus: dict[str, float] = {}
-        self._recorder, self._resources, self._recorded = recorder, resources, recorded
+        self._recorder, self._networks, self._recorded = recorder, networks, recorded
+        self._resources, self._network_resources = resources, network_resources
         self._stopped = False
         self._looked_at = time.monotonic()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:  # type: ignore[override]
         """Return a configuration, None while there is nothing to run just now, or that all is done."""
         self._look_again()
-        while not self._stopped and (trial := self._next()):
-            if self._is_ours(trial):
-                return self._hand_out(trial)
+        while not self._stopped and (item := self._next()):
+            if self._is_ours(item):
+                return self._hand_out(item)
         if self._under_way or (self._theirs and not self._stopped):
             return None
         return Searcher.FINISHED
@@ -78,8 +86,12 @@ class Feed(Searcher):
             self.source.ended(trial, result)
         return True
 
-    def trial(self, key: str) -> Trial:
-        """Return a trial that was handed out."""
+    def deliver_network(self, network: Network) -> None:
+        """Record a T1 network that is published, and tell the source."""
+        self.source.trained(network, self._networks.published(network.recipe))
+
+    def item(self, key: str) -> Item:
+        """Return what was handed out."""
         return self._given[key]
 
     def ended(self, key: str) -> None:
@@ -87,20 +99,21 @@ class Feed(Searcher):
         self._under_way.discard(key)
         self.spending.end(key)
 
-    def again(self, trial: Trial, gpus: float | None = None) -> None:
-        """Try a trial again, after the others, with this share of a GPU if one is named."""
-        self._under_way.discard(trial.key)
+    def again(self, item: Item, gpus: float | None = None) -> None:
+        """Try a trial or a training again, after the others, with this share of a GPU if one is named."""
+        self._under_way.discard(item.key)
         if gpus is not None:
-            self._gpus[trial.key] = gpus
-        self._waiting.append(trial)
+            self._gpus[item.key] = gpus
+        self._waiting.append(item)
 
     def stop(self) -> None:
         """Start nothing more."""
         self._stopped = True
 
-    def left(self) -> list[Trial]:
+    def left(self) -> list[PlannedTrial]:
         """Return the trials that were never run to an end."""
-        return [*self._waiting, *self._theirs, *self.source.left()]
+        begun = [item for item in (*self._waiting, *self._theirs) if not isinstance(item, Network)]
+        return [*begun, *self.source.left()]
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: what is done is in the record."""
@@ -115,37 +128,60 @@ class Feed(Searcher):
         # Tune pickles it to restore an experiment; this one is never restored.
         return {}
 
-    def _next(self) -> Trial | None:
-        """Return the next trial. What is tried again comes last of a list; a search waits for it."""
+    def _next(self) -> Item | None:
+        """Return what is next. What is tried again comes last of a list; a search waits for it."""
         if self._waiting and self.source.learns:
             return self._waiting.popleft()
-        trial = None if self.spending.is_spent else self.source.next()
-        return self._waiting.popleft() if trial is None and self._waiting else trial
+        item = None if self.spending.is_spent else self.source.next()
+        return self._waiting.popleft() if item is None and self._waiting else item
 
-    def _hand_out(self, trial: Trial) -> dict[str, Any]:
-        """Return a trial as a configuration of texts and numbers only: Tune makes more of anything else."""
-        self._given[trial.key] = trial
-        self._under_way.add(trial.key)
-        gpus = self._gpus.get(trial.key, self._resources.gpus)
-        self.spending.begin(trial.key, gpus)
-        if gpus:
-            self._recorder.tag(trial.key, GPUS, f"{gpus:g}")
-        return {"key": trial.key, "point": trial.point.to_json(), "cpu": self._resources.cpus, "gpu": gpus}
+    def _hand_out(self, item: Item) -> dict[str, Any]:
+        """Return a configuration of texts and numbers only: Tune makes more of anything else."""
+        key, is_network = item.key, isinstance(item, Network)
+        self._given[key] = item
+        self._under_way.add(key)
+        resources = self._network_resources if is_network else self._resources
+        gpus = self._gpus.get(key, resources.gpus)
+        if not is_network:
+            self.spending.begin(key, gpus)
+            if gpus:
+                self._recorder.tag(key, GPUS, f"{gpus:g}")
+        return {
+            "key": key,
+            "point": item.point.to_json(),
+            "network": is_network,
+            "encoder": "" if isinstance(item, Network) else item.encoder or "",
+            "cpu": resources.cpus,
+            "gpu": gpus,
+        }
 
-    def _is_ours(self, trial: Trial) -> bool:
-        if self._recorder.holds(trial.key):
+    def _is_ours(self, item: Item) -> bool:
+        if isinstance(item, Network):
+            return self._is_ours_to_train(item)
+        if self._recorder.holds(item.key):
             return True
-        claim = self._recorder.claim(trial)
+        claim = self._recorder.claim(item)
         if claim is Claim.RECORDED:
-            self._take_result(trial)
+            self._take_result(item)
         elif claim is Claim.THEIRS:
-            self._theirs.append(trial)
-        elif has_outcome(self._recorder.storage, trial.key):
-            self.deliver(trial)
-            self._recorded(trial, True)
+            self._theirs.append(item)
+        elif has_outcome(self._recorder.storage, item.key):
+            self.deliver(item)
+            self._recorded(item, True)
         else:
             return True
         return False
+
+    def _is_ours_to_train(self, network: Network) -> bool:
+        if self._networks.holds(network.recipe):
+            return True
+        claim = self._networks.claim(network.recipe)
+        if claim is Claim.RECORDED:
+            self.deliver_network(network)
+            self._recorded(network, False)
+        elif claim is Claim.THEIRS:
+            self._theirs.append(network)
+        return claim is Claim.OURS
 
     def _take_result(self, trial: Trial) -> None:
         """Tell the source of a recorded trial; where the record cannot say what it scored, look again."""

@@ -27,11 +27,13 @@ class Forecast:
         trials: of all, recorded or not, as far as the budget reaches.
         recorded: of them.
         each: seconds of those that are to be run, in the order in which they start.
+        networks: seconds of the T1 networks that are to be trained for them.
     """
 
     trials: int
     recorded: int
     each: Sequence[float]
+    networks: Sequence[float] = ()
 
     @property
     def to_run(self) -> int:
@@ -43,9 +45,14 @@ class Forecast:
         """Mean seconds of a trial."""
         return fmean(self.each) if self.each else 0.0
 
+    @property
+    def _work(self) -> float:
+        """Seconds of all that is to be done."""
+        return sum(self.each) + sum(self.networks)
+
     def seconds(self, space: Space, slots: int) -> float:
         """Return seconds by the clock, with so many trials at once; no longer than the budget allows."""
-        alone = sum(self.each) / slots
+        alone = self._work / slots
         minutes = space.budget.minutes
         return alone if minutes is None else min(alone, minutes * MINUTE)
 
@@ -55,12 +62,12 @@ class Forecast:
         hours, priced = seconds / HOUR, "machine"
         lines = []
         if gpus := gpus_of(space.resources):
-            hours, priced = sum(self.each) * gpus / HOUR, "GPU"
+            hours, priced = self._work * gpus / HOUR, "GPU"
             lines.append(f"about {hours:.2f} GPU-hours")
         if (price := space.resources.price_per_hour) is not None:
             lines.append(f"about {hours * price:.2f}, at {price:g} an hour of a {priced}")
         ends = f"{self.trials} trials: {self.recorded} recorded, {self.to_run} to run, about {clock(seconds)}"
-        return [*lines, ends]
+        return [*lines, f"{ends} with the T1 networks" if self.networks else ends]
 
 
 def gpus_of(resources: Resources) -> float:
@@ -71,11 +78,15 @@ def gpus_of(resources: Resources) -> float:
 
 
 def forecast_grid(
-    plan: Sequence[PlannedTrial], to_run: Sequence[PlannedTrial], spending: Spending, estimator: Estimator
+    plan: Sequence[PlannedTrial],
+    to_run: Sequence[PlannedTrial],
+    spending: Spending,
+    estimator: Estimator,
 ) -> Forecast:
     """Return the forecast of a grid; a budget of trials reaches no further than that."""
     within, recorded = to_run[: spending.trials_left], len(plan) - len(to_run)
-    return Forecast(recorded + len(within), recorded, estimator.all_seconds(within))
+    networks = estimator.networks_seconds(within)
+    return Forecast(recorded + len(within), recorded, estimator.all_seconds(within), networks)
 
 
 def forecast_search(
@@ -108,4 +119,4 @@ def forecast_search(
     if spending.limit.minutes is not None:
         limits.append(ceil(spending.limit.minutes * MINUTE * slots / mean))
     to_run = max(0, min(limit for limit in limits if limit is not None))
-    return Forecast(done + to_run, done, [mean] * to_run)
+    return Forecast(done + to_run, done, [mean] * to_run, estimator.networks_seconds(corners))

@@ -1,18 +1,20 @@
-"""A run of a grid: its trials are listed before the first one starts."""
+"""A run of a grid: its trials are listed before the first one starts, and have keys as networks are there."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 from mlflow.entities import Run
 
+from ablation.names import PLAN_FILE
 from ablation.plan.digest import digest_of
-from ablation.plan.plan import PlannedTrial, Trial, draft_plan, is_recorded, make_plan
+from ablation.plan.key import Keys
+from ablation.plan.plan import PlannedTrial, Trial, draft_plan, is_recorded, with_key
 from ablation.plan.recipe import EncoderRecipe
-from ablation.record.plan_record import PLAN_FILE
 from ablation.record.recorder import Recorder
-from ablation.search.budget import Spending, spending_so_far
+from ablation.search.budget import Spending, find_plan, spending_so_far
 from ablation.search.source import Listed
 from ablation.space.naming import trial_names
+from ablation.space.points import Point
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.forecast import Forecast, forecast_grid
 from ablation.sweep.plan_run import PlanRun, open_recorder, plan_files, write_plan
@@ -24,49 +26,73 @@ class GridRun(PlanRun):
     """A run of a grid (see `PlanRun` for the arguments)."""
 
     @cached_property
-    def plan(self) -> list[Trial]:
-        """All trials of the grid."""
-        return make_plan(self._workspace.points, self._workspace.study, self._encoders)
+    def plan(self) -> list[PlannedTrial]:
+        """All trials of the grid; those whose T1 network is not there yet have no key."""
+        return draft_plan(self._workspace.points, self._workspace.study, self._encoders)
 
     @cached_property
-    def _to_run(self) -> list[Trial]:
-        return [trial for trial in self.plan if trial.key not in self._recorded]
+    def _to_run(self) -> list[PlannedTrial]:
+        return [trial for trial in self.plan if not is_recorded(trial, self._recorded)]
 
-    def _may_run(self) -> list[Trial]:
+    @cached_property
+    def _names(self) -> dict[Point, str]:
+        points = [trial.point for trial in self.plan]
+        return dict(zip(points, trial_names(points, self._workspace.space.design), strict=True))
+
+    def _name(self, trial: PlannedTrial) -> str:
+        return self._names[trial.point]
+
+    def _may_run(self) -> Sequence[PlannedTrial]:
         return self._to_run
 
     def _prepare(self) -> None:
         """Write the plan, and put the longest trials first, so that none runs alone at the end."""
         write_plan(self._workspace, self.plan, self._recorded, self._estimator)
-        seconds = dict(zip(self._to_run, self._estimator.all_seconds(self._to_run), strict=True))
-        self._to_run.sort(key=lambda trial: -seconds[trial])
+        seconds = dict(zip(map(id, self._to_run), self._estimator.all_seconds(self._to_run), strict=True))
+        self._to_run.sort(key=lambda trial: -seconds[id(trial)])
 
     def _open_record(self, picture: bytes | None) -> Recorder:
-        design = self._workspace.space.design
-        names = trial_names([trial.point for trial in self.plan], design)
         files = plan_files(self._workspace, picture)
         files[PLAN_FILE] = (self._workspace.folder / PLAN_FILE).read_bytes()
-        return open_recorder(
-            self._workspace,
-            grid_key(self.plan),
-            {trial.key: name for trial, name in zip(self.plan, names, strict=True)},
-            files,
-        )
+        names = {trial.key: self._name(trial) for trial in self.plan if isinstance(trial, Trial)}
+        return open_recorder(self._workspace, grid_key(self._workspace, self.plan), names, files)
 
     def _open_source(self, recorder: Recorder, spending: Spending) -> Listed:
-        return Listed(self._to_run)
+        return Listed(self._to_run, partial(self._with_keys, recorder))
+
+    def _with_keys(self, recorder: Recorder, trials: Sequence[PlannedTrial], encoder: str) -> list[Trial]:
+        """Return trials with their keys, and write them down."""
+        keys = Keys(self._workspace.study)
+        keyed = {id(trial): with_key(trial, keys, encoder) for trial in trials}
+        self.plan[:] = [keyed.get(id(trial), trial) for trial in self.plan]
+        recorder.add({trial.key: self._name(trial) for trial in keyed.values()})
+        write_plan(self._workspace, self.plan, self._recorded, self._estimator)
+        recorder.keep(PLAN_FILE, (self._workspace.folder / PLAN_FILE).read_bytes())
+        return list(keyed.values())
 
     def _forecast(self, spending: Spending, slots: int, gpus: float) -> Forecast:
         return forecast_grid(self.plan, self._to_run, spending, self._estimator)
 
     def _with_more(self, result: Endings) -> tuple[str, int]:
-        left = len(result.not_started)
-        return f"{left} trials of the grid are left", left
+        return f"{result.not_started} trials of the grid are left", result.not_started
 
 
-def grid_key(plan: Sequence[Trial]) -> str:
-    """Return the hash of the trials of a grid, which names it."""
-    return digest_of(sorted(trial.key for trial in plan))
+def grid_key(workspace: Workspace, plan: Sequence[PlannedTrial]) -> str:
+    """Return the hash that names a grid: of its trials, with recipes in place of T1 networks.
+
+    So it is known before any network is trained. Grids that were recorded before this was so, and those whose
+    network is given, are named by their trials' keys.
+    """
+    keyed = [trial for trial in plan if isinstance(trial, Trial)]
+    if len(keyed) == len(plan):
+        named = digest_of(sorted(trial.key for trial in keyed))
+        is_given = workspace.request.encoder is not None
+        if is_given or find_plan(workspace.ledger, workspace.space.name, named):
+            return named
+    keys = Keys(workspace.study)
+    return digest_of(
+        sorted(keys.of(one.point, one.split, one.recipe.digest if one.recipe else None) for one in plan)
+    )
 
 
 def preview_grid(
@@ -83,8 +109,8 @@ def preview_grid(
     """
     plan = draft_plan(workspace.points, workspace.study, encoders)
     to_run = [trial for trial in plan if not is_recorded(trial, recorded)]
-    keyed = [trial for trial in plan if isinstance(trial, Trial)]
-    # Nothing was spent yet on a grid of which a T1 network is missing.
-    key = grid_key(keyed) if len(keyed) == len(plan) else ""
+    budget = workspace.space.budget
+    counts = budget.trials is not None or budget.gpu_hours is not None
+    key = grid_key(workspace, plan) if counts else ""
     spending = spending_so_far(workspace.space, workspace.ledger, key, recorded)
     return plan, forecast_grid(plan, to_run, spending, estimator)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
-import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
@@ -25,6 +24,7 @@ from ablation.store.storage import first_line
 from ablation.sweep.cluster import slots_of
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.forecast import Forecast
+from ablation.sweep.networks import Networks
 from ablation.sweep.preflight import FirstStep, largest
 from ablation.sweep.progress import Progress, Show, clock
 from ablation.sweep.provenance import plan_tags, this_machine, trial_tags
@@ -43,7 +43,7 @@ class PlanRun(ABC):
     """A run of the trials that are not recorded, under the plan's parent run.
 
     Args:
-        encoders: digests of the T1 networks.
+        encoders: digests of the T1 networks that are there; others are trained for the trials.
         recorded: finished trials by key.
         show: is given the line that tells how far the trials are.
         draw: the picture that the record keeps of the subjects' alignment; None for none.
@@ -63,32 +63,36 @@ class PlanRun(ABC):
 
     @property
     @abstractmethod
-    def plan(self) -> list[Trial]:
+    def plan(self) -> list[PlannedTrial]:
         """All trials that are known so far."""
 
-    def run(self, references: Mapping[str, References], resources: TrialResources) -> Endings:
+    def run(
+        self, references: Mapping[str, References], networks: Networks, resources: TrialResources
+    ) -> Endings:
         """Run it to the end, and tell what it took beside what was expected.
 
         Args:
             references: to the volumes, by the digest of their preparation.
-            resources: that a trial asks for; less of a GPU where several fit on one.
+            resources: that training a T1 network asks for, and a trial: it less of a GPU where several fit
+                on one.
         """
         workspace = self._workspace
         space = workspace.space
         check_budget(space.budget, resources)
         may_run = self._may_run()
-        shared = _share(workspace, self._encoders, may_run, references, resources)
+        _check_networks(workspace, self._encoders, may_run)
+        shared = _share(workspace, references, resources)
         steps = [FirstStep(trial, shared, resources) for trial in largest(may_run)]
         picture = self._draw()  # while workers try these
         self._prepare()
-        resources = _share_gpus(workspace, steps, resources)
+        whole, resources = resources, _share_gpus(workspace, steps, resources)
         recorder = self._open_record(picture)
         spending = spending_of(space, workspace.ledger, recorder.parent, self._recorded)
         source = self._open_source(recorder, spending)
         slots = workspace.request.max_concurrent or slots_of(resources)
         forecast = self._forecast(spending, slots, resources.gpus)
-        slots = min(slots, forecast.to_run or 1)
-        progress = Progress(forecast.each, forecast.seconds(space, slots), self._show)
+        slots = min(slots, max(1, forecast.to_run, len(forecast.networks)))
+        progress = Progress(forecast.each, forecast.seconds(space, slots), self._show, forecast.networks)
         result = Endings(interrupted=True)
         try:
             if source.learns or source.left():
@@ -96,11 +100,14 @@ class PlanRun(ABC):
                     source,
                     shared,
                     recorder,
+                    networks,
                     resources,
+                    whole,
                     space.recovery,
                     progress,
                     slots=slots,
                     spending=spending,
+                    name=self._name,
                 )
             else:
                 result = Endings()
@@ -110,8 +117,12 @@ class PlanRun(ABC):
         return result
 
     @abstractmethod
-    def _may_run(self) -> list[Trial]:
+    def _may_run(self) -> Sequence[PlannedTrial]:
         """Return trials that may run, or are as large as any that may."""
+
+    @abstractmethod
+    def _name(self, trial: PlannedTrial) -> str:
+        """Return a trial's name."""
 
     @abstractmethod
     def _prepare(self) -> None:
@@ -231,20 +242,12 @@ def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator
     return Estimator(workspace.study, list(known.values()), machine=this_machine())
 
 
-def _share(
-    workspace: Workspace,
-    encoders: Mapping[EncoderRecipe, str],
-    trials: Sequence[Trial],
-    references: Mapping[str, References],
-    resources: TrialResources,
-) -> Shared:
-    """Put what the trials read into the object store."""
+def _share(workspace: Workspace, references: Mapping[str, References], resources: TrialResources) -> Shared:
+    """Return what all trials read."""
     search = workspace.space.search
     return Shared(
         study=workspace.study,
-        digests=encoders,
         subjects=references,
-        encoders=_share_encoders(workspace, trials),
         storage=workspace.storage.address,
         threads=max(1, int(resources.cpus)),
         checkpoint_seconds=workspace.space.recovery.checkpoint_seconds,
@@ -252,14 +255,21 @@ def _share(
     )
 
 
-def _share_encoders(workspace: Workspace, trials: Sequence[Trial]) -> dict[str, ray.ObjectRef]:
-    """Fetch each T1 network once, check it, and put it into the object store as plain arrays."""
-    networks = {trial.encoder: trial.settings.network for trial in trials if trial.encoder}
-    fetched = {digest: workspace.encoders.fetch(digest, networks[digest]) for digest in sorted(networks)}
-    return {
-        digest: ray.put({name: tensor.numpy() for name, tensor in encoder.weights.items()})
-        for digest, encoder in fetched.items()
+def _check_networks(
+    workspace: Workspace, encoders: Mapping[EncoderRecipe, str], trials: Sequence[PlannedTrial]
+) -> None:
+    """Refuse T1 networks that are there but cannot be used, before anything is spent.
+
+    Raises:
+        InputError: one is damaged, or has another architecture.
+    """
+    networks = {
+        encoders[trial.recipe]: trial.settings.network
+        for trial in trials
+        if trial.recipe is not None and trial.recipe in encoders
     }
+    for digest in sorted(networks):
+        workspace.encoders.fetch(digest, networks[digest])
 
 
 def _share_gpus(
@@ -275,9 +285,9 @@ def _share_gpus(
     return resources
 
 
-def _note(plan: Sequence[Trial], recorded: Mapping[str, Run], result: Endings) -> str:
+def _note(plan: Sequence[PlannedTrial], recorded: Mapping[str, Run], result: Endings) -> str:
     """Return the plan's description in Markdown: how its trials ended, with links to those reused."""
-    reused = [recorded[trial.key] for trial in plan if trial.key in recorded]
+    reused = [recorded[t.key] for t in plan if isinstance(t, Trial) and t.key in recorded]
     ended = f"{len(result.finished)} finished, {len(reused)} reused, {len(result.failed)} failed"
     lines = [f"{len(plan)} trials: {ended}"]
     if reused:

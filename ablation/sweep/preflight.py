@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import ray
 from ray.exceptions import RayError
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial
 from ablation.plan.resources import TrialResources
 from ablation.worker.first_step import take_first_step
 from ablation.worker.trial import Shared
@@ -17,9 +17,9 @@ MARGIN = 0.1
 """Share of a GPU's memory that is left free: what a step needs differs a little from patch to patch."""
 
 
-def largest(trials: Sequence[Trial]) -> list[Trial]:
+def largest(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
     """Return the trials whose step needs the most: one for each size of patch and batch."""
-    found: dict[tuple[object, ...], Trial] = {}
+    found: dict[tuple[object, ...], PlannedTrial] = {}
     for trial in trials:
         strategy = STRATEGIES[trial.point.strategy]
         if strategy.trains:
@@ -32,7 +32,7 @@ def largest(trials: Sequence[Trial]) -> list[Trial]:
 class FirstStep:
     """One training step of a trial, under way on a worker with what a trial may use."""
 
-    def __init__(self, trial: Trial, shared: Shared, resources: TrialResources) -> None:
+    def __init__(self, trial: PlannedTrial, shared: Shared, resources: TrialResources) -> None:
         remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(take_first_step)
         self._trial = trial
         self._taken = remote.remote(trial, shared)
@@ -66,7 +66,7 @@ def share_of_gpu(taken: int, there: int) -> float:
     return math.floor(10_000 / max(1, fitting)) / 10_000
 
 
-def _size(trial: Trial) -> tuple[int, ...]:
+def _size(trial: PlannedTrial) -> tuple[int, ...]:
     network = trial.settings.network
     return (
         network.width,

@@ -14,35 +14,42 @@ REPEAT_SECONDS = 30.0
 
 
 class Progress:
-    """Trials done, running and failed, and the time left, in one line.
+    """Trials done, running and failed, and the time left, in one line; before them T1 networks to train.
 
     Args:
         each: estimated seconds of the trials, in the order in which they start.
-        estimated_seconds: of all of them by the clock.
+        estimated_seconds: of all by the clock.
         show: is given the line.
+        networks: estimated seconds of the T1 networks that are to be trained.
     """
 
-    def __init__(self, each: Sequence[float], estimated_seconds: float, show: Show) -> None:
-        self.done = self.failed = self.running = 0
+    def __init__(
+        self, each: Sequence[float], estimated_seconds: float, show: Show, networks: Sequence[float] = ()
+    ) -> None:
+        self.done = self.failed = self.running = self.networks = 0
         self._total, self._estimate, self._show = len(each), estimated_seconds, show
-        self._until = list(accumulate(each, initial=0.0))
+        self._networks = len(networks)
+        self._until = list(accumulate([*networks, *each], initial=0.0))
         self._started = time.monotonic()
 
     def show(self) -> None:
         """Show the line, after any of the numbers has changed."""
+        networks = ""
+        if self.networks < self._networks:
+            networks = f"{self.networks} of {self._networks} T1 networks trained, "
         self._show(
-            f"{self.done} of {self._total} trials done, {self.running} running, {self.failed} failed, "
-            f"about {clock(self._seconds_left())} left"
+            f"{networks}{self.done} of {self._total} trials done, {self.running} running, "
+            f"{self.failed} failed, about {clock(self._seconds_left())} left"
         )
 
     def _seconds_left(self) -> float:
         """Return the time left by how much of the estimate is done, since the longest trials start first."""
-        ended = min(self.done + self.failed, self._total)
+        ended = min(self.networks + self.done + self.failed, self._networks + self._total)
         passed = time.monotonic() - self._started
         if ended == 0:
             return max(0.0, self._estimate - passed)
         # Trials end in about the order in which they start, and those under way are half done on average.
-        started = min(ended + self.running, self._total)
+        started = min(ended + self.running, self._networks + self._total)
         done = (self._until[ended] + self._until[started]) / 2
         return passed * (self._until[-1] / done - 1)
 

@@ -14,7 +14,6 @@ from mlflow.exceptions import MlflowException
 from ablation.names import SUBJECTS_FILE
 from ablation.plan.plan import PlannedTrial, draft_plan, preparations_of, recipes_of
 from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
-from ablation.plan.resources import TrialResources
 from ablation.plan.tables import subject_warnings, subjects_frame, warning_lines, write_table
 from ablation.record.breakdown import breakdown
 from ablation.record.pretraining import PretrainingRecord
@@ -22,8 +21,9 @@ from ablation.store.volumes import prepare_cohort
 from ablation.sweep.cluster import LOCAL, connect, device_of, request_of, slots_of
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.grid_run import GridRun, preview_grid
+from ablation.sweep.networks import Networks
 from ablation.sweep.plan_run import estimator_of, write_plan
-from ablation.sweep.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
+from ablation.sweep.pretraining import Pretrainer, check_room, check_workers, tell_missing
 from ablation.sweep.progress import Show, clock
 from ablation.sweep.provenance import machine_warnings, trial_tags
 from ablation.sweep.search_run import SearchRun, preview_search
@@ -127,18 +127,17 @@ def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
                 log.warning(warning)
             volumes = _prepare(workspace)
             references = _put(volumes)
-            encoders = _train_encoders(workspace, known, references, resources)
+            networks = _networks(workspace)
+            known = _known_networks(workspace, networks, known)
             ended.recorded = recorded_trials(workspace)
             kind = SearchRun if is_search else GridRun
-            run = kind(workspace, encoders, ended.recorded, show, lambda: draw(_first(volumes)))
+            run = kind(workspace, known, ended.recorded, show, lambda: draw(_first(volumes)))
             try:
-                ended.result = run.run(references, resources)
+                ended.result = run.run(references, networks, resources)
             finally:
                 ended.plan = run.plan
     except KeyboardInterrupt:
         ended.result.interrupted = True
-    except PretrainingFailedError as error:
-        ended.result.stopped = str(error)
     except (MlflowException, OSError) as error:
         ended.result.stopped = breakdown(error)
     return ended
@@ -168,24 +167,22 @@ def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str]
             dict.fromkeys(workspace.study.recipe(fold) for fold in sorted(folds))
         )
         references = _put(_prepare(workspace))
-        pretrainer = _pretrainer(workspace, references, resources, workers)
-        digests = pretrainer.ensure(recipes)
+        networks = _networks(workspace)
+        digests = Pretrainer(
+            networks=networks,
+            subjects=references,
+            resources=resources,
+            workers=workers,
+            checkpoint_seconds=workspace.space.recovery.checkpoint_seconds,
+        ).ensure(recipes)
     addresses = {digests[recipe]: workspace.encoders.address(digests[recipe]) for recipe in recipes}
-    return addresses, pretrainer.unrecorded
+    return addresses, networks.unrecorded
 
 
-def _pretrainer(
-    workspace: Workspace, references: Mapping[str, References], resources: TrialResources, workers: int
-) -> Pretrainer:
-    recovery = workspace.space.recovery
-    return Pretrainer(
-        store=workspace.encoders,
-        record=PretrainingRecord(workspace.ledger, trial_tags(workspace), recovery.lease_seconds),
-        subjects=references,
-        resources=resources,
-        workers=workers,
-        checkpoint_seconds=recovery.checkpoint_seconds,
-    )
+def _networks(workspace: Workspace) -> Networks:
+    lease = workspace.space.recovery.lease_seconds
+    record = PretrainingRecord(workspace.ledger, trial_tags(workspace), lease)
+    return Networks(workspace.encoders, record)
 
 
 Volumes = dict[str, dict[str, PreparedSubject]]
@@ -235,17 +232,17 @@ def _tell_prepared(which: str, done: int, total: int) -> None:
     log.info(f"preparing: {done} of {total} subjects{which}")
 
 
-def _train_encoders(
-    workspace: Workspace,
-    known: Mapping[EncoderRecipe, str],
-    references: Mapping[str, References],
-    resources: TrialResources,
-) -> Mapping[EncoderRecipe, str]:
-    """Return the digests of the T1 networks of all folds, those that are missing trained first."""
+def _known_networks(
+    workspace: Workspace, networks: Networks, known: dict[EncoderRecipe, str]
+) -> dict[EncoderRecipe, str]:
+    """Return the digests of the T1 networks that are there, by now; tell how many are to be trained."""
     if workspace.request.encoder is not None:
         return known
     recipes = recipes_of(workspace.points, workspace.study)
-    return _pretrainer(workspace, references, resources, workers=1).ensure(recipes)
+    found = networks.find(recipes)
+    if len(found) < len(recipes):
+        tell_missing(len(recipes) - len(found))
+    return found
 
 
 def recorded_trials(workspace: Workspace) -> dict[str, Run]:

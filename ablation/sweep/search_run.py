@@ -6,13 +6,14 @@ from functools import cached_property, partial
 from mlflow.entities import Run
 
 from ablation.names import PLAN_FILE, SEARCH
-from ablation.plan.plan import PlannedTrial, Trial, draft_plan, make_plan
+from ablation.plan.plan import PlannedTrial, draft_plan
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.tables import PRUNED_STATUS, plan_frame, write_table
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending, spending_so_far
 from ablation.search.search import OptunaSearch
 from ablation.search.search_plan import SearchPlan
+from ablation.space.naming import trial_name, varying
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.forecast import Forecast, forecast_search, gpus_of
 from ablation.sweep.plan_run import PlanRun, open_recorder, plan_files
@@ -27,7 +28,7 @@ class SearchRun(PlanRun):
     """Once the record is open."""
 
     @property
-    def plan(self) -> list[Trial]:
+    def plan(self) -> list[PlannedTrial]:
         """Trials of the candidates that are sampled so far."""
         return self._search.trials if self._search else []
 
@@ -35,9 +36,16 @@ class SearchRun(PlanRun):
     def _planned(self) -> SearchPlan:
         return search_plan(self._workspace, self._encoders)
 
-    def _may_run(self) -> list[Trial]:
+    @cached_property
+    def _outermost(self) -> list[PlannedTrial]:
+        return draft_plan(self._workspace.points, self._workspace.study, self._encoders)
+
+    def _may_run(self) -> list[PlannedTrial]:
         """Return the trials of the outermost points of the space: none needs more than these."""
-        return make_plan(self._workspace.points, self._workspace.study, self._encoders)
+        return self._outermost
+
+    def _name(self, trial: PlannedTrial) -> str:
+        return trial_name(trial.point, varying(self._workspace.points), self._workspace.space.design)
 
     def _prepare(self) -> None:
         """Do nothing: the plan is written as candidates are sampled."""
@@ -71,7 +79,7 @@ class SearchRun(PlanRun):
     def _close(self, recorder: Recorder, result: Endings) -> None:
         if self._search:
             self._keep_plan(recorder)
-            result.pruned = {trial.key for trial in self._search.pruned_trials}
+            result.pruned = {self._name(trial) for trial in self._search.pruned_trials}
         super()._close(recorder, result)
 
     def _keep_plan(self, recorder: Recorder) -> None:
@@ -79,8 +87,8 @@ class SearchRun(PlanRun):
         assert self._search is not None
         settings = self._workspace.space.design.settings
         frame = plan_frame(self.plan, self._search.finished, self._estimator.all_seconds(self.plan), settings)
-        pruned = [trial.key for trial in self._search.pruned_trials]
-        frame.loc[frame["trial_key"].isin(pruned), "status"] = PRUNED_STATUS
+        pruned = {trial.point for trial in self._search.pruned_trials}
+        frame.loc[[trial.point in pruned for trial in self.plan], "status"] = PRUNED_STATUS
         file = self._workspace.folder / PLAN_FILE
         write_table(frame, file)
         recorder.keep(PLAN_FILE, file.read_bytes())
@@ -93,6 +101,7 @@ def search_plan(workspace: Workspace, encoders: Mapping[EncoderRecipe, str]) -> 
         study=workspace.study,
         points=workspace.points,
         encoders=encoders,
+        given=workspace.request.encoder is not None,
         ledger=workspace.ledger,
     )
 

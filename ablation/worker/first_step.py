@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import torch
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial
 from ablation.worker.trial import CACHE_BYTES, Shared, experiment_of, quiet_read_only_volumes
 from t1t2core.experiment import Experiment
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.settings import TrainingSettings
 from t1t2core.training.feature_store import FeatureStore
 
 
-def take_first_step(trial: Trial, shared: Shared) -> tuple[int, int]:
+def take_first_step(trial: PlannedTrial, shared: Shared) -> tuple[int, int]:
     """Return the bytes that the step took on the GPU, and those that the GPU has; 0 on a CPU."""
     torch.set_num_threads(shared.threads)
     quiet_read_only_volumes()
@@ -23,7 +24,9 @@ def take_first_step(trial: Trial, shared: Shared) -> tuple[int, int]:
         pretraining=_one_step(trial.settings.pretraining),
     )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    experiment = experiment_of(trial, shared, settings, device, FeatureStore())
+    # The trial's own T1 network may not be trained yet; memory is the same with any weights.
+    pretrained = Segmenter(settings.network, seed=0).state_dict() if trial.recipe else None
+    experiment = experiment_of(trial, shared, settings, device, FeatureStore(), pretrained)
     assert isinstance(experiment, Experiment)
     assert experiment.fit is not None
     if device == "cpu":

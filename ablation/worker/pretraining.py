@@ -57,11 +57,6 @@ class Job:
     checkpoint_seconds: float | None
 
 
-def checkpoint_key(recipe: EncoderRecipe) -> str:
-    """Return the key of a T1 network's checkpoint: it lies in a folder under that of the trials."""
-    return f"pretraining/{recipe.digest}"
-
-
 def start(job: Job) -> ray.ObjectRef:
     """Let Ray train the network; the reference is there when it is published.
 
@@ -78,10 +73,9 @@ def train(job: Job, team: Team = ALONE) -> None:
 
     Each worker of a team does so; the first one writes.
     """
-    training = _Training(job, team)
-    while not training.experiment.finished:
-        training.run_epoch()
-    training.publish()
+    training = Training(job, team)
+    while not training.step()["done"]:
+        pass
 
 
 def _train_together(job: Job) -> None:
@@ -107,10 +101,10 @@ def _train_as_member(job: Job) -> None:
     train(job, Team.joined())
 
 
-class _Training:
-    """A training under way."""
+class Training:
+    """Training of a T1 network under way, at its start or where its checkpoint left it."""
 
-    def __init__(self, job: Job, team: Team) -> None:
+    def __init__(self, job: Job, team: Team = ALONE) -> None:
         self._job, self._team = job, team
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.set_num_threads(max(1, int(job.cpus)))
@@ -120,16 +114,27 @@ class _Training:
         self._started = self._kept = time.perf_counter()
         reset_peak(self._device)
         self._storage = Storage(job.storage)
-        self._key = checkpoint_key(job.recipe)
+        self._key = job.recipe.key
         self.experiment = self._make_experiment()
         self._history: list[dict[str, float]] = []
         self._seconds_before = 0.0
+        self._told = 0  # epochs that the driver knows of
         # Told by one: a worker of an earlier start may still be writing.
         if checkpoint := team.told_by_first(lambda: load_checkpoint(self._storage, self._key)):
             self.experiment.restore(checkpoint.experiment)
             self._history, self._seconds_before = checkpoint.history, checkpoint.seconds
 
-    def run_epoch(self) -> None:
+    def step(self) -> dict[str, Any]:
+        """Train an epoch; after the last one publish the network. Return what the driver is to know."""
+        if not self.experiment.finished:
+            self._run_epoch()
+        done = self.experiment.finished
+        if done:
+            self._publish()
+        news, self._told = self._history[self._told :], len(self._history)
+        return {"history": news, "done": done, "over": done, "seconds": self._seconds()}
+
+    def _run_epoch(self) -> None:
         """Train one, then write a checkpoint if the last one is old enough."""
         self._history.append(epoch_metrics(self.experiment.run_epoch()))
         least = self._job.checkpoint_seconds
@@ -140,7 +145,7 @@ class _Training:
             self._write_journal({})
             self._kept = time.perf_counter()
 
-    def publish(self) -> None:
+    def _publish(self) -> None:
         """Put the network into storage, unless another driver has: all trials start from the same."""
         outcome = self.experiment.score()
         peak = max(self._team.gather([peak_mb(self._device)]))

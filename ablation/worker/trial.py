@@ -1,26 +1,28 @@
-"""One trial on one worker: Ray Tune calls `step` once an epoch."""
+"""One trial on one worker, epoch by epoch."""
 
 import time
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 import torch
-from ray import tune
+from torch import Tensor
 
-from ablation.plan.plan import Trial, make_plan
-from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
+from ablation.plan.plan import PlannedTrial, Recipes, Trial, plan_trial
+from ablation.plan.recipe import digest_of_preparation
 from ablation.plan.study import Study
 from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ablation.store.outcome import Cost, write_outcome
+from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from ablation.worker.memory import peak_mb, reset_peak
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult
-from t1t2core.settings import Settings
+from t1t2core.settings import PreparationSettings, Settings
 from t1t2core.strategies.staged import AnyExperiment
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
@@ -33,6 +35,8 @@ References = Mapping[str, ray.ObjectRef]
 """To each `PreparedSubject`, by name."""
 CACHE_BYTES = 1 << 30
 """Memory that a worker may fill with features of frozen stages."""
+MOST_NETWORKS = 4
+"""T1 networks that a worker keeps in memory."""
 
 
 @dataclass(frozen=True)
@@ -41,28 +45,27 @@ class Shared:
 
     Args:
         study: of which the trials are.
-        digests: of the T1 networks that they start from.
         subjects: references to the volumes, by the digest of their preparation.
-        encoders: a reference to the weights of each T1 network (name to array), by digest.
-        storage: address of checkpoints, and of the files that finished trials leave.
+        storage: address of checkpoints, of T1 networks, and of the files that finished trials leave.
         threads: of torch, in each trial.
         checkpoint_seconds: least time between two checkpoints; None for none.
         objective: score of an epoch by which trials are pruned; None where none are.
     """
 
     study: Study
-    digests: Mapping[EncoderRecipe, str]
     subjects: Mapping[str, References]
-    encoders: dict[str, ray.ObjectRef]
     storage: str
     threads: int
     checkpoint_seconds: float | None
     objective: str | None = None
 
-    def trial(self, config: Mapping[str, Any]) -> Trial:
-        """Return the trial of a configuration that the feed handed out."""
-        point = Point.from_json(config["point"])
-        return replace(make_plan([point], self.study, self.digests)[0], key=config["key"])
+    def planned(self, config: Mapping[str, Any]) -> PlannedTrial:
+        """Return the planned trial of a configuration that the feed handed out."""
+        return plan_trial(Point.from_json(config["point"]), self.study, Recipes(self.study))
+
+    def volumes(self, preparation: PreparationSettings) -> Mapping[str, Any]:
+        """Return the subjects as they are prepared with these settings."""
+        return Fetched(self.subjects[digest_of_preparation(preparation)])
 
 
 class Fetched(Mapping[str, Any]):
@@ -81,33 +84,69 @@ class Fetched(Mapping[str, Any]):
         return len(self._refs)
 
 
-class TrialRunner(tune.Trainable):
-    """Trains and scores the trial that its configuration tells, then the next one, in one process."""
+class Worker:
+    """What a process keeps from one trial to the next."""
 
-    _told: int
-    """Epochs that the driver knows of."""
-
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """Return what Tune asks Ray for: as the configuration says."""
-        wanted = {"CPU": config["cpu"], "GPU": config["gpu"]}
-        return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])
-
-    def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
-        """Get ready, once a process."""
-        self._shared = shared
-        self._object_storage = Storage(shared.storage)
+    def __init__(self, shared: Shared) -> None:
+        self.shared = shared
+        self.storage = Storage(shared.storage)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.features = FeatureStore(CACHE_BYTES)
+        self._networks: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
+        self._warm: set[tuple[object, ...]] = set()
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
-        self._features = FeatureStore(CACHE_BYTES)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._warm: set[tuple[object, ...]] = set()
-        self._start(config)
 
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Get ready for a further trial."""
-        self._start(new_config)
-        return True
+    def warm_up(self, trial: Trial) -> None:
+        """Compile what trials with such a network and such patches need, once a process."""
+        settings = trial.settings
+        training = settings.training
+        kind = settings.network, training.patch, training.batch_size, trial.precision
+        if kind not in self._warm:
+            warm_up(settings.network, training, Compute(precision=trial.precision, device=self.device))
+            self._warm.add(kind)
+
+    def forget_features(self) -> None:
+        """Make room in memory."""
+        self.features = FeatureStore(CACHE_BYTES)
+
+    def pretrained(self, trial: Trial) -> dict[str, Tensor] | None:
+        """Return the weights of the T1 network that a trial starts from, taken from storage once.
+
+        Raises:
+            InputError: it is not there, or damaged.
+        """
+        if trial.encoder is None:
+            return None
+        if trial.encoder not in self._networks:
+            encoder = EncoderStore(self.storage).fetch(trial.encoder, trial.settings.network)
+            self._networks[trial.encoder] = encoder.weights
+        self._networks.move_to_end(trial.encoder)
+        while len(self._networks) > MOST_NETWORKS:
+            self._networks.popitem(last=False)
+        return self._networks[trial.encoder]
+
+
+class TrialWork:
+    """A trial under way, at its start or where its checkpoint left it."""
+
+    def __init__(self, trial: Trial, worker: Worker) -> None:
+        self._trial, self._worker, self._shared = trial, worker, worker.shared
+        worker.warm_up(trial)
+        pretrained = worker.pretrained(trial)
+        self._started = self._kept = time.perf_counter()
+        worker.features.begin_trial()
+        reset_peak(worker.device)
+        self._experiment = experiment_of(
+            trial, worker.shared, trial.settings, worker.device, worker.features, pretrained
+        )
+        self._history: list[dict[str, float]] = []
+        self._seconds_before = self._borrowed_before = 0.0
+        self._told = 0  # epochs that the driver knows of
+        if checkpoint := load_checkpoint(worker.storage, trial.key):
+            self._experiment.restore(checkpoint.experiment)
+            self._history = checkpoint.history
+            self._seconds_before, self._borrowed_before = checkpoint.seconds, checkpoint.borrowed_seconds
 
     def step(self) -> dict[str, Any]:
         """Train an epoch; after the last one score the trial and leave its files in storage."""
@@ -130,34 +169,6 @@ class TrialRunner(tune.Trainable):
         best = max(score if score == score else 0.0 for score in scores)
         return {SCORE: best, PROGRESS: 100 * self._experiment.progress}
 
-    def _start(self, config: Mapping[str, Any]) -> None:
-        """Start the trial, or go on where its checkpoint left it."""
-        key = config["key"]
-        self._trial = self._shared.trial(config)
-        self._warm_up(self._trial)
-        self._started = self._kept = time.perf_counter()
-        self._features.begin_trial()
-        reset_peak(self._device)
-        self._experiment = experiment_of(
-            self._trial, self._shared, self._trial.settings, self._device, self._features
-        )
-        self._history: list[dict[str, float]] = []
-        self._seconds_before = self._borrowed_before = 0.0
-        self._told = 0
-        if checkpoint := load_checkpoint(self._object_storage, key):
-            self._experiment.restore(checkpoint.experiment)
-            self._history = checkpoint.history
-            self._seconds_before, self._borrowed_before = checkpoint.seconds, checkpoint.borrowed_seconds
-
-    def _warm_up(self, trial: Trial) -> None:
-        """Compile what trials with such a network and such patches need, once a process."""
-        settings = trial.settings
-        training = settings.training
-        kind = settings.network, training.patch, training.batch_size, trial.precision
-        if kind not in self._warm:
-            warm_up(settings.network, training, Compute(precision=trial.precision, device=self._device))
-            self._warm.add(kind)
-
     def _keep(self) -> None:
         """Write a checkpoint if the last one is old enough."""
         seconds = self._shared.checkpoint_seconds
@@ -165,7 +176,7 @@ class TrialRunner(tune.Trainable):
             checkpoint = Checkpoint(
                 self._experiment.state(), self._history, self._seconds(), self._borrowed_seconds()
             )
-            save_checkpoint(self._object_storage, self._trial.key, checkpoint)
+            save_checkpoint(self._worker.storage, self._trial.key, checkpoint)
             self._kept = time.perf_counter()
 
     def _finish(self) -> None:
@@ -174,9 +185,9 @@ class TrialRunner(tune.Trainable):
             total_seconds=self._seconds(),
             standalone_seconds=self._seconds() + self._borrowed_seconds(),
             # Alone it would not have had what is kept for others.
-            peak_memory_mb=peak_mb(self._device) - self._features.foreign_bytes / 1e6,
+            peak_memory_mb=peak_mb(self._worker.device) - self._worker.features.foreign_bytes / 1e6,
         )
-        write_outcome(self._object_storage, self._trial, self._experiment, outcome, cost, self._history)
+        write_outcome(self._worker.storage, self._trial, self._experiment, outcome, cost, self._history)
 
     def _seconds(self) -> float:
         """Return the seconds that the trial took, before a break and since."""
@@ -184,20 +195,24 @@ class TrialRunner(tune.Trainable):
 
     def _borrowed_seconds(self) -> float:
         """Return the seconds that other trials took to compute what this one used."""
-        return self._borrowed_before + self._features.borrowed_seconds
+        return self._borrowed_before + self._worker.features.borrowed_seconds
 
 
 def experiment_of(
-    trial: Trial, shared: Shared, settings: Settings, device: str, features: FeatureStore
+    trial: PlannedTrial,
+    shared: Shared,
+    settings: Settings,
+    device: str,
+    features: FeatureStore,
+    pretrained: Mapping[str, Tensor] | None,
 ) -> AnyExperiment:
-    """Return the trial's experiment at its start, its inputs fetched from the object store."""
-    weights = None if trial.encoder is None else ray.get(shared.encoders[trial.encoder])
+    """Return the trial's experiment at its start, its volumes fetched from the object store."""
     return make_experiment(
         trial.point,
         trial.split,
-        Fetched(shared.subjects[digest_of_preparation(settings.preparation)]),
+        shared.volumes(settings.preparation),
         settings,
-        pretrained=None if weights is None else {n: torch.from_numpy(w) for n, w in weights.items()},
+        pretrained=pretrained,
         compute=Compute(precision=trial.precision, device=device, features=features),
     )
 

@@ -55,8 +55,8 @@ def test_a_network_is_one_run_with_recipe_losses_and_scores(
 ) -> None:
     assert record.claim(RECIPE)
     assert [run.info.status for run in runs(ledger)] == ["RUNNING"]
-    record.follow(RECIPE, Journal(workers=2, history=HISTORY[:1], metrics={}))
-    record.follow(RECIPE, Journal(workers=2, history=HISTORY, metrics={}))
+    record.follow(RECIPE, HISTORY[:1])
+    record.follow(RECIPE, HISTORY)
     assert record.finish(RECIPE, ENCODER, ADDRESS, JOURNAL)
     (run,) = runs(ledger)
     assert run.info.status == "FINISHED"

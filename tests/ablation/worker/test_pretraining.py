@@ -11,7 +11,7 @@ from ablation.store.pretrained import EncoderStore
 from ablation.store.pretraining_journal import Journal, read_journal
 from ablation.store.storage import Storage
 from ablation.worker import pretraining as pretraining_worker
-from ablation.worker.pretraining import Job, checkpoint_key, train
+from ablation.worker.pretraining import Job, train
 from t1t2core.experiment import EpochResult, Experiment
 from tests.builders.pretrained import RECIPE, SUBJECTS
 
@@ -95,7 +95,7 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_same_bits(
     job = job_of(tmp_path / "store", checkpoint_seconds=0)
     train_until(job, epochs, monkeypatch)
     storage = Storage(job.storage)
-    checkpoint = load_checkpoint(storage, checkpoint_key(RECIPE))
+    checkpoint = load_checkpoint(storage, RECIPE.key)
     assert checkpoint is not None
     assert len(checkpoint.history) == epochs == len(journal_of(job).history)
     train(job)
@@ -104,20 +104,20 @@ def test_a_training_goes_on_from_its_checkpoint_to_the_same_bits(
     assert history[:epochs] == checkpoint.history
     assert without_times(history) == without_times(journal_of(undisturbed).history)
     assert journal_of(job).metrics["time/total_seconds"] > checkpoint.seconds
-    assert load_checkpoint(storage, checkpoint_key(RECIPE)) is None
+    assert load_checkpoint(storage, RECIPE.key) is None
 
 
 def test_checkpoints_are_as_rare_as_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for seconds in (None, 3600.0):
         job = job_of(tmp_path / str(seconds), checkpoint_seconds=seconds)
         train_until(job, 3, monkeypatch)
-        assert load_checkpoint(Storage(job.storage), checkpoint_key(RECIPE)) is None
+        assert load_checkpoint(Storage(job.storage), RECIPE.key) is None
         assert read_journal(Storage(job.storage), RECIPE.digest) is None
 
 
 def test_a_damaged_checkpoint_is_as_none(tmp_path: Path) -> None:
     job = job_of(tmp_path, checkpoint_seconds=0)
-    Storage(job.storage).write(f"checkpoints/{checkpoint_key(RECIPE)}.safetensors", b"cut short")
+    Storage(job.storage).write(f"checkpoints/{RECIPE.key}.safetensors", b"cut short")
     train(job)
     assert len(journal_of(job).history) == 4
 

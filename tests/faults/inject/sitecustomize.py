@@ -32,7 +32,7 @@ POLL_SECONDS = 0.05
 
 def watch_steps(module: ModuleType) -> None:
     """Obeys before each step of a trial."""
-    real = module.TrialRunner.step
+    real = module.TrialWork.step
 
     def step(self: Any) -> dict[str, Any]:
         factors = self._trial.factors
@@ -46,7 +46,7 @@ def watch_steps(module: ModuleType) -> None:
             obey(name, AT_THE_END)
         return result
 
-    module.TrialRunner.step = step
+    module.TrialWork.step = step
 
 
 def watch_preflight(module: ModuleType) -> None:
