@@ -14,3 +14,18 @@ class TrialResources:
 
     cpus: float
     gpus: float
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a sweep has room for.
+
+    Args:
+        trial: that each trial asks for.
+        network: that the training of a T1 network asks for.
+        slots: how many of them run at once.
+    """
+
+    trial: TrialResources
+    network: TrialResources
+    slots: int

@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 
 from ablation.names import GPUS
 from ablation.plan.plan import Network, PlannedTrial, Trial
-from ablation.plan.resources import TrialResources
+from ablation.plan.resources import Room
 from ablation.record.claims import Claim
 from ablation.record.recorder import Recorder, UnansweredError
 from ablation.search.budget import Spending
@@ -33,8 +33,6 @@ class Feed(Searcher):
 
     Args:
         spending: once all is spent nothing new is handed out, but what failed is tried again.
-        resources: that each trial asks for.
-        network_resources: that the training of a network asks for.
         recorded: told of what turns out to be recorded: by another driver, or here, from files that a
             driver left which was killed before it could record them.
     """
@@ -45,8 +43,7 @@ class Feed(Searcher):
         spending: Spending,
         recorder: Recorder,
         networks: Networks,
-        resources: TrialResources,
-        network_resources: TrialResources,
+        room: Room,
         recorded: Callable[[Item, bool], None],
     ) -> None:
         super().__init__()
@@ -57,7 +54,7 @@ class Feed(Searcher):
         self._under_way: set[str] = set()
         self._gpus: dict[str, float] = {}
         self._recorder, self._networks, self._recorded = recorder, networks, recorded
-        self._resources, self._network_resources = resources, network_resources
+        self._room = room
         self._stopped = False
         self._looked_at = time.monotonic()
 
@@ -140,7 +137,7 @@ class Feed(Searcher):
         key, is_network = item.key, isinstance(item, Network)
         self._given[key] = item
         self._under_way.add(key)
-        resources = self._network_resources if is_network else self._resources
+        resources = self._room.network if is_network else self._room.trial
         gpus = self._gpus.get(key, resources.gpus)
         if not is_network:
             self.spending.begin(key, gpus)

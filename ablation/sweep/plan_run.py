@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pandas as pd
 from mlflow.entities import Run
@@ -14,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from ablation.names import PLAN_FILE, PRIMARY, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
 from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.recipe import EncoderRecipe
-from ablation.plan.resources import TrialResources
+from ablation.plan.resources import Room, TrialResources
 from ablation.plan.tables import plan_frame, write_table
 from ablation.record.leftovers import tidy
 from ablation.record.recorder import Recorder
@@ -85,32 +86,20 @@ class PlanRun(ABC):
         steps = [FirstStep(trial, shared, resources) for trial in largest(may_run)]
         picture = self._draw()  # while workers try these
         self._prepare()
-        whole, resources = resources, _share_gpus(workspace, steps, resources)
+        of_trials = _share_gpus(workspace, steps, resources)
         recorder = self._open_record(picture)
         spending = spending_of(space, workspace.ledger, recorder.parent, self._recorded)
         source = self._open_source(recorder, spending)
-        slots = workspace.request.max_concurrent or slots_of(resources)
-        forecast = self._forecast(spending, slots, resources.gpus)
+        slots = workspace.request.max_concurrent or slots_of(of_trials)
+        forecast = self._forecast(spending, slots, of_trials.gpus)
         slots = min(slots, max(1, forecast.to_run, len(forecast.networks)))
         progress = Progress(forecast.each, forecast.seconds(space, slots), self._show, forecast.networks)
+        room = Room(of_trials, resources, slots)
+        sweep = partial(run_sweep, source, shared, recorder, networks, room, space.recovery, progress)
         result = Endings(interrupted=True)
         try:
-            if source.learns or source.left():
-                result = run_sweep(
-                    source,
-                    shared,
-                    recorder,
-                    networks,
-                    resources,
-                    whole,
-                    space.recovery,
-                    progress,
-                    slots=slots,
-                    spending=spending,
-                    name=self._name,
-                )
-            else:
-                result = Endings()
+            there_is_work = source.learns or source.left()
+            result = sweep(spending=spending, name=self._name) if there_is_work else Endings()
         finally:
             self._close(recorder, result)
         self._tell(result, forecast, slots)

@@ -12,7 +12,7 @@ from ray.tune.experiment import Trial as TuneTrial
 
 from ablation.names import OUT_OF_MEMORY
 from ablation.plan.plan import Network, PlannedTrial, Trial
-from ablation.plan.resources import TrialResources
+from ablation.plan.resources import Room
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending
 from ablation.search.source import Source
@@ -171,21 +171,16 @@ def run_sweep(
     shared: Shared,
     recorder: Recorder,
     networks: Networks,
-    resources: TrialResources,
-    network_resources: TrialResources,
+    room: Room,
     recovery: Recovery,
     progress: Progress,
     *,
-    slots: int,
     spending: Spending,
     name: Callable[[PlannedTrial], str],
 ) -> Endings:
     """Run what the source gives, and record each as it ends.
 
     Args:
-        resources: that each trial asks for.
-        network_resources: that the training of a T1 network asks for.
-        slots: trials at once.
         spending: ends the sweep once all is spent.
         name: of trials that could not be started.
     """
@@ -199,13 +194,13 @@ def run_sweep(
         (result.finished if here else result.reused).add(item.key)
         progress.done += 1
 
-    feed = Feed(source, spending, recorder, networks, resources, network_resources, recorded)
+    feed = Feed(source, spending, recorder, networks, room, recorded)
     watch = _Watch(recorder, networks, feed, recovery, progress, result, name)
     # What is there now stays to the end: Python need not look through all of it for garbage, again and again.
     gc.freeze()
     with recorder.beating():
         try:
-            _tune(shared, feed, watch, slots)
+            _tune(shared, feed, watch, room.slots)
         except KeyboardInterrupt:
             result.interrupted = True
         finally:

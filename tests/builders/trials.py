@@ -1,11 +1,14 @@
 """Planned trials that train on nobody."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import PlannedTrial, Trial
+from ablation.plan.recipe import EncoderRecipe
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings
+from tests.builders.pretrained import RECIPE
 
 KEY = "a key"
 ROLES = Roles((), (), ())
@@ -26,3 +29,16 @@ def plan(points: Sequence[Point]) -> list[Trial]:
         Trial(p, FoldSplit(p.fold, t1=ROLES, t2=ROLES), Settings(), "float32", None, None, str(p))
         for p in points
     ]
+
+
+def plan_on_networks(
+    points: Sequence[Point], encoders: Mapping[EncoderRecipe, str]
+) -> list[PlannedTrial | Trial]:
+    """A trial for each point, on the T1 network of its fold; with a key if that is there."""
+    planned = [
+        PlannedTrial(
+            p, FoldSplit(p.fold, t1=ROLES, t2=ROLES), Settings(), "float32", replace(RECIPE, seed=p.fold)
+        )
+        for p in points
+    ]
+    return [one.keyed(d, f"{one.point} {d}") if (d := encoders.get(one.recipe)) else one for one in planned]  # type: ignore[arg-type]

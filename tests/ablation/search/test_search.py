@@ -1,17 +1,17 @@
 """A search hands out trials, learns from them, gives arms up, and goes on where it was broken off."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ablation.plan.plan import Trial
+from ablation.plan.plan import Network, PlannedTrial, Trial
 from ablation.plan.trial_result import TrialResult
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.search import GivenUp, OptunaSearch, Tried
 from ablation.space.search_settings import Budget, Pruning, Search
 from tests.builders.candidates import LISTS, RANGES
-from tests.builders.trials import plan
+from tests.builders.trials import plan, plan_on_networks
 
 SEARCH = Search(method="optuna")
 
@@ -31,7 +31,10 @@ class Notes:
         return dict(self.stopped)
 
     def introduce(self, tried: Tried) -> None:
-        self.introduced += [trial.key for trial in tried.trials]
+        self.introduced += [trial.key for trial in tried.keyed]
+
+    def changed(self) -> None:
+        """Nothing is kept of it."""
 
     def announce(self, tried: Tried) -> None:
         self.announced[tried.number] = tried.candidate
@@ -64,11 +67,13 @@ def searching(
     recorded: Mapping[str, TrialResult] | None = None,
     spending: Spending | None = None,
     starts: Sequence[Candidate] = (),
+    plan_of: Callable[..., Sequence[PlannedTrial]] = lambda points, _: plan(points),
 ) -> OptunaSearch:
     return OptunaSearch(
         among,
         search,
-        plan=plan,
+        plan=lambda points, encoders: list(plan_of(points, encoders)),
+        encoders={},
         recall=(recorded or {}).get,
         spending=spending or Spending(Budget()),
         journal=notes or Notes(),
@@ -80,6 +85,7 @@ def run(search: OptunaSearch, spending: Spending | None = None, most: int = 999)
     """Runs it, one trial after the other. Gives what was run."""
     results: dict[str, TrialResult] = {}
     while len(results) < most and (trial := search.next()):
+        assert isinstance(trial, Trial)
         if spending:
             spending.begin(trial.key, 0)
         results[trial.key] = worth(trial)
@@ -232,3 +238,34 @@ def test_a_failure_ends_its_candidate_and_nothing_else() -> None:
     search.failed(failed)
     run(search)
     assert [one.is_whole for one in search.tried] == [False] + [True] * 6
+
+
+def test_a_trial_is_given_once_its_t1_network_is_there_and_others_are_trained_meanwhile() -> None:
+    notes = Notes()
+    search = searching(plan_of=plan_on_networks, notes=notes)
+    first, second, third = (search.next() for _ in range(3))
+    assert isinstance(first, Network)
+    assert isinstance(second, Network)
+    assert isinstance(third, Network)
+    assert [one.recipe.seed for one in (first, second, third)] == [1, 2, 3], "a network a fold"
+    assert notes.introduced == []
+    search.trained(second, "digest")
+    trial = search.next()
+    assert isinstance(trial, Trial)
+    assert (trial.point.fold, trial.encoder) == (2, "digest")
+    assert trial.key in notes.introduced
+    search.trained(first, "another")
+    search.trained(third, "a third")
+    assert len(run(search)) == 20, "all others, and no network twice"
+    assert search.left() == [trial]
+
+
+def test_without_its_t1_network_a_candidate_has_failed() -> None:
+    search = searching(plan_of=plan_on_networks)
+    network = search.next()
+    assert isinstance(network, Network)
+    lost = search.lost(network)
+    assert [trial.point.fold for trial in lost] == [1]
+    assert search.tried[0].failed
+    assert search.next() is None, "all others need it too"
+    assert [one.failed for one in search.tried] == [True] * 7

@@ -159,10 +159,6 @@ def test_a_point_is_read_back_as_it_was_written(tmp_path: Path) -> None:
             "arms[1].training.loss: no_fine_tuning has no use for it",
         ),
         (OPEN + "training.loss: {uniform: [0, 1]}", "its values are no numbers"),
-        (
-            OPEN + "network.width: {int_uniform: [2, 8]}\nsearch: {method: optuna, trials: 9}",
-            "network.width: a range, and each value that is sampled would need a T1 network of its own",
-        ),
         (OPEN + "tune: [training.loss]", "tune: training.loss is not varied"),
         (
             OPEN + "training.loss: [dice, cross_entropy]\ntune: [training.los]",

@@ -19,7 +19,7 @@ class Race:
 
     def report(self, name: str, fold: int, percent: float, score: float, over: bool = False) -> str:
         if name not in self.trials:
-            config = {"point": json.dumps({"fold": fold})}
+            config = {"point": json.dumps({"fold": fold}), "network": False}
             self.trials[name] = SimpleNamespace(trial_id=name, config=config)
             self.scheduler.on_trial_add(None, self.trials[name])
         result = {PROGRESS: percent, SCORE: score, "over": over}

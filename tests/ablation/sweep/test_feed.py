@@ -11,7 +11,8 @@ from ray.tune.search import Searcher
 
 from ablation.names import GPUS
 from ablation.plan.plan import Trial
-from ablation.plan.resources import TrialResources
+from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.resources import Room, TrialResources
 from ablation.plan.trial_result import TrialResult
 from ablation.record.claims import Claim
 from ablation.record.recorder import UnansweredError
@@ -20,9 +21,10 @@ from ablation.search.source import Listed
 from ablation.space.search_settings import Budget
 from ablation.store.storage import Storage
 from ablation.sweep.feed import Feed
-from tests.builders.trials import TRIAL
+from tests.builders.trials import TRIAL, plan_on_networks
 
 POINT = json.dumps(asdict(TRIAL.point))
+CONFIG = {"key": "a", "point": POINT, "network": False, "encoder": "", "cpu": 1.0, "gpu": 0.5}
 A, B, C = (replace(TRIAL, key=key) for key in "abc")
 
 
@@ -53,6 +55,23 @@ class Claims:
     def finish(self, trial: Trial) -> bool:
         self.delivered.append(trial.key)
         return True
+
+
+class Trainings:
+    """Stands for storage and the record of T1 networks: says whose a network is, and its digest."""
+
+    def __init__(self) -> None:
+        self.claimed = Claim.OURS
+        self.held = False
+
+    def holds(self, recipe: EncoderRecipe) -> bool:
+        return self.held
+
+    def claim(self, recipe: EncoderRecipe) -> Claim:
+        return self.claimed
+
+    def published(self, recipe: EncoderRecipe) -> str:
+        return "digest"
 
 
 @pytest.fixture
@@ -89,12 +108,14 @@ def make_feed(
     recorded: list[tuple[str, bool]],
     budget: Budget | None = None,
     source: Listed | None = None,
+    trainings: Any = None,
 ) -> Feed:
     return Feed(
         source or Listed([A, B, C]),
         Spending(budget or Budget()),
         claims,
-        TrialResources(cpus=1.0, gpus=0.5),
+        trainings or Trainings(),
+        Room(TrialResources(cpus=1.0, gpus=0.5), TrialResources(cpus=1.0, gpus=1.0), slots=2),
         lambda t, here: recorded.append((t.key, here)),
     )
 
@@ -105,8 +126,8 @@ def asked(feed: Feed, times: int = 1) -> list[Any]:
 
 
 def test_all_are_handed_out_once_in_order_with_what_they_ask_for(feed: Feed) -> None:
-    assert feed.suggest("any") == {"key": "a", "point": POINT, "cpu": 1.0, "gpu": 0.5}
-    assert feed.trial("a") == A
+    assert feed.suggest("any") == CONFIG
+    assert feed.item("a") == A
     assert asked(feed, 3) == ["b", "c", None]
     for key in "abc":
         feed.ended(key)
@@ -120,7 +141,7 @@ def test_one_is_tried_again_after_the_others_with_more_of_a_gpu(feed: Feed, clai
     claims.of["a"] = Claim.THEIRS  # it is held: nobody is asked
     feed.again(A, 1.0)
     assert asked(feed, 2) == ["b", "c"]
-    assert feed.suggest("any") == {"key": "a", "point": POINT, "cpu": 1.0, "gpu": 1.0}
+    assert feed.suggest("any") == {**CONFIG, "gpu": 1.0}
 
 
 def test_what_another_driver_is_at_work_on_is_waited_for(
@@ -192,3 +213,46 @@ def test_once_the_budget_is_spent_nothing_new_is_started_but_what_failed_is_trie
 def test_what_is_recorded_costs_no_budget(claims: Claims, recorded: list[tuple[str, bool]]) -> None:
     claims.of["a"] = Claim.RECORDED
     assert asked(make_feed(claims, recorded, Budget(trials=1)), 2) == ["b", None]
+
+
+def on_a_network() -> Listed:
+    """A trial whose T1 network is not there yet."""
+    return Listed(plan_on_networks([TRIAL.point], {}), lambda trials, e: [t.keyed(e, "a") for t in trials])
+
+
+def test_a_t1_network_is_trained_on_a_whole_gpu_then_its_trial_is_handed_out(claims: Claims) -> None:
+    recorded: list[tuple[str, bool]] = []
+    feed = make_feed(claims, recorded, Budget(trials=1), source=on_a_network())
+    given = feed.suggest("any")
+    assert isinstance(given, dict)
+    assert {**given, "key": ""} == {**CONFIG, "key": "", "network": True, "gpu": 1.0}
+    assert given["key"].startswith("pretraining/")
+    assert asked(feed) == [None], "it is under way"
+    network = feed.item(given["key"])
+    feed.deliver_network(network)  # type: ignore[arg-type]
+    feed.ended(given["key"])
+    assert feed.suggest("any") == {**CONFIG, "encoder": "digest"}, "a network is no trial of the budget"
+    feed.ended("a")
+    assert (asked(feed), recorded) == ([Searcher.FINISHED], [])
+
+
+def test_a_t1_network_that_another_driver_trains_is_waited_for(
+    claims: Claims, recorded: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablation.sweep.feed.POLL_SECONDS", 0.0)
+    trainings = Trainings()
+    trainings.claimed = Claim.THEIRS
+    feed = make_feed(claims, recorded, source=on_a_network(), trainings=trainings)
+    assert asked(feed, 2) == [None, None]
+    trainings.claimed = Claim.RECORDED
+    assert asked(feed) == ["a"]
+    assert [here for _, here in recorded] == [False]
+
+
+def test_a_training_that_is_tried_again_is_not_claimed_anew(claims: Claims) -> None:
+    trainings = Trainings()
+    feed = make_feed(claims, [], source=on_a_network(), trainings=trainings)
+    (key,) = asked(feed)
+    trainings.held, trainings.claimed = True, Claim.THEIRS
+    feed.again(feed.item(key))
+    assert asked(feed) == [key]

@@ -5,22 +5,26 @@ from typing import Any
 
 import pytest
 
+from ablation.plan.plan import Trial
 from ablation.search.budget import Spending
 from ablation.space.resources import Resources
 from ablation.space.search_settings import Budget
 from ablation.sweep.forecast import Forecast, forecast_grid, forecast_search
 from ablation.sweep.workspace import NO_SPACE
 from tests.builders.candidates import LISTS, RANGES
-from tests.builders.trials import plan
+from tests.builders.trials import plan, plan_on_networks
 
 PLAN = plan([point for candidate in LISTS.everything or () for point in LISTS.points(candidate)])
 
 
 class TenSeconds:
-    """Each trial takes ten seconds."""
+    """Each trial takes ten seconds, each T1 network that is not there yet a minute."""
 
     def all_seconds(self, trials: Any) -> list[float]:
         return [10.0] * len(trials)
+
+    def networks_seconds(self, trials: Any) -> list[float]:
+        return [60.0 for _ in {trial.recipe for trial in trials if not isinstance(trial, Trial)}]
 
 
 ESTIMATOR: Any = TenSeconds()
@@ -29,6 +33,13 @@ ESTIMATOR: Any = TenSeconds()
 def test_a_plan_ends_with_its_trials_and_time() -> None:
     forecast = forecast_grid(PLAN, PLAN[9:], Spending(Budget()), ESTIMATOR)
     assert forecast.lines(NO_SPACE, slots=2) == ["21 trials: 9 recorded, 12 to run, about 0:01:00"]
+
+
+def test_the_time_is_with_the_t1_networks_that_are_to_be_trained() -> None:
+    waiting = plan_on_networks([trial.point for trial in PLAN[:6]], {})
+    forecast = forecast_grid(waiting, waiting, Spending(Budget()), ESTIMATOR)
+    (line,) = forecast.lines(NO_SPACE, slots=2)
+    assert line == "6 trials: 0 recorded, 6 to run, about 0:02:00 with the T1 networks"
 
 
 def test_a_budget_reaches_no_further() -> None:

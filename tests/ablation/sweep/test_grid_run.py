@@ -57,22 +57,22 @@ def test_before_the_first_command_all_of_the_budget_is_left(workspace: Workspace
 
 def test_of_a_grid_that_was_partly_run_the_rest_of_the_budget_is_left(workspace: Workspace) -> None:
     plan = plan_of(workspace)
-    record(workspace, plan[:1], grid_key(plan))
+    record(workspace, plan[:1], grid_key(workspace, plan))
     assert last_line(workspace).startswith("2 trials: 1 recorded, 1 to run, about ")
-    record(workspace, plan[1:2], grid_key(plan))
+    record(workspace, plan[1:2], grid_key(workspace, plan))
     assert last_line(workspace).startswith("2 trials: 2 recorded, 0 to run, about ")
 
 
 def test_what_another_grid_ran_is_reused_and_costs_nothing(workspace: Workspace) -> None:
     plan = plan_of(workspace)
-    record(workspace, plan[:1], grid_key(plan[:1]))
+    record(workspace, plan[:1], grid_key(workspace, plan[:1]))
     assert last_line(workspace).startswith("3 trials: 1 recorded, 2 to run, about ")
 
 
 def test_while_a_network_is_missing_nothing_was_spent(workspace: Workspace) -> None:
     """The trials that have a key already may be the whole of an earlier grid."""
     scratch = [trial for trial in plan_of(workspace) if trial.recipe is None]
-    record(workspace, scratch, grid_key(scratch))
+    record(workspace, scratch, grid_key(workspace, scratch))
     for name in workspace.storage.names("encoders"):
         workspace.storage.delete(name)
     assert last_line(workspace).startswith("3 trials: 1 recorded, 2 to run, about ")

@@ -24,6 +24,7 @@ from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from ablation.sweep import pretraining
 from ablation.sweep.cluster import connect
+from ablation.sweep.networks import Networks
 from ablation.sweep.pretraining import Pretrainer, PretrainingFailedError, check_room, check_workers
 from t1t2core.errors import InputError
 from t1t2core.network.weights import unpack_weights
@@ -52,8 +53,7 @@ class Desk:
 
     def pretrainer(self, **changes: Any) -> Pretrainer:
         given: dict[str, Any] = {
-            "store": self.store,
-            "record": PretrainingRecord(self.ledger, {}, lease_seconds=60.0),
+            "networks": Networks(self.store, PretrainingRecord(self.ledger, {}, lease_seconds=60.0)),
             "subjects": {digest_of_preparation(RECIPE.preparation): self.subjects},
             "resources": TrialResources(cpus=1.0, gpus=0.0),
             "checkpoint_seconds": 0.0,
@@ -241,7 +241,7 @@ def test_a_record_that_is_away_gets_it_the_next_time(
             patched.setattr(desk.ledger.client, name, away)
         pretrainer = desk.pretrainer()
         digest = pretrainer.ensure([RECIPE])[RECIPE]
-    assert pretrainer.unrecorded == [digest]
+    assert pretrainer.networks.unrecorded == [digest]
     assert "is not recorded yet: it does not answer" in caplog.text
     assert desk.ensure(RECIPE) == [digest]
     assert [run.data.tags["encoder_digest"] for run in desk.runs] == [digest]

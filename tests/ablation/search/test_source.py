@@ -1,0 +1,54 @@
+"""A list gives its trials in order, each once its T1 network is there."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ablation.plan.plan import Network, PlannedTrial, Trial
+from ablation.search.source import Listed
+from ablation.space.points import Point
+from tests.builders.trials import TRIAL, plan_on_networks
+
+POINTS = [
+    Point.canonical(strategy="open", fold=fold, t2_train_size=2, learning_rate=1e-3, seed=seed)
+    for seed in (0, 1)
+    for fold in (1, 2)
+]
+
+
+def keyed(trials: Sequence[PlannedTrial], encoder: str) -> list[Trial]:
+    return [trial.keyed(encoder, f"{trial.point} {encoder}") for trial in trials]
+
+
+def networks_of(listed: Listed) -> list[Network]:
+    given = []
+    while (one := listed.next()) is not None:
+        assert isinstance(one, Network)
+        given.append(one)
+    return given
+
+
+def test_what_is_ready_comes_first_then_the_networks_that_the_others_need() -> None:
+    listed = Listed([*plan_on_networks(POINTS, {}), TRIAL], keyed)
+    assert listed.next() is TRIAL
+    assert [one.recipe.seed for one in networks_of(listed)] == [1, 2], "each once"
+
+
+def test_trials_are_given_in_their_order_once_their_network_is_there() -> None:
+    trials = plan_on_networks(POINTS, {})
+    listed = Listed(trials, keyed)
+    first, second = networks_of(listed)
+    listed.trained(second, "digest")
+    given = listed.next()
+    assert isinstance(given, Trial)
+    assert (given.point, given.encoder) == (POINTS[1], "digest")
+    listed.trained(first, "other")
+    assert [trial.point for trial in listed.left()] == [POINTS[0], POINTS[2], POINTS[3]]
+    rest = [listed.next() for _ in range(4)]
+    assert [one and one.point for one in rest] == [POINTS[0], POINTS[2], POINTS[3], None]
+
+
+def test_trials_of_a_network_that_cannot_be_trained_are_dropped() -> None:
+    listed = Listed(plan_on_networks(POINTS, {}), keyed)
+    first, _ = networks_of(listed)
+    assert [trial.point for trial in listed.lost(replace(first))] == [POINTS[0], POINTS[2]]
+    assert [trial.point for trial in listed.left()] == [POINTS[1], POINTS[3]]
