@@ -1,6 +1,6 @@
 """`python -m ablation.segment`: labels new scans with recorded networks."""
 
-if __name__ == "__main__":  # not in processes that this one spawns
+if __name__ == "__main__":
     from ablation.commands.doors import segment
 
     segment()

@@ -33,11 +33,12 @@ class Keys:
         # A group of settings is told by its identity: `Variants` makes it once, and keeps it.
         training = id(getattr(settings, strategy.training_group))
         network, preparation = settings.network, settings.preparation
+        factors = point.factors
         surface = settings.evaluation.surface_distances
         return digest_of_texts(
             {
                 "science": text("science", lambda: SCIENCE_VERSION),
-                "factors": text_of(point.factors),
+                "factors": text(("factors", *factors.values()), lambda: factors),
                 "t2": text(("t2", fold, size), lambda: _t2(split, size)),
                 "t1": text(("t1", fold, name), lambda: _scored(split.t1) if strategy.scored_on_t1 else None),
                 "t1_training": text(

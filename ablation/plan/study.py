@@ -65,6 +65,15 @@ class Study:
     def _variants(self) -> Variants:
         return Variants(self.settings)
 
+    @cached_property
+    def _precisions(self) -> dict[tuple[int, int], tuple[Precision, Settings]]:
+        """Resolved precisions by the identity of two groups, which are kept so that no other gets it."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        # In another process other groups may have the same identity.
+        return {name: value for name, value in vars(self).items() if name != "_precisions"}
+
     @property
     def precision(self) -> Precision:
         """The precision of trials that vary nothing which it depends on."""
@@ -81,8 +90,14 @@ class Study:
             InputError: the device cannot compute in the one that is asked for.
         """
         training, pretraining = settings.training, settings.pretraining
-        resolve_precision(pretraining.precision, self.device, [pretraining.patch])
-        return resolve_precision(training.precision, self.device, [training.patch, pretraining.patch])
+        # Groups of settings are few, points many.
+        groups = id(training), id(pretraining)
+        if groups not in self._precisions:
+            resolve_precision(pretraining.precision, self.device, [pretraining.patch])
+            patches = [training.patch, pretraining.patch]
+            resolved = resolve_precision(training.precision, self.device, patches)
+            self._precisions[groups] = resolved, settings
+        return self._precisions[groups][0]
 
     def split(self, fold: int) -> FoldSplit:
         """Return the patients' roles in a fold."""

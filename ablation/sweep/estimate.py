@@ -75,6 +75,7 @@ class Estimator:
             if not machine or run.data.tags.get(HARDWARE, machine) == machine:
                 self._learn(run)
         self._measured: dict[tuple[object, ...], tuple[float, float]] = {}
+        self._estimated: dict[tuple[object, ...], float] = {}
 
     def all_seconds(self, trials: Sequence[PlannedTrial]) -> list[float]:
         """Return the seconds of each of these trials."""
@@ -113,13 +114,19 @@ class Estimator:
             self._between.append(max(0.0, lasted - seconds))
 
     def _alone(self, point: Point, settings: Settings, patients: int) -> float:
-        factors = {name: None if value is None else str(value) for name, value in point.factors.items()}
         cost = self._cost(settings)
         if cost in self._recorded:
+            factors = {name: None if value is None else str(value) for name, value in point.factors.items()}
             for names, known in zip(LIKENESS, self._recorded[cost].alike, strict=True):
                 if alike := known.get(tuple(factors[name] for name in names)):
                     return median(alike)
-        return self._scale(cost, settings) * self._from_steps(point, settings, patients)
+        # Groups of settings are few and kept by the study, points many.
+        groups = settings.preparation, settings.network, settings.training, settings.pretraining
+        alike_here = point.strategy, point.tuned_layers, point.fusion, patients, *map(id, groups)
+        if alike_here not in self._estimated:
+            steps = self._from_steps(point, settings, patients)
+            self._estimated[alike_here] = self._scale(cost, settings) * steps
+        return self._estimated[alike_here]
 
     def _cost(self, settings: Settings) -> str:
         """Return what the settings are called among those of recorded trials."""

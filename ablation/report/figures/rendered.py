@@ -1,7 +1,7 @@
 """Figures in every form in which they are shown, drawn by two processes."""
 
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Rendering:
         helper: one process.
     """
 
-    def __init__(self, drawings: Mapping[str, Drawing], helper: ProcessPoolExecutor) -> None:
+    def __init__(self, drawings: Mapping[str, Drawing], helper: Executor) -> None:
         self._drawings = drawings
         self._waiting = iter(drawings.items())  # of which both take the next
         self._rendered: dict[str, Rendered | None] = {}
@@ -69,7 +69,7 @@ class Rendering:
     def _render(self, drawings: Iterator[tuple[str, Drawing]]) -> None:
         self._rendered |= {name: render(drawing) for name, drawing in drawings}
 
-    def _render_beside(self, helper: ProcessPoolExecutor) -> None:
+    def _render_beside(self, helper: Executor) -> None:
         with suppress(BrokenProcessPool):  # killed, most likely for lack of memory: the rest is drawn here
             for name, drawing in self._waiting:
                 self._rendered[name] = helper.submit(render, drawing).result()

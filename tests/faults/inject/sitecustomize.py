@@ -1,7 +1,7 @@
 """Goes into the worker processes of a sweep under test (by PYTHONPATH): there it does what a test orders.
 
-The folder named by FAULTS has the orders, one JSON file each, and `steps`, a line for each step of a trial:
-its name, the epoch and the process. An order names trial and epoch, and what to do there:
+The folder named by FAULTS has the orders, one JSON file each, and `steps`, a line for each step of a trial or
+of a T1 network: its name, the epoch and the process. An order names trial and epoch, and what to do there:
 
 - `hold`: wait until the order is taken away; a file `NAME.held` says that it waits.
 - `raise`: raise an error with its `message`, as many `times` as it says.
@@ -47,6 +47,22 @@ def watch_steps(module: ModuleType) -> None:
         return result
 
     module.TrialWork.step = step
+
+
+def watch_trainings(module: ModuleType) -> None:
+    """Obeys before each step of the training of a T1 network."""
+    real = module.Training.step
+
+    def step(self: Any) -> dict[str, Any]:
+        recipe = self._job.recipe
+        name, epoch = f"T1 network {recipe.network.normalisation} {recipe.seed}", len(self._history) + 1
+        with (FOLDER / "steps").open("a", encoding="utf-8") as steps:
+            steps.write(f"{name},{epoch},{os.getpid()}\n")
+        obey(name, epoch)
+        result: dict[str, Any] = real(self)
+        return result
+
+    module.Training.step = step
 
 
 def watch_preflight(module: ModuleType) -> None:
@@ -119,6 +135,7 @@ def _is_due(file: Path, order: dict[str, Any]) -> bool:
 
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
     "ablation.worker.trial": watch_steps,
+    "ablation.worker.pretraining": watch_trainings,
     "ablation.worker.first_step": watch_preflight,
     "ablation.store.storage": shorten_patience,
 }

@@ -1,0 +1,124 @@
+"""A sweep of varied settings on several T1 networks: killed, one that fails, one for each candidate."""
+
+import signal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.faults.bench import GRID, Bench
+from tests.faults.cluster import SharedCluster
+from tests.faults.commands import started, wait_until
+from tests.faults.conftest import Undisturbed
+
+pytestmark = pytest.mark.slow
+
+VARIED = """
+  - strategy: no_fine_tuning
+  - strategy: open
+network.normalisation: [batch, instance]
+training.loss: [cross_entropy_dice, dice]
+t2_train_size: [2]
+learning_rate: [1.0e-3]
+folds: [1]
+seeds: [0]
+pretraining_seeds: [0, 1]
+"""
+"""Four T1 networks; on each no_fine_tuning, and open with two losses."""
+SEARCH = """
+  - strategy: conservative
+    tuned_layers: fc
+pretraining.learning_rate: {log_uniform: [1.0e-4, 1.0e-2]}
+t2_train_size: [2]
+learning_rate: [1.0e-3]
+folds: [1]
+seeds: [0]
+pretraining_seeds: [0]
+search: {method: optuna, trials: 3, objective: validation/air/dsc}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _short(bench: Bench) -> None:
+    bench.options += ["--set", "training.max_epochs=2"]
+
+
+def networks_trained(bench: Bench) -> list[str]:
+    """Names of T1 networks whose training was begun, in order."""
+    return [name for name, _, _ in bench.all_steps() if name.startswith("T1 network")]
+
+
+def network_runs(bench: Bench) -> list[str]:
+    """How the trainings in the record ended."""
+    experiment = bench.ledger.experiment("pretraining")
+    return [run.info.status for run in bench.ledger.client.search_runs([experiment])]
+
+
+def test_trials_start_with_their_network_and_a_killed_sweep_goes_on(
+    bench: Bench,
+    undisturbed: Undisturbed,
+    cluster: SharedCluster,
+    tiny_heads: Path,
+    blank_record: Path,
+    tmp_path: Path,
+) -> None:
+    bench.write_space(GRID, VARIED)
+    hold = bench.order("hold", "T1 network instance 1")
+    killed = bench.start()
+    worker = bench.wait_for_hold(hold, killed)
+    before = len(bench.runs("FINISHED"))
+    assert before == 3 * (len(networks_trained(bench)) - 1), "trials of the networks that are there"
+    killed.kill(signal.SIGKILL)
+    killed.wait()
+    wait_until(lambda: not started(worker), "the worker ends with its driver")
+    bench.release(hold)
+
+    assert bench.run().last_line == f"12 trials: 12 finished ({before} reused), 0 failed"
+    names = [
+        f"T1 network {normalisation} {seed}" for normalisation in ("batch", "instance") for seed in (0, 1)
+    ]
+    assert sorted(networks_trained(bench)) == sorted([*names, "T1 network instance 1"]), "none twice but that"
+    assert network_runs(bench) == ["FINISHED"] * 4
+    assert (bench.running(), bench.left_behind()) == (0, [])
+
+    whole = Bench(tmp_path / "whole", tiny_heads, blank_record, undisturbed.store, cluster)
+    whole.options += ["--set", "training.max_epochs=2"]
+    whole.write_space(GRID, VARIED)
+    whole.run()
+    assert whole.results() == bench.results(), "as if nothing had happened"
+    assert bench.run().last_line == "12 trials: 12 finished (12 reused), 0 failed"
+
+    table = pd.read_csv(bench.output / "faults" / "results.csv")
+    rows = table[(table["split"] == "test") & (table["class"] == "bone")] if "split" in table else table
+    chosen = rows[["strategy", "network.normalisation", "training.loss", "pretraining_seed"]]
+    assert len(chosen.drop_duplicates()) == 12
+    assert set(chosen["network.normalisation"]) == {"batch", "instance"}
+    assert set(chosen["pretraining_seed"]) == {0, 1}
+
+
+def test_a_network_that_fails_takes_its_own_trials_with_it(bench: Bench) -> None:
+    bench.write_space(GRID, VARIED)
+    order = bench.order("raise", "T1 network instance 0", message="it does not converge", times=99)
+    failed = bench.run(status=1)
+    assert failed.last_line == "12 trials: 9 finished (0 reused), 3 failed"
+    assert "the T1 network of recipe" in failed.said
+    assert "it does not converge" in failed.said
+    assert sorted(network_runs(bench)) == ["FAILED", "FINISHED", "FINISHED", "FINISHED"]
+    order.unlink()
+    assert bench.run().last_line == "12 trials: 12 finished (9 reused), 0 failed"
+    assert sorted(network_runs(bench)) == ["FINISHED"] * 4
+
+
+def test_a_search_of_a_setting_of_the_network_trains_one_for_each_candidate(bench: Bench) -> None:
+    bench.write_space(GRID, SEARCH)
+    hold = bench.order("hold", "conservative fc", 2)
+    killed = bench.start()
+    worker = bench.wait_for_hold(hold, killed)
+    killed.kill(signal.SIGKILL)
+    killed.wait()
+    wait_until(lambda: not started(worker), "the worker ends with its driver")
+    bench.release(hold)
+    assert bench.run().last_line == "3 trials: 3 finished (0 reused), 0 failed"
+    assert network_runs(bench) == ["FINISHED"] * 3
+    assert len(networks_trained(bench)) == 3, "what was trained before is used"
+    assert bench.run().last_line == "3 trials: 3 finished (3 reused), 0 failed"
