@@ -77,6 +77,7 @@ class Outcome:
         scores: a patient, split, sequence and set of weights each.
         weights: the trained tensors that did best on validation, by name.
         predictions: labels (X, Y, Z) of the test scans by sequence and patient, best weights.
+        parameters: of the whole network, trained or frozen.
     """
 
     scores: list[PatientScore]
@@ -85,6 +86,7 @@ class Outcome:
     epoch_seconds: list[float]
     weights: dict[str, Tensor]
     predictions: dict[tuple[Sequence, str], np.ndarray]
+    parameters: int
 
 
 class Experiment:
@@ -183,6 +185,7 @@ class Experiment:
             epoch_seconds=self.epoch_seconds,
             weights=self._best,
             predictions=predictions,
+            parameters=sum(parameter.numel() for parameter in self.network.parameters()),
         )
 
     def _make_fit(self, learning_rate: float, seed: int) -> Fit | None:

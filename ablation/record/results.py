@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pandas as pd
 
+from ablation.names import PARAMETERS, PEAK_MEMORY
 from ablation.record.settings import setting_text
 from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
@@ -18,7 +19,18 @@ WHAT = ["weights", "split", "sequence", "class"]
 COUNTS = ["tp", "fp", "fn"]
 COST = ["epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalone_seconds", "peak_memory_mb"]
 ORIGIN = ["encoder_digest", "cohort_fingerprint", "mlflow_run_id"]
-RESULTS = ["trial_key", *FACTORS, *WHAT, *METRICS, *COUNTS, "patients", *COST, *ORIGIN, PRETRAINING_SEED]
+RESULTS = [
+    "trial_key",
+    *FACTORS,
+    *WHAT,
+    *METRICS,
+    *COUNTS,
+    "patients",
+    *COST,
+    *ORIGIN,
+    PRETRAINING_SEED,
+    "parameters",
+]
 """Columns of `results.csv`; those of varied settings stand after them."""
 PATIENTS = ["trial_key", *FACTORS, *WHAT, "patient", *METRICS, *COUNTS, *SURFACE_METRICS, PRETRAINING_SEED]
 """Columns of `patients.csv`; those of varied settings stand after them."""
@@ -121,7 +133,8 @@ def _cost(record: Record) -> Mapping[str, Any]:
         "seconds_per_epoch": metrics["time/seconds_per_epoch"],
         "total_seconds": metrics["time/total_seconds"],
         "standalone_seconds": metrics["time/standalone_seconds"],
-        "peak_memory_mb": metrics.get("memory/peak_mb"),
+        "peak_memory_mb": metrics.get(PEAK_MEMORY),
+        "parameters": metrics.get(PARAMETERS),
         "encoder_digest": tags["encoder_digest"],
         "cohort_fingerprint": tags["cohort_fingerprint"],
         "mlflow_run_id": record.run_id,

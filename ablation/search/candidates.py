@@ -137,14 +137,15 @@ class CandidateSpace:
             InputError: no arm has it, or it leaves open what has several values.
         """
         named = {name: value for name in SAMPLED if (value := getattr(given, name)) is not None}
+        named |= given.settings
         why = f"no arm of strategy {given.strategy}"
         for index, (arm, values) in enumerate(zip(self.arms, self._values, strict=True)):
             if arm.strategy != given.strategy:
                 continue
             why = _why_not(named, values)
             if not why:
-                fixed = {name: values[name][0] for name in values if name not in named}
-                return self._candidate(index, {**fixed, **named})
+                chosen = {name: named[name] if name in named else values[name][0] for name in values}
+                return self._candidate(index, chosen)
         raise InputError(why)
 
     def _all(self) -> Iterator[Candidate]:

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ablation.space.factors import DEFAULTS, NAME_OF_KEY, RANGE
 from ablation.space.ranges import Range
-from ablation.space.schema import ALLOWED, FACTOR_KEYS, GROUPS, KEYS_IN, WORDS, SpaceFile
+from ablation.space.schema import ALLOWED, FACTOR_KEYS, KEYS_IN, WORDS, SpaceFile
+from ablation.space.variation import GROUPS
 from t1t2core.errors import InputError
 from t1t2core.strategies import STRATEGIES, StrategyName
 

@@ -10,8 +10,8 @@ from ablation.space.design import LEARNING_RATE, ONE_AT_A_TIME, Design
 from ablation.space.factors import KEY_OF_NAME, NAME_OF_KEY, REPLICATED, SAMPLED
 from ablation.space.findings import users, uses
 from ablation.space.ranges import Range
-from ablation.space.schema import ALLOWED, GROUPS, SpaceFile
-from ablation.space.variation import GivenSetting, Values, read_values, shown, take_settings
+from ablation.space.schema import ALLOWED, SpaceFile
+from ablation.space.variation import GROUPS, GivenSetting, Values, read_values, shown, take_settings
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.strategies import STRATEGIES
 

@@ -8,11 +8,9 @@ from ablation.space.design import Equivalence, Method, Primary
 from ablation.space.factors import FACTOR_OF_KEY, FactorValues
 from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Pruning, Search, Start
+from ablation.space.variation import GROUPS
 from t1t2core.cohort.names import is_reserved
-from t1t2core.settings import Settings
 
-GROUPS = tuple(Settings.__annotations__)
-"""Keys of settings."""
 _TAKEN_NAMES = ("store", "artifacts", "mlflow.db", "phantom")
 
 
@@ -66,7 +64,7 @@ KEYS_IN: dict[str, tuple[str, ...]] = {
     "resources": tuple(Resources.model_fields),
     "recovery": tuple(Recovery.model_fields),
     "search": tuple(Search.model_fields),
-    "start": tuple(Start.model_fields),
+    "start": (*(key for key in Start.model_fields if key != "settings"), *GROUPS),
     "pruning": tuple(Pruning.model_fields),
     "budget": tuple(Budget.model_fields),
 }

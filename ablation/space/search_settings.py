@@ -2,11 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from ablation.names import EPOCHS, PEAK_MEMORY, SECONDS_PER_EPOCH, STANDALONE_SECONDS, TOTAL_SECONDS
 from ablation.space.factors import Layers
+from ablation.space.ranges import Range
 from ablation.space.strict import Count, Number, Seed, Strict
+from ablation.space.variation import read_values, take_settings
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.evaluation.scores import CLASSES, METRICS
 from t1t2core.settings import Fusion, Settings
@@ -32,13 +34,38 @@ def _listed(value: Any) -> Any:
 
 
 class Start(Strict):
-    """A candidate to start from: each factor that has several values in its arm is named."""
+    """A candidate to start from: each factor and setting that has several values in its arm is named.
+
+    Args:
+        settings: varied ones by dotted name; in the file they stand as in an arm.
+    """
 
     strategy: StrategyName
     tuned_layers: Layers | None = None
     fusion: Fusion | None = None
     t2_train_size: Count | None = None
     learning_rate: Number | None = None
+    # Recorded searches are named by what they say, and were without it.
+    settings: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda settings: not settings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, given: Any) -> Any:
+        """Gather settings that stand in their group or by their dotted name."""
+        if not isinstance(given, dict):
+            return given
+        rest, found, findings = take_settings(given)
+        settings: dict[str, Any] = {}
+        for one in found:
+            values, wrong = read_values(one, in_arm=True)
+            findings += wrong
+            if isinstance(values, Range) or len(values) > 1:
+                findings.append(f"{one.place}: a candidate has one value of it")
+            else:
+                settings |= dict(zip([one.name], values, strict=False))
+        if findings:
+            raise ValueError("; ".join(findings))
+        return {**rest, "settings": settings} if settings else rest
 
 
 class Pruning(Strict):

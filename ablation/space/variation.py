@@ -11,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from ablation.space.configuration import type_of, unknown_setting
 from ablation.space.ranges import Range, Scale, is_range, read_range
-from ablation.space.schema import GROUPS
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.settings import Settings
 from t1t2core.strategies.base import OF_TRANSFER
 
+GROUPS = tuple(Settings.__annotations__)
+"""Keys of settings."""
 Values = tuple[Any, ...] | Range
 NEVER_VARIED = {
     "cohort": "it changes who is tested",

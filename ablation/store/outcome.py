@@ -12,6 +12,7 @@ from typing import Any
 from ablation.names import (
     ENCODER_DIGEST,
     EPOCHS,
+    PARAMETERS,
     PEAK_MEMORY,
     SCORES,
     SECONDS_PER_EPOCH,
@@ -132,6 +133,7 @@ def _summary(outcome: Outcome, cost: Cost) -> dict[str, Any]:
         TOTAL_SECONDS: cost.total_seconds,
         STANDALONE_SECONDS: cost.standalone_seconds,
         PEAK_MEMORY: cost.peak_memory_mb,
+        PARAMETERS: outcome.parameters,
     }
     finite = {name: value for name, value in metrics.items() if value == value}
     return {"metrics": finite, STOP_REASON: outcome.stop_reason}

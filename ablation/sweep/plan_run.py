@@ -154,7 +154,7 @@ class PlanRun(ABC):
 
 def open_recorder(
     workspace: Workspace,
-    plan_key: str,
+    plan_key: Callable[[], str],
     names: dict[str, str],
     files: Mapping[str, bytes],
     tags: Mapping[str, str] | None = None,
@@ -162,6 +162,7 @@ def open_recorder(
     """Open the plan's parent run, with nothing left under it from a run that was broken off.
 
     Args:
+        plan_key: gives the plan's key, for which the record may be asked.
         names: of the trials that are known, by key.
         files: that the parent run keeps.
         tags: of the parent run, beside the usual ones.
@@ -175,7 +176,7 @@ def open_recorder(
     try:
         experiment = ledger.experiment(name)
         ledger.clear_unfinished(names, lease)
-        parent = ledger.open_plan(experiment, plan_key, name, {**plan_tags(workspace), **(tags or {})})
+        parent = ledger.open_plan(experiment, plan_key(), name, {**plan_tags(workspace), **(tags or {})})
         ledger.keep_files(parent, files)
         _state_primary(workspace, parent, names)
     except (MlflowException, OSError) as error:

@@ -53,7 +53,7 @@ class SearchRun(PlanRun):
     def _open_record(self, picture: bytes | None) -> Recorder:
         tags = {SEARCH: self._workspace.space.search.model_dump_json()}
         files = plan_files(self._workspace, picture)
-        return open_recorder(self._workspace, self._planned.key, {}, files, tags)
+        return open_recorder(self._workspace, lambda: self._planned.key, {}, files, tags)
 
     def _open_source(self, recorder: Recorder, spending: Spending) -> OptunaSearch:
         keep = partial(self._keep_plan, recorder)

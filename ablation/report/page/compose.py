@@ -82,7 +82,7 @@ def _changes(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> l
             frame=ablation_table(results, patients, design),
             note=f"{paired} The first row of a reference has its means; the others have differences from "
             "them, the largest first: Dice with its 95 % interval, the 95th percentile of surface distances "
-            "(mm), seconds of a trial computed alone, and memory (MB).",
+            "(mm), parameters of the network, seconds of a trial computed alone, and memory (MB).",
         ),
         Sheet(
             name="main_effects",

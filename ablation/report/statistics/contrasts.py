@@ -16,7 +16,7 @@ from ablation.report.tables.summary import TISSUES, chosen
 from ablation.space.design import ONE_AT_A_TIME, Design
 
 REFERENCE = "reference"
-COSTS = {"standalone_seconds": "seconds", "peak_memory_mb": "memory_mb"}
+COSTS = {"parameters": "parameters", "standalone_seconds": "seconds", "peak_memory_mb": "memory_mb"}
 DISTANCE = "hausdorff_95_mm"
 EFFECTS = ["factor", "change", "class", "difference", "low", "high", "p_holm", "verdict", "arms", "interval"]
 Weights = Mapping[str, float]
@@ -72,7 +72,8 @@ def ablation_table(results: pd.DataFrame, patients: pd.DataFrame, design: Design
 
     Columns: `reference`, `change`, for each class `CLASS_dsc` (of the reference its mean Dice, of a change
     the difference), `CLASS_low`, `CLASS_high`, `CLASS_p_holm`, `CLASS_verdict`, `CLASS_hd95` (the difference
-    of the 95th percentile of surface distances, mm), then `seconds` and `memory_mb`, differences likewise.
+    of the 95th percentile of surface distances, mm), then `parameters`, `seconds` and `memory_mb`,
+    differences likewise.
     """
     if design.method != ONE_AT_A_TIME or results.empty:
         return pd.DataFrame()

@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from ablation.search.candidates import Candidate, check_candidates
+from ablation.search.candidates import Candidate, CandidateSpace, check_candidates
 from ablation.space.ranges import Range
 from ablation.space.search_settings import Pruning, Search, Start
 from t1t2core.errors import InputError
-from tests.builders.candidates import LISTS, arm, space
+from tests.builders.candidates import LISTS, SETTINGS, arm, space
 
 RATES = Range("log_uniform", 1e-4, 1e-2)
 
@@ -115,3 +116,36 @@ def test_a_budget_too_small_for_one_candidate_and_pruning_without_a_third_fold_a
     two = space(arm("open", folds=(1, 2)))
     with pytest.raises(InputError, match=r"search\.pruning\.margin: gives arms up after 2 folds"):
         check_candidates(two, Search(method="optuna", pruning=Pruning(margin=0.02)), None)
+
+
+def test_a_start_names_varied_settings_as_an_arm_does() -> None:
+    given = {"strategy": "open", "training": {"loss": "dice"}, "training.weight_decay": 1e-4}
+    start = Start.model_validate(given)
+    assert start.settings == {"training.loss": "dice", "training.weight_decay": 1e-4}
+    own = arm(
+        "open", settings={"training.weight_decay": (0.0, 1e-4), "training.loss": ("cross_entropy", "dice")}
+    )
+    among = CandidateSpace([own], ["training.weight_decay", "training.loss"], SETTINGS)
+    candidate = among.start(start)
+    assert candidate in (among.everything or ()), "as if it had been sampled"
+    assert dict(candidate.settings) == start.settings
+    with pytest.raises(InputError, match=r"training\.loss: missing, the arm has several values of it"):
+        among.start(Start.model_validate({"strategy": "open", "training.weight_decay": 1e-4}))
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"training.loss": ["dice", "cross_entropy"]}, r"training\.loss: a candidate has one value of it"),
+        ({"training.los": "dice"}, r"training\.los"),
+        ({"cohort.overlap": "strict"}, r"cohort settings are the same in all trials"),
+    ],
+)
+def test_a_start_with_a_setting_that_cannot_be_is_refused(given: dict[str, object], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Start.model_validate({"strategy": "open", **given})
+
+
+def test_a_start_without_settings_is_named_as_it_was_before_there_were_any() -> None:
+    told = Start(strategy="open", learning_rate=1e-3).model_dump(mode="json")
+    assert "settings" not in told
