@@ -55,8 +55,8 @@ class GridRun(PlanRun):
         files = plan_files(self._workspace, picture)
         files[PLAN_FILE] = (self._workspace.folder / PLAN_FILE).read_bytes()
         names = {trial.key: self._name(trial) for trial in self.plan if isinstance(trial, Trial)}
-        plan = list(self.plan)
-        return open_recorder(self._workspace, lambda: grid_key(self._workspace, plan), names, files)
+        workspace = self._workspace
+        return open_recorder(workspace, lambda: grid_key(workspace, self.plan), names, files)
 
     def _open_source(self, recorder: Recorder, spending: Spending) -> Listed:
         return Listed(self._to_run, partial(self._with_keys, recorder))
