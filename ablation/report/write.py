@@ -55,7 +55,9 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
         rendering = Rendering(drawings(results, patients, curves, slices, design), helper)
         groups = sheets(record, results, patients)
         summary = Sheet(
-            name="summary", title="Every arm at its chosen learning rate", frame=summarise(results)
+            name="summary",
+            title=f"Every arm at its chosen {design.tuned_in_words}",
+            frame=summarise(results),
         )
         for sheet in [summary, *(sheet for group in groups.values() for sheet in group)]:
             _write_forms(sheet, report / "tables")

@@ -93,7 +93,7 @@ class OptunaSearch:
     Several drivers may work on one search: each takes over what the others have sampled.
 
     Args:
-        plan: makes the trials of points, with the T1 networks that are there.
+        plan: makes the trials of points; adds to the T1 networks that are known those that are there.
         encoders: digests of the T1 networks that are there at the start.
         recall: what a trial of this key scored, if it is recorded anywhere.
         starts: candidates that come first.
@@ -107,7 +107,7 @@ class OptunaSearch:
         space: CandidateSpace,
         search: Search,
         *,
-        plan: Callable[[Sequence[Point], Mapping[EncoderRecipe, str]], list[PlannedTrial]],
+        plan: Callable[[Sequence[Point], dict[EncoderRecipe, str]], list[PlannedTrial]],
         encoders: Mapping[EncoderRecipe, str],
         recall: Callable[[str], TrialResult | None],
         spending: Spending,

@@ -31,7 +31,8 @@ class SearchPlan:
 
     Args:
         points: the outermost of the space: at the ends of its ranges, and of all values of its lists.
-        encoders: digests of the T1 networks that are there.
+        encoders: digests of the T1 networks of these points that are there.
+        find: returns the digest of a T1 network that is there.
         given: the user has chosen the T1 network.
     """
 
@@ -39,6 +40,7 @@ class SearchPlan:
     study: Study
     points: Sequence[Point]
     encoders: Mapping[EncoderRecipe, str]
+    find: Callable[[EncoderRecipe], str | None]
     given: bool
     ledger: Ledger
 
@@ -94,7 +96,7 @@ class SearchPlan:
         return OptunaSearch(
             self.candidates,
             search,
-            plan=lambda points, encoders: draft_plan(points, self.study, encoders),
+            plan=self._draft,
             encoders=self.encoders,
             recall=lambda key: self._recall(recorded.get(key)),
             spending=spending,
@@ -107,7 +109,14 @@ class SearchPlan:
         parent = find_plan(self.ledger, self.space.name, self.key)
         found = read_candidates(parent.data.tags) if parent else {}
         points = dict.fromkeys(point for one in found.values() for point in self.candidates.points(one))
-        return draft_plan(points, self.study, self.encoders)
+        return self._draft(list(points), dict(self.encoders))
+
+    def _draft(self, points: Sequence[Point], encoders: dict[EncoderRecipe, str]) -> list[PlannedTrial]:
+        """Return the trials of points; T1 networks that storage has are added to those that are known."""
+        for recipe in recipes_of(points, self.study):
+            if recipe not in encoders and (digest := self.find(recipe)):
+                encoders[recipe] = digest
+        return draft_plan(points, self.study, encoders)
 
     def _recall(self, run: Run | None) -> TrialResult | None:
         """Return what a recorded trial scored; scores a patient are read only where pruning needs them."""

@@ -66,6 +66,12 @@ class Design(Strict):
         named = (*ARM, *(name for name in SAMPLED if name not in ARM), *self.settings)
         return tuple(name for name in named if name not in self.tuned)
 
+    @property
+    def tuned_in_words(self) -> str:
+        """Return what is chosen on validation, such as `learning rate and weight decay`."""
+        *others, last = [name.rpartition(".")[2].replace("_", " ") for name in self.tuned] or ["values"]
+        return f"{', '.join(others)} and {last}" if others else last
+
 
 STUDY = Design()
 """That of spaces which vary the factors of the study alone."""

@@ -101,6 +101,7 @@ def search_plan(workspace: Workspace, encoders: Mapping[EncoderRecipe, str]) -> 
         study=workspace.study,
         points=workspace.points,
         encoders=encoders,
+        find=workspace.encoders.find,
         given=workspace.request.encoder is not None,
         ledger=workspace.ledger,
     )

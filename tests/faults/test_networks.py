@@ -1,5 +1,6 @@
 """A sweep of varied settings on several T1 networks: killed, one that fails, one for each candidate."""
 
+import shutil
 import signal
 from pathlib import Path
 
@@ -39,7 +40,8 @@ search: {method: optuna, trials: 3, objective: validation/air/dsc}
 
 
 @pytest.fixture(autouse=True)
-def _short(bench: Bench) -> None:
+def _short_and_without_networks(bench: Bench) -> None:
+    shutil.rmtree(bench.output / "store" / "encoders")
     bench.options += ["--set", "training.max_epochs=2"]
 
 

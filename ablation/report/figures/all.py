@@ -35,6 +35,7 @@ def drawings(
         slices: of trials by key, see `t1t2core.evaluation.slices.unpack_slices`.
         design: of the plan; the study's own figure is drawn where it varies the study's factors alone.
     """
+    tuned = [name for name in design.tuned if name in design.settings]
     of_study = {} if design.settings else {"dsc_by_depth": partial(draw_depth, results)}
     return {
         "changes": partial(draw_forest, results, patients, design),
@@ -45,6 +46,7 @@ def drawings(
         "slices": partial(draw_segmentations, results, slices),
         "slices_augmentation": partial(draw_augmentation, results, slices),
         "learning_rates": partial(draw_rates, results),
+        **{f"choice_of_{name}": partial(draw_rates, results, factor=name) for name in tuned},
         "learning_curves": partial(draw_curves, results, curves),
     }
 

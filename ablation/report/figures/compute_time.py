@@ -48,9 +48,9 @@ def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | N
         figure=figure,
         title="Compute time by strategy (Fig. 7 of the study)",
         caption="Time that a trial would take alone, with nothing shared (standalone_seconds), mean over "
-        "folds and seeds at the chosen learning rate and the largest T2 training set; dots: single trials. "
-        "The rest is what is not training epochs: start, scoring, and whatever else a trial does. "
-        "The time to train the T1 network and to choose the learning rate is not in it." + _budget(trials),
+        "folds and seeds, each arm as chosen on validation, at the largest T2 training set; dots: single "
+        "trials. The rest is what is not training epochs: start, scoring, and whatever else a trial does. "
+        "The time to train the T1 network and to choose what is tuned is not in it." + _budget(trials),
         alt=_alt(means, divisor, unit),
     )
 

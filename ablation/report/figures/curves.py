@@ -43,9 +43,9 @@ def draw_curves(results: pd.DataFrame, curves: pd.DataFrame, layout: Layout = WI
     return Drawn(
         figure=figure,
         title="Learning curves",
-        caption="Training loss and validation DSC by epoch, at the chosen learning rate and the largest T2 "
-        "training set: means over folds and seeds as far as all of them were trained; thin: single trials."
-        + _left_out(arms, values),
+        caption="Training loss and validation DSC by epoch, each arm as chosen on validation, at the "
+        "largest T2 training set: means over folds and seeds as far as all of them were trained; thin: "
+        "single trials." + _left_out(arms, values),
         alt="Line charts of training loss and validation Dice by epoch. Last mean validation Dice of bone: "
         + _last(values, arms),
     )

@@ -49,9 +49,10 @@ def draw_pareto(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
     return Drawn(
         figure=figure,
         title="Score against compute time",
-        caption="Test DSC against the time that a trial would take alone; means over folds and seeds at the "
-        "chosen learning rate and the largest T2 training set. Filled and named: the Pareto front, arms that "
-        "no other beats in both score and time; differences along it may be smaller than their uncertainty.",
+        caption="Test DSC against the time that a trial would take alone; means over folds and seeds, each "
+        "arm as chosen on validation, at the largest T2 training set. Filled and named: the Pareto front, "
+        "arms that no other beats in both score and time; differences along it may be smaller than their "
+        "uncertainty.",
         alt="Scatter charts of test Dice against compute time. Pareto front, fastest first: "
         + "; ".join(f"{CLASSES[name]}: {_listed(front)}" for name, front in fronts.items())
         + ".",

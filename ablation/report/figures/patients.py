@@ -43,8 +43,8 @@ def draw_patients(results: pd.DataFrame, patients: pd.DataFrame, layout: Layout 
         figure=figure,
         title="Dice of each test patient",
         caption=f"Test DSC of each of the {len(names)} T2 test patients, a line a patient; means over the "
-        "folds and seeds that tested the patient, at the chosen learning rate and the largest T2 training "
-        "set. Where lines run side by side, patients differ more than arms do.",
+        "folds and seeds that tested the patient, each arm as chosen on validation, at the largest T2 "
+        "training set. Where lines run side by side, patients differ more than arms do.",
         alt=f"Dot charts of the test Dice of {len(names)} patients by arm. Range of bone over patients: "
         + _ranges(means, arms),
     )

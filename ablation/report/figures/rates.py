@@ -1,4 +1,4 @@
-"""How each arm's learning rate was chosen, on validation."""
+"""How each arm's learning rate, and what else is tuned, was chosen on validation."""
 
 from typing import Any
 
@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from ablation.report.figures.arm import largest, look
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
 from ablation.report.tables.summary import learning_rates
+from ablation.space.design import LEARNING_RATE
 
 GROUPS = {"conservative": "Conservative", "hybrid": "Hybrid", "": "Whole networks"}
 """Panels by strategy; the last has all others."""
@@ -17,30 +18,41 @@ MOST_TICKS = 6
 
 
 @styled
-def draw_rates(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
-    """Validation Dice against the learning rate, a line an arm. None where no arm had a choice."""
+def draw_rates(results: pd.DataFrame, layout: Layout = WIDE, *, factor: str = LEARNING_RATE) -> Drawn | None:
+    """Validation Dice against a tuned factor of numbers, a line an arm. None where no arm had a choice.
+
+    Of other tuned factors each point has the values that are best there.
+    """
     rates = learning_rates(results) if not results.empty else pd.DataFrame()
     if rates.empty:
         return None
-    rates = largest(rates)
-    choices = rates.groupby("arm")["learning_rate"].transform("nunique")
+    rates = _best_at_each_value(largest(rates), factor)
+    choices = rates.groupby("arm")["value"].transform("nunique")
     rates = rates[choices > 1].assign(group=lambda rows: _groups(rows["strategy"]))
     if rates.empty:
         return None
+    label = factor.rpartition(".")[2].replace("_", " ")
     groups = [name for name in GROUPS if name in set(rates["group"])]
     figure, panels = make_panels(layout, len(groups), 4.6)
     for axes, group in zip(panels, groups, strict=True):
         part = rates[rates["group"] == group]
         _lines(axes, part, _order(results, part))
-        axes.set(title=GROUPS[group], xlabel="learning rate", ylabel="mean validation DSC")
+        axes.set(title=GROUPS[group], xlabel=label, ylabel="mean validation DSC")
     return Drawn(
         figure=figure,
-        title="Choice of the learning rate",
-        caption="Validation DSC, mean of bone, soft tissue and air over folds and seeds, at each learning "
-        "rate tried, with the largest T2 training set. Ringed: the rate chosen, which all tables use. Test "
+        title=f"Choice of the {label}",
+        caption=f"Validation DSC, mean of bone, soft tissue and air over folds and seeds, at each {label} "
+        "tried, with the largest T2 training set. Ringed: the value chosen, which all tables use. Test "
         "scores play no part in it.",
-        alt="Line charts of validation Dice against the learning rate. Chosen: " + _choice(rates),
+        alt=f"Line charts of validation Dice against the {label}. Chosen: " + _choice(rates),
     )
+
+
+def _best_at_each_value(rates: pd.DataFrame, factor: str) -> pd.DataFrame:
+    """Return the best row of each arm at each value of a factor, its `value` a number."""
+    numbers = rates.assign(value=pd.to_numeric(rates[factor], errors="coerce")).dropna(subset=["value"])
+    best = numbers.sort_values("mean", ascending=False, kind="stable").drop_duplicates(["arm", "value"])
+    return best.sort_index()
 
 
 def _groups(strategies: pd.Series) -> pd.Series:
@@ -55,9 +67,9 @@ def _order(results: pd.DataFrame, rates: pd.DataFrame) -> list[str]:
 
 def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str]) -> None:
     for place, arm in enumerate(arms):
-        style, rows = look(place), rates[rates["arm"] == arm].sort_values("learning_rate")
+        style, rows = look(place), rates[rates["arm"] == arm].sort_values("value")
         axes.plot(
-            rows["learning_rate"],
+            rows["value"],
             rows["mean"],
             color=style.colour,
             ls=style.line,
@@ -75,9 +87,10 @@ def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str]) -> None:
             "mec": style.colour,
             "mew": 1.6,
         }
-        axes.plot(best["learning_rate"], best["mean"], label="_chosen", **ring)
-    values = sorted(rates["learning_rate"].unique())
-    axes.set_xscale("log")
+        axes.plot(best["value"], best["mean"], label="_chosen", **ring)
+    values = sorted(rates["value"].unique())
+    if values[0] > 0:
+        axes.set_xscale("log")
     if len(values) <= MOST_TICKS:
         axes.xaxis.set_major_locator(FixedLocator(values))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -89,7 +102,4 @@ def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str]) -> None:
 
 def _choice(rates: pd.DataFrame) -> str:
     best = rates[rates["chosen"].astype(bool)]
-    return (
-        ", ".join(f"{arm} {rate:g}" for arm, rate in zip(best["arm"], best["learning_rate"], strict=True))
-        + "."
-    )
+    return ", ".join(f"{arm} {rate:g}" for arm, rate in zip(best["arm"], best["value"], strict=True)) + "."

@@ -63,7 +63,7 @@ def draw_segmentations(
         figure=_draw(strips, layout),
         title="Segmented slices (Fig. 6 of the study)",
         caption=f"Axial T2w slices of test patient {patient}: MR, labels from CT, and the labels of each arm "
-        f"(fold {fold}, chosen learning rate). {_key(strips)}",
+        f"(fold {fold}, as chosen on validation). {_key(strips)}",
         alt=f"Axial slices of a test patient: MR, labels from CT, and the labels of {', '.join(shown)}, with "
         f"wrong voxels marked.",
     )

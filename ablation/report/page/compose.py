@@ -53,7 +53,7 @@ def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) ->
             Sheet(name=name, title=TITLES[name], frame=table) for name, table in of_study.items()
         ],
         "Statistical comparisons": _comparisons(record, results, patients),
-        "Choices on validation": _choices(results),
+        "Choices on validation": _choices(results, design),
         "Comparison with the study": [] if design.settings else _study(results),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
@@ -129,12 +129,12 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
     ]
 
 
-def _choices(results: pd.DataFrame) -> list[Sheet]:
+def _choices(results: pd.DataFrame, design: Design) -> list[Sheet]:
     """Choices made on validation, and the importance of factors."""
     return [
         Sheet(
             name="learning_rates",
-            title="How each learning rate was chosen",
+            title=f"How each arm was chosen: its {design.tuned_in_words}",
             frame=learning_rates(results),
             note="Mean validation Dice on T2 over folds and seeds; test scores play no part.",
         ),
@@ -194,7 +194,7 @@ def compose_page(
             *primary_answer(record, results, patients),
             *conclusions(results, patients, margin_of(record.design)),
         ],
-        summary=_summary(results),
+        summary=_summary(results, record.design),
         pictures=pictures,
         sections=tables,
         failures=record.failed,
@@ -229,7 +229,7 @@ def pictures_of(record: PlanRecord, figures: Mapping[str, Rendered]) -> list[Pic
     return pictures
 
 
-def _summary(results: pd.DataFrame) -> Sheet:
+def _summary(results: pd.DataFrame, design: Design) -> Sheet:
     table = summarise(results)
     # Scores first: on a phone the rest is to the right of the screen.
     factors = ["t2_train_size", "learning_rate", *varied_settings(table)]
@@ -237,7 +237,7 @@ def _summary(results: pd.DataFrame) -> Sheet:
     frame = table[shown].rename(columns={"sequence": "tested_on"})
     return Sheet(
         name="summary",
-        title="Every arm at its chosen learning rate: test Dice",
+        title=f"Every arm at its chosen {design.tuned_in_words}: test Dice",
         frame=frame,
         note="Means over folds and seeds. Internal air is air inside the head; most other air lies outside "
         "it and flatters the score. Seconds: of a trial computed alone.",

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ablation.record.results import PATIENTS, RESULTS
+from ablation.record.results import PATIENTS, RESULTS, with_arms
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.arm import pick, unit_of
 from ablation.report.figures.compute_time import draw_compute_time
@@ -26,6 +26,7 @@ from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.registration import MOST_PANELS, draw_registration, registration_png, worst_first
 from ablation.report.figures.rendered import render
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
+from ablation.space.design import Design
 from t1t2core.evaluation.slices import PatientSlices, Slices
 from t1t2core.preparation.alignment import Alignment
 from tests.builders.heads import make_subjects
@@ -284,6 +285,24 @@ def test_the_chosen_rate_is_ringed_and_arms_without_a_choice_are_left_out() -> N
     np.testing.assert_allclose(line.get_xydata(), [[1e-3, 0.6], [1e-2, 0.3]])
     np.testing.assert_allclose(ring.get_xydata(), [[1e-3, 0.6]])
     assert "conservative 9 0.001, open 0.01" in result.alt
+
+
+def test_another_tuned_setting_has_a_figure_at_the_best_of_the_others() -> None:
+    table = table_of(
+        trial("open", rate=1e-2, validation=0.7),
+        trial("open", rate=1e-3, validation=0.4),
+        trial("open", rate=1e-2, validation=0.5),
+        trial("open", rate=1e-3, validation=0.6),
+    )
+    decay = np.repeat(["0", "0.001"], len(table) // 2)
+    keys = table["trial_key"] + decay
+    design = Design(settings=("training.weight_decay",), tuned=("learning_rate", "training.weight_decay"))
+    named = with_arms(table.assign(**{"training.weight_decay": decay, "trial_key": keys}), design)
+    result = drawn(draw_rates(named, factor="training.weight_decay"))
+    line, ring = panel(result).get_lines()
+    np.testing.assert_allclose(line.get_xydata(), [[0, 0.7], [1e-3, 0.6]])
+    np.testing.assert_allclose(ring.get_xydata(), [[0, 0.7]])
+    assert result.title == "Choice of the weight decay"
 
 
 def test_without_a_choice_there_is_no_figure() -> None:
