@@ -15,11 +15,20 @@ Sequence = Literal["T1", "T2"]
 Precision = Literal["float32", "bfloat16"]
 Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
 """How a hybrid joins its two encoders (Table 5)."""
-Positive = Annotated[int, Field(gt=0)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _no_switch(given: object) -> object:
+    """Refuse true and false, which pydantic takes for 1 and 0."""
+    if isinstance(given, bool):
+        raise ValueError("Input should be a number")
+    return given
+
+
+Whole = Annotated[int, BeforeValidator(_no_switch)]
+Finite = Annotated[float, BeforeValidator(_no_switch), Field(allow_inf_nan=False)]
+Positive = Annotated[Whole, Field(gt=0)]
+PositiveFloat = Annotated[Finite, Field(gt=0)]
+NotNegative = Annotated[Finite, Field(ge=0)]
 Shape = tuple[Positive, Positive, Positive]
 
 ScanKind = Literal["T1w", "T2w", "ct"]
@@ -91,7 +100,7 @@ class CohortSettings:
     split_file: str | None = Field(
         default=None, description="CSV with subject,fold,sequence,role in place of the drawn split"
     )
-    split_seed: int = Field(default=0, description="seed of the draw of patients into roles (ours)")
+    split_seed: Whole = Field(default=0, description="seed of the draw of patients into roles (ours)")
     overlap: Literal["test_disjoint", "strict", "as_published"] = Field(
         default="test_disjoint",
         description="may a patient have different roles in T1 and T2? test_disjoint: T2 test patients "
@@ -228,7 +237,7 @@ class TrainingSettings:
     learning_rate: PositiveFloat = Field(
         default=1e-4, description="initial rate where no factor sets it (Sec. 3.5)"
     )
-    beta1: Annotated[float, Field(ge=0, lt=1)] = Field(
+    beta1: Annotated[Finite, Field(ge=0, lt=1)] = Field(
         default=0.9, description="Adam's first decay ('momentum decay', Sec. 3.5)"
     )
     weight_decay: NotNegative = Field(default=5e-4, description="L2 on convolution kernels (Sec. 3.5)")
@@ -250,7 +259,7 @@ class TrainingSettings:
     plateau_patience: Positive = Field(
         default=5, description="epochs without improvement before the rate falls (Sec. 3.5)"
     )
-    plateau_factor: Annotated[float, Field(gt=0, lt=1)] = Field(
+    plateau_factor: Annotated[Finite, Field(gt=0, lt=1)] = Field(
         default=0.75, description="factor of that fall (Sec. 3.5)"
     )
     stop_patience: Positive | None = Field(
@@ -298,7 +307,7 @@ class EvaluationSettings:
     surface_distances: bool = Field(
         default=True, description="Hausdorff (95th percentile) and mean surface distance a test patient"
     )
-    pictures: int = Field(default=2, ge=0, description="test patients drawn into the record of each trial")
+    pictures: Whole = Field(default=2, ge=0, description="test patients drawn into the record of each trial")
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)

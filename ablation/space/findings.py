@@ -2,7 +2,7 @@
 
 import re
 import reprlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_args
@@ -37,8 +37,12 @@ def uses(strategy: StrategyName, key: str) -> bool:
     return STRATEGIES[strategy].counts(NAME_OF_KEY.get(key, key))
 
 
-def unsampled(file: SpaceFile, arms: Collection[Any]) -> list[str]:
-    """Find each range of a grid, which cannot take all of its values."""
+def unsampled(file: SpaceFile, arms: Sequence[Any], own_settings: Sequence[Collection[str]]) -> list[str]:
+    """Find each range of a grid, which cannot take all of its values.
+
+    Args:
+        own_settings: names of those that stand in each arm itself, not at the top.
+    """
     if file.search.samples:
         return []
     told = (
@@ -52,8 +56,8 @@ def unsampled(file: SpaceFile, arms: Collection[Any]) -> list[str]:
         if isinstance(getattr(arm, key), Range)
     ]
     settings = [
-        f"{name}: {told}"
-        for arm in arms
+        f"{f'arms[{index}].{name}' if name in own else name}: {told}"
+        for index, (own, arm) in enumerate(zip(own_settings, arms, strict=True))
         for name, values in arm.settings.items()
         if isinstance(values, Range)
     ]

@@ -80,7 +80,7 @@ def read_space(path: Path) -> Space:
         for arm, own in zip(file.arms, levels.of_arms, strict=True)
     )
     findings = search_findings(file.search, file.budget, "budget" in file.model_fields_set)
-    findings += unsampled(file, arms) or repeated(file)
+    findings += unsampled(file, arms, levels.of_arms) or repeated(file)
     design, about_design = read_design(file, arms)
     if findings := findings + about_design:
         raise refusal(path, findings)

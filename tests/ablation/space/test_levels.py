@@ -159,6 +159,7 @@ def test_a_point_is_read_back_as_it_was_written(tmp_path: Path) -> None:
             "arms[1].training.loss: no_fine_tuning has no use for it",
         ),
         (OPEN + "training.loss: {uniform: [0, 1]}", "its values are no numbers"),
+        (OPEN + "training.batch_size: [true, 2]", "training.batch_size[0]: Input should be a number"),
         (OPEN + "tune: [training.loss]", "tune: training.loss is not varied"),
         (
             OPEN + "training.loss: [dice, cross_entropy]\ntune: [training.los]",
@@ -187,7 +188,7 @@ def test_a_point_is_read_back_as_it_was_written(tmp_path: Path) -> None:
         ),
         (
             ONE_FOLD + "arms: [{strategy: open, training.weight_decay: {uniform: [0.1, 0.5]}}]",
-            "training.weight_decay: a range, of which grid cannot try every value",
+            "- arms[0].training.weight_decay: a range, of which grid cannot try every value",
         ),
         (
             OPEN + "training.batch_size: {log_uniform: [1, 4]}\nsearch: {method: optuna, trials: 3}",
