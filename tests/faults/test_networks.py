@@ -4,9 +4,9 @@ import shutil
 import signal
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
+import ablation
 from tests.faults.bench import GRID, Bench
 from tests.faults.cluster import SharedCluster
 from tests.faults.commands import started, wait_until
@@ -90,12 +90,12 @@ def test_trials_start_with_their_network_and_a_killed_sweep_goes_on(
     assert whole.results() == bench.results(), "as if nothing had happened"
     assert bench.run().last_line == "12 trials: 12 finished (12 reused), 0 failed"
 
-    table = pd.read_csv(bench.output / "faults" / "results.csv")
-    rows = table[(table["split"] == "test") & (table["class"] == "bone")] if "split" in table else table
-    chosen = rows[["strategy", "network.normalisation", "training.loss", "pretraining_seed"]]
-    assert len(chosen.drop_duplicates()) == 12
-    assert set(chosen["network.normalisation"]) == {"batch", "instance"}
-    assert set(chosen["pretraining_seed"]) == {0, 1}
+    table, _ = ablation.results("faults", output=bench.output, tracking_uri=bench.tracking_uri)
+    varied = ["strategy", "network.normalisation", "training.loss", "pretraining_seed"]
+    assert len(table[varied].drop_duplicates()) == 12
+    assert set(table["network.normalisation"]) == {"batch", "instance"}
+    assert set(table["pretraining_seed"]) == {0, 1}
+    assert set(table.loc[table["strategy"] == "no_fine_tuning", "training.loss"]) == {""}
 
 
 def test_a_network_that_fails_takes_its_own_trials_with_it(bench: Bench) -> None:
