@@ -11,7 +11,7 @@ from torch import Tensor
 
 from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.inference import Predictor, cross_entropy
-from t1t2core.evaluation.scores import Counts, count_classes
+from t1t2core.evaluation.scores import Counts, count_classes, deep_part
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.network.base import Network
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
@@ -124,6 +124,7 @@ class Experiment:
         self._best_dice = float("-inf")
         # Of the validation patients, with the weights that the network had when they were last measured.
         self._counts: dict[Weights, list[dict[str, Counts]]] = {}
+        self._deep: dict[int, np.ndarray] = {}
         self.epoch_seconds: list[float] = []
 
     @property
@@ -226,12 +227,19 @@ class Experiment:
         team = self.compute.team
         return team.gather(
             [
-                (_count(p, scan), cross_entropy(p, torch.from_numpy(scan.labels)))
+                (self._count(_labels(p), scan), cross_entropy(p, torch.from_numpy(scan.labels)))
                 for p, (_, _, scan) in zip(
                     self._validator.probabilities(), team.share(self.validated), strict=True
                 )
             ]
         )
+
+    def _count(self, labels: np.ndarray, scan: PreparedScan) -> dict[str, Counts]:
+        """Counts of a scan's labels; what lies deep in the head is found once a scan."""
+        if id(scan) not in self._deep:
+            rim_mm = self.evaluation.internal_air_rim_mm
+            self._deep[id(scan)] = deep_part(scan.hull, scan.voxel_mm, rim_mm)
+        return count_classes(labels, scan.labels, scan.hull, self._deep[id(scan)])
 
     def _score(self, weights: Weights) -> tuple[list[PatientScore], dict[tuple[Sequence, str], np.ndarray]]:
         """Scores the network, which has these weights; gives the labels of the test scans with the best."""
@@ -260,7 +268,7 @@ class Experiment:
         """The score of a test scan, and its labels."""
         sequence, patient, scan = scored
         labels = _labels(probabilities)
-        counts = count_classes(labels, scan.labels, scan.hull)
+        counts = self._count(labels, scan)
         surface = None
         if weights == "best" and self.evaluation.surface_distances:
             surface = surface_distances(labels, scan.labels, scan.voxel_mm)
@@ -275,10 +283,6 @@ def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:
 def mean_dice(counts: dict[str, Counts]) -> float:
     """Mean Dice of bone, soft tissue and air; an absent class counts as 0, so it never wins."""
     return float(np.mean(np.nan_to_num([counts[name].dsc for name in TISSUES])))
-
-
-def _count(probabilities: Tensor, scan: PreparedScan) -> dict[str, Counts]:
-    return count_classes(_labels(probabilities), scan.labels, scan.hull)
 
 
 def _labels(probabilities: Tensor) -> np.ndarray:

@@ -307,6 +307,11 @@ class EvaluationSettings:
     surface_distances: bool = Field(
         default=True, description="Hausdorff (95th percentile) and mean surface distance a test patient"
     )
+    internal_air_rim_mm: NotNegative = _added(
+        0.0,
+        "depth under the surface of the head, mm, from which air counts as internal air; nearer to it, only "
+        "where it has no way to the air outside; 0: all air in the head's hull (ours)",
+    )
     pictures: Whole = Field(default=2, ge=0, description="test patients drawn into the record of each trial")
 
 

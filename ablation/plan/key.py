@@ -8,7 +8,7 @@ from ablation.plan.study import Study
 from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit, Roles
 from t1t2core.preparation.prepare import PREPARATION_VERSION
-from t1t2core.settings import identity
+from t1t2core.settings import EvaluationSettings, identity
 from t1t2core.strategies import STRATEGIES
 from t1t2core.version import SCIENCE_VERSION
 
@@ -34,7 +34,7 @@ class Keys:
         training = id(getattr(settings, strategy.training_group))
         network, preparation = settings.network, settings.preparation
         factors = point.factors
-        surface = settings.evaluation.surface_distances
+        evaluation = settings.evaluation
         return digest_of_texts(
             {
                 "science": text("science", lambda: SCIENCE_VERSION),
@@ -54,7 +54,7 @@ class Keys:
                 ),
                 "preparation": text(("preparation", id(preparation)), lambda: identity(preparation)),
                 "preparation_version": text("preparation_version", lambda: PREPARATION_VERSION),
-                "evaluation": text(("evaluation", surface), lambda: {"surface_distances": surface}),
+                "evaluation": text(("evaluation", id(evaluation)), lambda: _scoring(evaluation)),
                 "precision": text(("precision", precision), lambda: precision),
                 "cohort": text("cohort", lambda: self._study.cohort_fingerprint),
                 "encoder": text(("encoder", encoder), lambda: encoder),
@@ -65,6 +65,11 @@ class Keys:
         if what not in self._texts:
             self._texts[what] = text_of(description())
         return self._texts[what]
+
+
+def _scoring(evaluation: EvaluationSettings) -> dict[str, Any]:
+    """Return what changes scores; pictures do not."""
+    return {name: value for name, value in identity(evaluation).items() if name != "pictures"}
 
 
 def _t2(split: FoldSplit, size: int | None) -> dict[str, Any]:

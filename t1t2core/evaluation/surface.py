@@ -1,17 +1,23 @@
-"""Distances between the surfaces of predicted and true tissue, a patient."""
+"""Distances between the surfaces of predicted and true tissue, and their Dice, a patient."""
 
 import math
 from functools import cache
 from itertools import product
 
 import numpy as np
-from scipy.ndimage import binary_erosion
+from scipy.ndimage import binary_dilation, binary_erosion
 from scipy.spatial import KDTree
 
 from t1t2core.evaluation.scores import IGNORED, LABELS
 
-SURFACE_METRICS = ("hausdorff_95_mm", "mean_surface_distance_mm")
 PERCENTILE = 95
+TOLERANCES_MM = (1, 2, 3)
+DISTANCES = ("hausdorff_95_mm", "mean_surface_distance_mm")
+SURFACE_DICE = tuple(f"nsd_{mm}_mm" for mm in TOLERANCES_MM)
+"""Normalised surface Dice within each tolerance."""
+SURFACE_METRICS = (*DISTANCES, *SURFACE_DICE)
+ROUNDING_MM = 1e-6
+"""By which a distance may exceed a tolerance that it equals."""
 REACH = 3
 """Voxels around each that are looked at before a tree is asked: most of a surface is no farther away."""
 
@@ -19,33 +25,57 @@ REACH = 3
 def surface_distances(
     prediction: np.ndarray, truth: np.ndarray, voxel_mm: tuple[float, float, float]
 ) -> dict[str, dict[str, float]]:
-    """95th percentile of the Hausdorff distance and mean symmetric surface distance of each class, mm.
+    """Distances between the surfaces of each class, and their normalised surface Dice.
 
-    A class's surface is its voxels that have a neighbour, of six, outside it.
+    A class's surface is its voxels that have a neighbour, of six, of another class. The Hausdorff distance is
+    the 95th percentile, the larger of both ways; the mean distance is over the voxels of both surfaces. The
+    surface Dice is the share of both surfaces that lies within a tolerance of the other (Nikolov et al. 2018,
+    arXiv:1809.04430), counted in voxels.
+
+    For the surface Dice there is no surface where the volume ends and beside voxels unknown: what lies beyond
+    may be of the same class. For the distances there is, which makes those of air too small.
 
     Args:
         prediction: (X, Y, Z), labels 0 air, 1 soft tissue, 2 bone.
         truth: the same, 255 where unknown; voxels unknown belong to no class in either.
 
     Returns:
-        Class to metric to value; NaN where the class is absent in either.
+        Class to metric to value. The distances are NaN where the class is absent in either; the surface Dice
+        is 0 where it has no surface in one of them, and NaN where it has none in both.
     """
     known = truth != IGNORED
     return {
-        name: _distances((prediction == label) & known, (truth == label) & known, voxel_mm)
+        name: {
+            **_distances((prediction == label) & known, (truth == label) & known, voxel_mm),
+            **_dice(_surface(prediction == label, known), _surface(truth == label, known), voxel_mm),
+        }
         for name, label in LABELS.items()
     }
+
+
+def _surface(mask: np.ndarray, known: np.ndarray) -> np.ndarray:
+    return mask & known & binary_dilation(known & ~mask)
 
 
 def _distances(
     prediction: np.ndarray, truth: np.ndarray, voxel_mm: tuple[float, float, float]
 ) -> dict[str, float]:
     if not (prediction.any() and truth.any()):
-        return dict.fromkeys(SURFACE_METRICS, math.nan)
+        return dict.fromkeys(DISTANCES, math.nan)
     found, there = (mask & ~binary_erosion(mask) for mask in (prediction, truth))
     ways = _between(found, there, voxel_mm), _between(there, found, voxel_mm)
     far = max(float(np.percentile(distances, PERCENTILE)) for distances in ways)
-    return dict(zip(SURFACE_METRICS, (far, float(np.concatenate(ways).mean())), strict=True))
+    return dict(zip(DISTANCES, (far, float(np.concatenate(ways).mean())), strict=True))
+
+
+def _dice(found: np.ndarray, there: np.ndarray, voxel_mm: tuple[float, float, float]) -> dict[str, float]:
+    if not (found.any() and there.any()):
+        return dict.fromkeys(SURFACE_DICE, 0.0 if found.any() or there.any() else math.nan)
+    every = np.concatenate([_between(found, there, voxel_mm), _between(there, found, voxel_mm)])
+    return {
+        name: float(np.mean(every <= mm + ROUNDING_MM))
+        for name, mm in zip(SURFACE_DICE, TOLERANCES_MM, strict=True)
+    }
 
 
 def _between(start: np.ndarray, end: np.ndarray, voxel_mm: tuple[float, float, float]) -> np.ndarray:

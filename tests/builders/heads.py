@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from t1t2core.evaluation.scores import deep_part
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
-from t1t2core.settings import NetworkSettings, Sequence, TrainingSettings
+from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import Fit
@@ -46,6 +47,11 @@ def make_scan(seed: int, sequence: Sequence = "T1", *, shape: Shape = GRID, igno
     return PreparedScan(
         image=image.astype(np.float32), labels=labels, hull=radius < 1, affine=np.diag([*VOXEL_MM, 1.0])
     )
+
+
+def deep_of(scan: PreparedScan) -> np.ndarray:
+    """What lies deep in a head, as experiments see it by default."""
+    return deep_part(scan.hull, scan.voxel_mm, EvaluationSettings().internal_air_rim_mm)
 
 
 def make_subjects(count: int, *, first_seed: int = 0) -> dict[str, PreparedSubject]:

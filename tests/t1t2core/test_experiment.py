@@ -26,6 +26,7 @@ from tests.builders.heads import (
     PLENTY,
     TINY,
     clone,
+    deep_of,
     different,
     make_subjects,
     make_training,
@@ -136,7 +137,7 @@ def test_best_weights_are_those_of_the_epoch_with_the_highest_mean_validation_di
     for (sequence, patient), labels in outcome.predictions.items():
         scan = subjects[patient].scan(sequence)
         [score] = [s for s in outcome.scores if (s.weights, s.patient) == ("best", patient)]
-        assert count_classes(labels, scan.labels, scan.hull) == score.counts
+        assert count_classes(labels, scan.labels, scan.hull, deep_of(scan)) == score.counts
 
 
 def test_where_the_last_epoch_was_best_both_score_the_same(subjects: Subjects, pretrained: dict[str, Tensor]):
@@ -199,7 +200,7 @@ def test_each_score_is_that_of_its_own_scan(subjects: Subjects, pretrained: dict
         scan = subjects[score.patient].scan(score.sequence)
         with torch.no_grad():
             found = segmenter(torch.from_numpy(scan.image)[None, None]).argmax(1)[0]
-        assert score.counts == count_classes(found.numpy(), scan.labels, scan.hull)
+        assert score.counts == count_classes(found.numpy(), scan.labels, scan.hull, deep_of(scan))
 
 
 def test_test_patients_have_no_part_in_the_weights(subjects: Subjects, pretrained: dict[str, Tensor]):

@@ -17,7 +17,8 @@ from ablation.space.design import ONE_AT_A_TIME, Design
 
 REFERENCE = "reference"
 COSTS = {"parameters": "parameters", "standalone_seconds": "seconds", "peak_memory_mb": "memory_mb"}
-DISTANCE = "hausdorff_95_mm"
+SURFACES = {"nsd": "nsd_2_mm", "hd95": "hausdorff_95_mm"}
+"""Measures of surfaces beside Dice, by the names that columns have for them."""
 EFFECTS = ["factor", "change", "class", "difference", "low", "high", "p_holm", "verdict", "arms", "interval"]
 Weights = Mapping[str, float]
 """Of arms by name: a contrast is the weighted sum of their scores."""
@@ -71,19 +72,20 @@ def ablation_table(results: pd.DataFrame, patients: pd.DataFrame, design: Design
     """Return what each change of a one-at-a-time design did, the reference first, then the largest effects.
 
     Columns: `reference`, `change`, for each class `CLASS_dsc` (of the reference its mean Dice, of a change
-    the difference), `CLASS_low`, `CLASS_high`, `CLASS_p_holm`, `CLASS_verdict`, `CLASS_hd95` (the difference
-    of the 95th percentile of surface distances, mm), then `parameters`, `seconds` and `memory_mb`,
+    the difference), `CLASS_low`, `CLASS_high`, `CLASS_p_holm`, `CLASS_verdict`, `CLASS_nsd` and
+    `CLASS_hd95` (differences of the surface Dice within 2 mm, and of the 95th percentile of surface
+    distances, mm), then `parameters`, `seconds` and `memory_mb`,
     differences likewise.
     """
     if design.method != ONE_AT_A_TIME or results.empty:
         return pd.DataFrame()
     scores = network_scores(results, patients)
-    distances = network_scores(results, patients, metric=DISTANCE)
+    surfaces = {name: network_scores(results, patients, metric=one) for name, one in SURFACES.items()}
     costs = (
         chosen(results).drop_duplicates("trial_key").groupby("arm")[list(COSTS)].mean().rename(columns=COSTS)
     )
     tables = [
-        _of_reference(reference, contrasts, scores, distances, costs, margin_of(design))
+        _of_reference(reference, contrasts, scores, surfaces, costs, margin_of(design))
         for reference, contrasts in changes(levels_of(results, design), design).items()
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -93,7 +95,7 @@ def _of_reference(
     reference: str,
     contrasts: Sequence[Contrast],
     scores: NetworkScores,
-    distances: NetworkScores,
+    surfaces: Mapping[str, NetworkScores],
     costs: pd.DataFrame,
     margin: float | None,
 ) -> pd.DataFrame:
@@ -106,9 +108,10 @@ def _of_reference(
         table[f"{tissue}_dsc"] = effects["difference"]
         for name in ("low", "high", "p_holm", "verdict"):
             table[f"{tissue}_{name}"] = effects[name]
-        table[f"{tissue}_hd95"] = effects_of(distances, tissue, contrasts, None)["difference"]
         first[f"{tissue}_dsc"] = _mean_of(scores, tissue, reference)
-        first[f"{tissue}_hd95"] = _mean_of(distances, tissue, reference)
+        for name, measured in surfaces.items():
+            table[f"{tissue}_{name}"] = effects_of(measured, tissue, contrasts, None)["difference"]
+            first[f"{tissue}_{name}"] = _mean_of(measured, tissue, reference)
     for cost in COSTS.values():
         of_arms = costs[cost].to_dict()
         table[cost] = [sum(w * of_arms[arm] for arm, w in c.weights.items()) for c in contrasts]

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix, jaccard_score, precision_recall_fscore_support
 
-from t1t2core.evaluation.scores import CLASSES, IGNORED, LABELS, METRICS, Counts, confusion, count_classes
+from t1t2core.evaluation.scores import (
+    CLASSES,
+    IGNORED,
+    LABELS,
+    METRICS,
+    Counts,
+    confusion,
+    count_classes,
+    deep_part,
+)
 
 SHAPE = (3, 4, 5)
 PREDICTIONS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 2]))
@@ -42,7 +51,7 @@ def test_scores_are_scikit_learn_s_over_the_known_voxels(
     known = truth != IGNORED
     if not known.any():
         return
-    counts = count_classes(prediction, truth, hull)
+    counts = count_classes(prediction, truth, hull, hull)
     expected = sklearn_scores(prediction[known], truth[known])
     for name, label in LABELS.items():
         for metric in METRICS:
@@ -67,7 +76,7 @@ def test_internal_air_is_air_in_the_hull_by_scikit_learn(
     inside = hull & (truth != IGNORED)
     if not inside.any():
         return
-    counts = count_classes(prediction, truth, hull)["internal_air"]
+    counts = count_classes(prediction, truth, hull, hull)["internal_air"]
     expected = sklearn_scores(prediction[inside], truth[inside])
     for metric in METRICS:
         assert same(getattr(counts, metric), expected[metric][LABELS["air"]]), metric
@@ -93,8 +102,9 @@ def test_dice_is_the_harmonic_mean_of_precision_and_recall(numbers: tuple[int, i
 def test_pooled_counts_are_those_of_all_voxels_together(
     one: tuple[np.ndarray, ...], other: tuple[np.ndarray, ...]
 ):
-    together = count_classes(*(np.concatenate(pair) for pair in zip(one, other, strict=True)))
-    first, second = count_classes(*one), count_classes(*other)
+    prediction, truth, hull = (np.concatenate(pair) for pair in zip(one, other, strict=True))
+    together = count_classes(prediction, truth, hull, hull)
+    first, second = count_classes(*one, one[2]), count_classes(*other, other[2])
     assert together == {name: first[name] + second[name] for name in CLASSES}
 
 
@@ -102,7 +112,7 @@ def test_by_hand():
     truth = np.array([[[0, 0], [1, 1]], [[1, 2], [2, IGNORED]]], np.uint8)
     found = np.array([[[0, 1], [1, 1]], [[2, 2], [0, 0]]], np.uint8)
     hull = np.array([[[False, True], [True, True]], [[True, True], [True, True]]])
-    counts = count_classes(found, truth, hull)
+    counts = count_classes(found, truth, hull, hull)
     assert counts == {
         "bone": Counts(tp=1, fp=1, fn=1),
         "soft_tissue": Counts(tp=2, fp=1, fn=1),
@@ -144,12 +154,62 @@ def test_air_around_the_head_does_not_flatter_internal_air():
     hull[3:7, 3:7, 3:7] = True
     found = truth.copy()
     found[4, 4, 4] = 1
-    counts = count_classes(found, truth, hull)
+    counts = count_classes(found, truth, hull, hull)
     assert counts["air"].dsc > 0.99
     assert counts["internal_air"].recall == 0
 
 
+@pytest.fixture
+def head() -> tuple[np.ndarray, np.ndarray]:
+    """Labels of a head of 20 voxels a side, 1 mm each, with a sinus in its middle; and its hull."""
+    truth = np.zeros((30, 30, 30), np.uint8)
+    truth[5:25, 5:25, 5:25] = 1
+    hull = truth == 1
+    truth[13:17, 13:17, 13:17] = 0
+    return truth, hull
+
+
+def test_a_scalp_that_is_labelled_too_thin_is_no_internal_air(head: tuple[np.ndarray, np.ndarray]):
+    truth, hull = head
+    deep = deep_part(hull, (1.0, 1.0, 1.0), 6.0)
+    thin = truth.copy()
+    thin[5:7] = 0
+    assert count_classes(thin, truth, hull, deep)["internal_air"] == Counts(64, 0, 0)
+    assert count_classes(thin, truth, hull, hull)["internal_air"].fp == 2 * 20 * 20, "without a rim it was"
+
+
+def test_near_the_skin_air_counts_where_it_is_closed(head: tuple[np.ndarray, np.ndarray]):
+    truth, hull = head
+    deep = deep_part(hull, (1.0, 1.0, 1.0), 6.0)
+    cell = truth.copy()
+    cell[7:9, 15, 15] = 0
+    assert count_classes(truth, cell, hull, deep)["internal_air"] == Counts(64, 0, 2)
+    assert count_classes(cell, truth, hull, deep)["internal_air"] == Counts(64, 2, 0)
+    # A canal from outside to a known cell: the cell is found, the canal is on the way.
+    canal = cell.copy()
+    canal[5:7, 15, 15] = 0
+    assert count_classes(canal, cell, hull, deep)["internal_air"] == Counts(66, 0, 0)
+
+
+def test_deep_in_the_head_a_way_to_the_outside_does_not_matter(head: tuple[np.ndarray, np.ndarray]):
+    truth, hull = head
+    deep = deep_part(hull, (1.0, 1.0, 1.0), 6.0)
+    nose = truth.copy()
+    nose[5:13, 15, 15] = 0
+    found = count_classes(truth, nose, hull, deep)["internal_air"]
+    assert found == Counts(64, 0, 2), "of the nose what lies deeper than 6 mm"
+
+
+def test_where_the_volume_cuts_the_head_off_is_no_skin():
+    hull = np.ones((4, 20, 20), bool)
+    hull[:, 0] = False
+    deep = deep_part(hull, (3.0, 1.0, 1.0), 6.0)
+    assert deep[:, 7:].all()
+    assert not deep[:, :7].any()
+
+
 def test_a_patient_without_any_known_voxel_counts_nothing():
     unknown = np.full((2, 2, 2), IGNORED, np.uint8)
-    counts = count_classes(np.zeros((2, 2, 2), np.uint8), unknown, np.ones((2, 2, 2), bool))
+    head = np.ones((2, 2, 2), bool)
+    counts = count_classes(np.zeros((2, 2, 2), np.uint8), unknown, head, head)
     assert set(counts.values()) == {Counts(0, 0, 0)}

@@ -20,7 +20,16 @@ from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
-from tests.builders.heads import FLOAT32, IGNORED, clone, different, make_fit, make_scan, make_training
+from tests.builders.heads import (
+    FLOAT32,
+    IGNORED,
+    clone,
+    deep_of,
+    different,
+    make_fit,
+    make_scan,
+    make_training,
+)
 
 NARROW = NetworkSettings(width=2)
 EACH: tuple[AugmentationName, ...] = ("flips", "affine", "intensity", "noise", "contrast")
@@ -249,7 +258,9 @@ def test_validation_and_test_patients_are_never_changed(scans: list[PreparedScan
     )
     while not experiment.finished:
         measured = experiment.run_epoch().validation
-        assert measured == count_classes(label(experiment.network, scans[1]), scans[1].labels, scans[1].hull)
+        assert measured == count_classes(
+            label(experiment.network, scans[1]), scans[1].labels, scans[1].hull, deep_of(scans[1])
+        )
     predicted = experiment.score().predictions["T2", "P"]
     np.testing.assert_array_equal(predicted, label(experiment.network, scans[2]))
 
