@@ -47,16 +47,22 @@ class Source(Protocol):
 class Listed:
     """Trials in a fixed order, each once the T1 network that it starts from is there.
 
-    A network is trained where no trial is ready, so that no trial waits for the network of others.
+    Of several slots one trains networks as long as any are left, so that no slot is idle when the trials of
+    the first networks are done; the others run trials that are ready. So no trial waits for the network of
+    others.
 
     Args:
         with_keys: for trials that have none yet.
+        slots: how much runs at once.
     """
 
     learns = False
 
-    def __init__(self, trials: Iterable[PlannedTrial], with_keys: WithKeys | None = None) -> None:
-        self._with_keys = with_keys
+    def __init__(
+        self, trials: Iterable[PlannedTrial], with_keys: WithKeys | None = None, slots: int = 1
+    ) -> None:
+        self._with_keys, self._slots = with_keys, slots
+        self._under_way: set[EncoderRecipe] = set()
         self._ready: list[tuple[int, Trial]] = []
         self._waiting: dict[EncoderRecipe, list[tuple[int, PlannedTrial]]] = defaultdict(list)
         for rank, trial in enumerate(trials):
@@ -68,19 +74,26 @@ class Listed:
 
     def next(self) -> Trial | Network | None:
         """Return the first of the list that is ready, or a network to train."""
-        if self._ready:
+        one_trains = self._under_way or self._slots == 1
+        if self._ready and (one_trains or not self._networks):
             return heapq.heappop(self._ready)[1]
-        return self._networks.popleft() if self._networks else None
+        if not self._networks:
+            return None
+        network = self._networks.popleft()
+        self._under_way.add(network.recipe)
+        return network
 
     def trained(self, network: Network, digest: str) -> None:
         """Have the network's trials ready."""
         assert self._with_keys is not None
+        self._under_way.discard(network.recipe)
         ranks, trials = zip(*self._waiting.pop(network.recipe), strict=True)
         for rank, trial in zip(ranks, self._with_keys(trials, digest), strict=True):
             heapq.heappush(self._ready, (rank, trial))
 
     def lost(self, network: Network) -> list[PlannedTrial]:
         """Drop the trials of this network, and return them."""
+        self._under_way.discard(network.recipe)
         return [trial for _, trial in self._waiting.pop(network.recipe)]
 
     def ended(self, trial: Trial, result: TrialResult) -> None:

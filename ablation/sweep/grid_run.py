@@ -58,8 +58,8 @@ class GridRun(PlanRun):
         workspace = self._workspace
         return open_recorder(workspace, lambda: grid_key(workspace, self.plan), names, files)
 
-    def _open_source(self, recorder: Recorder, spending: Spending) -> Listed:
-        return Listed(self._to_run, partial(self._with_keys, recorder))
+    def _open_source(self, recorder: Recorder, spending: Spending, slots: int) -> Listed:
+        return Listed(self._to_run, partial(self._with_keys, recorder), slots)
 
     def _with_keys(self, recorder: Recorder, trials: Sequence[PlannedTrial], encoder: str) -> list[Trial]:
         """Return trials with their keys, and write them down."""

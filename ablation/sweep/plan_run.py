@@ -89,8 +89,8 @@ class PlanRun(ABC):
         of_trials = _share_gpus(workspace, steps, resources)
         recorder = self._open_record(picture)
         spending = spending_of(space, workspace.ledger, recorder.parent, self._recorded)
-        source = self._open_source(recorder, spending)
         slots = workspace.request.max_concurrent or slots_of(of_trials)
+        source = self._open_source(recorder, spending, slots)
         forecast = self._forecast(spending, slots, of_trials.gpus)
         slots = min(slots, max(1, forecast.to_run, len(forecast.networks)))
         progress = Progress(forecast.each, forecast.seconds(space, slots), self._show, forecast.networks)
@@ -122,8 +122,8 @@ class PlanRun(ABC):
         """Open the plan's parent run."""
 
     @abstractmethod
-    def _open_source(self, recorder: Recorder, spending: Spending) -> Source:
-        """Return where the trials come from."""
+    def _open_source(self, recorder: Recorder, spending: Spending, slots: int) -> Source:
+        """Return where the trials come from, so many at once."""
 
     @abstractmethod
     def _forecast(self, spending: Spending, slots: int, gpus: float) -> Forecast:

@@ -55,7 +55,7 @@ class SearchRun(PlanRun):
         files = plan_files(self._workspace, picture)
         return open_recorder(self._workspace, lambda: self._planned.key, {}, files, tags)
 
-    def _open_source(self, recorder: Recorder, spending: Spending) -> OptunaSearch:
+    def _open_source(self, recorder: Recorder, spending: Spending, slots: int) -> OptunaSearch:
         keep = partial(self._keep_plan, recorder)
         self._search = self._planned.open(recorder, spending, self._recorded, keep)
         return self._search

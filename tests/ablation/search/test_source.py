@@ -47,6 +47,23 @@ def test_trials_are_given_in_their_order_once_their_network_is_there() -> None:
     assert [one and one.point for one in rest] == [POINTS[0], POINTS[2], POINTS[3], None]
 
 
+def test_of_several_slots_one_trains_the_networks_that_are_left_while_others_run_trials() -> None:
+    seeds = [0, 1, 2]
+    points = [replace(POINTS[0], fold=fold, seed=seed) for fold in (1, 2, 3) for seed in seeds]
+    listed = Listed(plan_on_networks(points, {}), keyed, slots=2)
+    first, second = listed.next(), listed.next()
+    assert isinstance(first, Network)
+    assert isinstance(second, Network)
+    listed.trained(first, "digest")
+    assert isinstance(listed.next(), Trial), "the second network is under way"
+    listed.trained(second, "other")
+    third = listed.next()
+    assert isinstance(third, Network), "that no slot is idle at the end"
+    assert isinstance(listed.next(), Trial)
+    listed.lost(third)
+    assert [isinstance(listed.next(), Trial) for _ in range(5)] == [True] * 4 + [False]
+
+
 def test_trials_of_a_network_that_cannot_be_trained_are_dropped() -> None:
     listed = Listed(plan_on_networks(POINTS, {}), keyed)
     first, _ = networks_of(listed)
