@@ -21,8 +21,9 @@ from ablation.report.tables.search import choice_sentences
 from ablation.report.tables.summary import never_predicted
 from ablation.space.space import read_space
 from ablation.store.storage import Storage, public
+from ablation.sweep.preview import Preview, preview
 from ablation.sweep.progress import Show, log_now_and_then
-from ablation.sweep.run import Ended, Preview, preview, run_trials, train_pretrained
+from ablation.sweep.run import Ended, run_trials, train_pretrained
 from ablation.sweep.workspace import PHANTOM, Request, Workspace, open_workspace
 from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject

@@ -87,11 +87,21 @@ class Recipes:
         return self._made[what]
 
 
+def networks_of(points: Iterable[Point], study: Study) -> list[Network]:
+    """Return the T1 networks that these points start from, each once."""
+    recipes = Recipes(study)
+    found: dict[str, Network] = {}
+    for point in points:
+        if STRATEGIES[point.strategy].starts_pretrained:
+            recipe = recipes.of(point)
+            if recipe.digest not in found:
+                found[recipe.digest] = Network(recipe, point)
+    return list(found.values())
+
+
 def recipes_of(points: Iterable[Point], study: Study) -> list[EncoderRecipe]:
     """Return the recipes of the T1 networks that these points start from, each once."""
-    recipes = Recipes(study)
-    starting = (point for point in points if STRATEGIES[point.strategy].starts_pretrained)
-    return list(dict.fromkeys(recipes.of(point) for point in starting))
+    return [network.recipe for network in networks_of(points, study)]
 
 
 def preparations_of(points: Iterable[Point], study: Study) -> list[PreparationSettings]:

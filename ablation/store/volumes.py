@@ -36,12 +36,12 @@ def prepare_cohort(
     Raises:
         InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
     """
-    missing = _missing(cohort, settings, storage)
+    missing = missing_volumes(cohort, settings, storage)
     if missing:
         try:
             _prepare(missing, settings, storage, progress)
         except BrokenProcessPool as error:
-            left = ", ".join(subject.name for subject in _missing(cohort, settings, storage))
+            left = ", ".join(subject.name for subject in missing_volumes(cohort, settings, storage))
             raise InputError(
                 f"preparing volumes: a process was killed, most likely for lack of memory; not prepared yet: "
                 f"{left}; re-run the same command to resume"
@@ -52,7 +52,8 @@ def prepare_cohort(
     return prepared
 
 
-def _missing(cohort: Cohort, settings: PreparationSettings, storage: Storage) -> list[Subject]:
+def missing_volumes(cohort: Cohort, settings: PreparationSettings, storage: Storage) -> list[Subject]:
+    """Return the subjects whose volumes are not in storage."""
     return [subject for subject in cohort.subjects if not storage.has(_name(subject, settings))]
 
 

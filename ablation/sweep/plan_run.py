@@ -226,6 +226,11 @@ def write_plan(
     return frame
 
 
+def recorded_trials(workspace: Workspace) -> dict[str, Run]:
+    """Return the finished trials by key; none where they are to be run again."""
+    return {} if workspace.request.rerun else workspace.ledger.finished()
+
+
 def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
     """Return an estimator that knows the recorded trials; all of them also where they are run again."""
     known = workspace.ledger.finished() if workspace.request.rerun else recorded

@@ -1,34 +1,34 @@
 """From a workspace to recorded trials and published T1 networks."""
 
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-import pandas as pd
 import ray
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from ablation.names import SUBJECTS_FILE
-from ablation.plan.plan import PlannedTrial, draft_plan, preparations_of, recipes_of
+from ablation.plan.plan import (
+    PlannedTrial,
+    draft_plan,
+    recipes_of,
+)
 from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
 from ablation.plan.tables import subject_warnings, subjects_frame, warning_lines, write_table
 from ablation.record.breakdown import breakdown
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.volumes import prepare_cohort
-from ablation.sweep.cluster import LOCAL, connect, device_of, request_of, slots_of
-from ablation.sweep.estimate import Estimator
-from ablation.sweep.grid_run import GridRun, preview_grid
+from ablation.sweep.cluster import LOCAL, connect, device_of, request_of
+from ablation.sweep.grid_run import GridRun
 from ablation.sweep.networks import Networks
-from ablation.sweep.plan_run import estimator_of, write_plan
+from ablation.sweep.plan_run import recorded_trials
 from ablation.sweep.pretraining import Pretrainer, check_room, check_workers, tell_missing
-from ablation.sweep.progress import Show, clock
+from ablation.sweep.progress import Show
 from ablation.sweep.provenance import machine_warnings, trial_tags
-from ablation.sweep.search_run import SearchRun, preview_search
+from ablation.sweep.search_run import SearchRun
 from ablation.sweep.sweep import Endings
-from ablation.sweep.variants import about_features
 from ablation.sweep.workspace import Workspace
 from ablation.worker.trial import References
 from t1t2core.cohort.roles import count_overlap
@@ -38,59 +38,6 @@ log = logging.getLogger(__name__)
 
 Draw = Callable[[Mapping[str, PreparedSubject]], bytes | None]
 """Draws how well the subjects are aligned, as PNG."""
-
-
-@dataclass(frozen=True)
-class Preview:
-    """Trials that a run would run, and what it would cost.
-
-    Args:
-        plan: a row a trial, as `plan.csv`; empty for a search that has sampled nothing yet.
-        lines: costs where they are known, then the numbers of trials.
-    """
-
-    plan: pd.DataFrame
-    lines: list[str]
-
-
-def preview(workspace: Workspace) -> Preview:
-    """Return what would run and for how long; writes `plan.csv`."""
-    if workspace.address == LOCAL:
-        return _preview(workspace, max(1, int((os.cpu_count() or 1) // workspace.space.resources.cpus)))
-    with connect(workspace.address):
-        resources = request_of(workspace.space.resources)
-        return _preview(workspace.on(device_of(resources)), slots_of(resources))
-
-
-def _preview(workspace: Workspace, slots: int) -> Preview:
-    """Return what would run, with so many trials at once unless the request says how many."""
-    slots = workspace.request.max_concurrent or slots
-    recipes = recipes_of(workspace.points, workspace.study)
-    known = workspace.known_encoders(recipes)
-    recorded = recorded_trials(workspace)
-    estimator = estimator_of(workspace, recorded)
-    if workspace.space.search.samples:
-        plan, forecast = preview_search(workspace, known, recorded, estimator, slots)
-    else:
-        plan, forecast = preview_grid(workspace, known, recorded, estimator)
-    frame = write_plan(workspace, plan, recorded, estimator)
-    lines = [
-        *_about_networks(recipes, known, estimator, slots),
-        *about_features(workspace.points, workspace.study),
-    ]
-    return Preview(frame, [*lines, *forecast.lines(workspace.space, max(1, min(slots, forecast.to_run)))])
-
-
-def _about_networks(
-    recipes: Sequence[EncoderRecipe], known: Mapping[EncoderRecipe, str], estimator: Estimator, slots: int
-) -> list[str]:
-    """Return a line about the T1 networks that are to be trained; none where all are there."""
-    missing = [recipe for recipe in recipes if recipe not in known]
-    if not missing:
-        return []
-    seconds = sum(map(estimator.network_seconds, missing)) / max(1, min(slots, len(missing)))
-    there = len(recipes) - len(missing)
-    return [f"{len(recipes)} T1 networks: {there} trained, {len(missing)} to train, about {clock(seconds)}"]
 
 
 @dataclass
@@ -203,7 +150,7 @@ def _put(volumes: Volumes) -> dict[str, References]:
 
 def _prepare(workspace: Workspace) -> Volumes:
     """Prepare all volumes, and tell what is known of the subjects, before anything is spent on training."""
-    preparations = preparations_of(workspace.points, workspace.study) or [workspace.settings.preparation]
+    preparations = workspace.preparations
     volumes: Volumes = {}
     for number, preparation in enumerate(preparations, start=1):
         which = f", preparation {number} of {len(preparations)}" if len(preparations) > 1 else ""
@@ -243,8 +190,3 @@ def _known_networks(
     if len(found) < len(recipes):
         tell_missing(len(recipes) - len(found))
     return found
-
-
-def recorded_trials(workspace: Workspace) -> dict[str, Run]:
-    """Return the finished trials by key; none where they are to be run again."""
-    return {} if workspace.request.rerun else workspace.ledger.finished()

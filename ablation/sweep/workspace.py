@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ablation.plan.plan import recipes_of
+from ablation.plan.plan import preparations_of, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
 from ablation.record.database import ARTIFACTS
@@ -43,7 +43,7 @@ from t1t2core.cohort.split import check_request, draw_splits
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
 from t1t2core.presets import PresetName
-from t1t2core.settings import CohortSettings, Settings
+from t1t2core.settings import CohortSettings, PreparationSettings, Settings
 from t1t2core.training.compute import Device, device_here
 
 PHANTOM = "phantom"
@@ -141,6 +141,11 @@ class Workspace:
         study = replace(self.study, device=device)
         check_variants(self.points, study, self.space.source)
         return replace(self, study=study)
+
+    @property
+    def preparations(self) -> list[PreparationSettings]:
+        """Return the settings that volumes are needed of."""
+        return preparations_of(self.points, self.study) or [self.settings.preparation]
 
     @cached_property
     def encoders(self) -> EncoderStore:

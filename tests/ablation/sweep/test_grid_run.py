@@ -7,7 +7,7 @@ import pytest
 
 from ablation.plan.plan import Trial, make_plan, recipes_of
 from ablation.sweep.grid_run import grid_key
-from ablation.sweep.run import preview
+from ablation.sweep.preview import preview
 from ablation.sweep.workspace import Request, Workspace, open_workspace
 from t1t2core.network.segmenter import Segmenter
 from tests.conftest import Record
