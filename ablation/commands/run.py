@@ -2,17 +2,18 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from ablation.api import Sweep, SweepResult
 from ablation.commands import options
-from ablation.commands.progress import progress_line
 from ablation.commands.terminal import FAILED, INTERRUPTED, command, print_settings, show
-from ablation.plan.tables import render_plan
-from ablation.report.tables.summary import render, summarise
-from ablation.space.configuration import describe_settings
-from ablation.sweep.workspace import PHANTOM, Request
+from ablation.space.configuration import describe_settings, resolve_settings
+from ablation.space.space import read_space
+
+if TYPE_CHECKING:
+    from ablation.api import Sweep, SweepResult
+    from ablation.sweep.workspace import Request
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @command
 def main(
     space: options.SpaceFile = None,
-    cohort: options.Cohort = PHANTOM,
+    cohort: options.Cohort = "phantom",
     preset: options.Preset = None,
     overrides: options.Overrides = None,
     output: options.Output = Path("runs"),
@@ -42,6 +43,12 @@ def main(
         return 0
     if space is None:
         raise typer.BadParameter("a search space is needed, such as --space search_spaces/conservative.yaml")
+    # A typo is refused within a second: Ray, MLflow and torch take several to import.
+    resolve_settings(preset or "demo", read_space(space).settings, str(space), tuple(overrides or ()))
+    from ablation.api import Sweep
+    from ablation.commands.progress import progress_line
+    from ablation.sweep.workspace import Request
+
     request = Request(
         space=space,
         cohort=cohort,
@@ -63,7 +70,9 @@ def main(
     return tell(sweep.workspace.request, sweep.workspace.space.name, result)
 
 
-def _show_plan(sweep: Sweep) -> int:
+def _show_plan(sweep: "Sweep") -> int:
+    from ablation.plan.tables import render_plan
+
     frame = sweep.plan()
     if not frame.empty:  # as it is of a search that has sampled nothing yet
         space = sweep.workspace.space
@@ -73,12 +82,14 @@ def _show_plan(sweep: Sweep) -> int:
     return 0
 
 
-def tell(request: Request, name: str, result: SweepResult) -> int:
+def tell(request: "Request", name: str, result: "SweepResult") -> int:
     """Print what a run came to. Gives the exit status.
 
     Args:
         name: of the search space.
     """
+    from ablation.report.tables.summary import render, summarise
+
     if result.report is not None:
         show(render(summarise(result.results), f"{name}: mean test DSC"))
         for sentence in result.choice:

@@ -10,12 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ParamSpec
 
 import typer
-from mlflow.exceptions import MlflowException
 from rich.console import Console
 from rich.table import Table
 
-from ablation.record.breakdown import breakdown
-from ablation.store.storage import public
 from t1t2core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -42,17 +39,37 @@ def command(body: Callable[P, int]) -> Callable[P, None]:
         try:
             status = body(*args, **kwargs)
         except InputError as error:
-            print(public(str(error)), file=sys.stderr)
+            print(_without_secrets(str(error)), file=sys.stderr)
             status = BAD_INPUT
         except KeyboardInterrupt:
             log.error("interrupted; re-run the same command to resume")
             status = INTERRUPTED
-        except (MlflowException, OSError) as error:
-            log.error("stopped: %s; re-run the same command to resume", breakdown(error))
+        except Exception as error:
+            if (cause := _outage(error)) is None:
+                raise
+            log.error("stopped: %s; re-run the same command to resume", cause)
             status = FAILED
         raise typer.Exit(status)
 
     return run
+
+
+# What takes long to import is not needed to refuse a search space.
+
+
+def _without_secrets(text: str) -> str:
+    from ablation.store.storage import public
+
+    return public(text)
+
+
+def _outage(error: Exception) -> str | None:
+    """Return what MLflow, storage or this machine failed to do, in a line; None where it is another error."""
+    from mlflow.exceptions import MlflowException
+
+    from ablation.record.breakdown import breakdown
+
+    return breakdown(error) if isinstance(error, MlflowException | OSError) else None
 
 
 class _Terminal(logging.Handler):
