@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ablation.commands import options
-from ablation.commands.terminal import FAILED, INTERRUPTED, command, print_settings, show
+from ablation.commands.terminal import FAILED, INTERRUPTED, command, imported, print_settings, show
 from ablation.space.configuration import describe_settings, resolve_settings
 from ablation.space.space import read_space
 
@@ -43,13 +43,9 @@ def main(
         return 0
     if space is None:
         raise typer.BadParameter("a search space is needed, such as --space search_spaces/conservative.yaml")
-    # A typo is refused within a second: Ray, MLflow and torch take several to import.
+    # A typo is refused within a second: what runs a sweep takes several to import.
     resolve_settings(preset or "demo", read_space(space).settings, str(space), tuple(overrides or ()))
-    from ablation.api import Sweep
-    from ablation.commands.progress import progress_line
-    from ablation.sweep.workspace import Request
-
-    request = Request(
+    request = imported("ablation.sweep.workspace").Request(
         space=space,
         cohort=cohort,
         preset=preset,
@@ -62,10 +58,10 @@ def main(
         max_concurrent=max_concurrent,
         rerun=rerun,
     )
-    sweep = Sweep(request)
+    sweep = imported("ablation.api").Sweep(request)
     if plan:
         return _show_plan(sweep)
-    with progress_line() as line:
+    with imported("ablation.commands.progress").progress_line() as line:
         result = sweep.run(line)
     return tell(sweep.workspace.request, sweep.workspace.space.name, result)
 

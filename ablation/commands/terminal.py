@@ -7,12 +7,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import ParamSpec
+from importlib import import_module
+from typing import Any, ParamSpec
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from ablation.record.garbage import no_collection
 from t1t2core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -103,6 +105,14 @@ def start(app: typer.Typer) -> None:
         gc.freeze()  # nor need anything once the process ends, which would take seconds
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
+
+
+def imported(name: str) -> Any:
+    """Return a module that takes long to import. What is imported stays: it is no garbage."""
+    with no_collection():
+        module = import_module(name)
+    gc.freeze()
+    return module
 
 
 def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:

@@ -10,7 +10,7 @@ from ablation.commands.terminal import INTERRUPTED
 
 PROGRAM = """
 import atexit, os, signal, time, typer
-from ablation.commands.terminal import command, start
+from ablation.commands.terminal import command, imported, start
 
 app = typer.Typer()
 
@@ -49,7 +49,7 @@ def test_neither_what_is_imported_nor_what_is_left_is_looked_through_for_garbage
     """Which takes seconds, with all that a command imports."""
     look = "print(len(gc.get_objects()))"
     ended = run(
-        f"import gc; {look}; atexit.kept = [[] for _ in range(9000)]; atexit.register(lambda: {look})"
+        f"import gc; imported('mlflow'); {look}; atexit.kept = [[] for _ in range(9000)]; atexit.register(lambda: {look})"
     )
-    assert all(int(seen) < 5000 for seen in ended.stdout.split()), "of over a hundred thousand"
+    assert all(int(seen) < 20000 for seen in ended.stdout.split()), "of over a hundred thousand"
     assert len(ended.stdout.split()) == 2
