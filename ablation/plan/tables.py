@@ -62,10 +62,12 @@ def plan_frame(
 
 def read_plan_frame(content: bytes) -> pd.DataFrame:
     """Return what `plan.csv` has; one written before there were pretraining seeds lacks their column."""
-    frame = pd.read_csv(io.BytesIO(content))
-    settings = {str(name): "str" for name in frame if "." in str(name)}
+    columns = pd.read_csv(io.BytesIO(content), nrows=0)
+    # As texts from the start: beside an empty one a 2 would be read as 2.0.
+    settings = {str(name): "str" for name in columns if "." in str(name)}
+    frame = pd.read_csv(io.BytesIO(content), dtype=settings)
     whole = {name: kind for name, kind in WHOLE_NUMBERS.items() if name in frame}
-    return frame.fillna(dict.fromkeys(settings, "")).astype({**whole, **settings})
+    return frame.fillna(dict.fromkeys(settings, "")).astype(whole)
 
 
 def render_plan(plan: pd.DataFrame, design: Design, title: str) -> Table:

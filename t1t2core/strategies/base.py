@@ -31,6 +31,8 @@ OF_TRANSFER = ("hybrid_", "frozen_")
 """Network settings that begin so are about the transfer: the T1 network has no part in them."""
 OF_HYBRIDS = ("batch_size_of_concatenation", "hybrid_steps_factor")
 """Training settings that only a hybrid has a use for."""
+OF_FRESH_CLASSIFIERS = ("initial_bias",)
+"""Training settings that mean nothing to the classifier of the T1 network."""
 COUNTED_ELSEWHERE = ("learning_rate", "precision", *OF_HYBRIDS)
 """Training settings that a key has by other means: the factor's rate, the precision that was resolved, and
 the batch size and the steps that `Strategy.training` gives."""
@@ -72,7 +74,7 @@ class Strategy:
     scored_on_t1: ClassVar[bool] = False
     training_group: ClassVar[Literal["training", "pretraining"]] = "training"
     training_settings: ClassVar[tuple[str, ...]] = tuple(
-        f.name for f in fields(TrainingSettings) if f.name not in COUNTED_ELSEWHERE
+        f.name for f in fields(TrainingSettings) if f.name not in (*COUNTED_ELSEWHERE, *OF_FRESH_CLASSIFIERS)
     )
     network_settings: ClassVar[tuple[str, ...]] = ()
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
-from t1t2core.strategies.base import OF_HYBRIDS, TRAINED, Strategy
+from t1t2core.strategies.base import OF_FRESH_CLASSIFIERS, OF_HYBRIDS, TRAINED, Strategy
 from t1t2core.strategies.factors import Factors
 from t1t2core.strategies.scratch import Scratch
 
@@ -29,7 +29,7 @@ class Hybrid(Strategy):
 
     name = "hybrid"
     factors = TRAINED | {"fusion"}
-    training_settings = (*Strategy.training_settings, *OF_HYBRIDS)
+    training_settings = (*Strategy.training_settings, *OF_FRESH_CLASSIFIERS, *OF_HYBRIDS)
     freezes = True
     network_settings = ("hybrid_",)
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from t1t2core.strategies.base import Strategy
+from t1t2core.strategies.base import OF_FRESH_CLASSIFIERS, Strategy
 from t1t2core.strategies.factors import StrategyName
 
 
@@ -15,3 +15,4 @@ class Scratch(Strategy):
     name: ClassVar[StrategyName] = "scratch"
     starts_pretrained = False
     training_group = "pretraining"
+    training_settings: ClassVar[tuple[str, ...]] = (*Strategy.training_settings, *OF_FRESH_CLASSIFIERS)

@@ -54,14 +54,14 @@ def deep_of(scan: PreparedScan) -> np.ndarray:
     return deep_part(scan.hull, scan.voxel_mm, EvaluationSettings().internal_air_rim_mm)
 
 
-def make_subjects(count: int, *, first_seed: int = 0) -> dict[str, PreparedSubject]:
-    """Subjects P01, P02, ... with both sequences, each of another shape."""
+def make_subjects(count: int, *, first_seed: int = 0, shape: Shape = GRID) -> dict[str, PreparedSubject]:
+    """Subjects P01, P02, ... with both sequences, each with a head of another shape."""
     aligned = Alignment(method="none", ok=True, reason="", to_ct=np.eye(4).tolist(), measures={})
     return {
         (name := f"P{number + 1:02d}"): PreparedSubject(
             name=name,
-            t1=make_scan(first_seed + number, "T1"),
-            t2=make_scan(first_seed + number, "T2"),
+            t1=make_scan(first_seed + number, "T1", shape=shape),
+            t2=make_scan(first_seed + number, "T2", shape=shape),
             alignment={"T1": aligned, "T2": aligned},
             volumes_ml={},
         )

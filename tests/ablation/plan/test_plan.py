@@ -1,8 +1,7 @@
 """A trial is named by what it computes: by all of that, and by nothing else."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, fields, replace
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -13,6 +12,7 @@ from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.training.compute import Device
+from tests.builders.settings import names, other, with_values
 
 T1 = Roles(training=("a", "b", "c"), validation=("d",), test=("x", "y"))
 FOLD_1 = FoldSplit(1, T1, Roles(training=("a", "b", "c"), validation=("d",), test=("x",)))
@@ -64,34 +64,11 @@ def key(point: Point = TUNED, study: Study = STUDY, encoder: str = "encoder") ->
     return made
 
 
-def other(kind: Any, value: Any) -> Any:
-    """Another value that a setting of this type may have."""
-    if get_origin(kind) is Literal:
-        return next(choice for choice in get_args(kind) if choice != value)
-    if isinstance(value, bool):
-        return not value
-    if value == ():
-        listed, *_ = get_args(kind)  # of what it is annotated with
-        return get_args(get_args(listed)[0])[:1]
-    if isinstance(value, tuple):
-        return tuple(part * 2 for part in value)
-    if isinstance(value, float):
-        return value / 2 if value else 0.5
-    return 1 if value is None else value + 1
-
-
 def changed(study: Study, group: str, name: str) -> Study:
     """The study with one setting changed."""
-    settings = getattr(study.settings, group)
-    (kind,) = (field.type for field in fields(settings) if field.name == name)
-    new = replace(settings, **{name: other(kind, getattr(settings, name))})
-    return replace(study, settings=replace(study.settings, **{group: new}))
-
-
-def names(*groups: str) -> Iterator[tuple[str, str]]:
-    for group in groups:
-        for field in fields(getattr(Settings(), group)):
-            yield group, field.name
+    settings = study.settings
+    value = other(settings, f"{group}.{name}")
+    return replace(study, settings=with_values(settings, {f"{group}.{name}": value}))
 
 
 # What changes the result changes the key

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ablation.plan.plan import PlannedTrial, Trial
-from ablation.plan.tables import PLAN, plan_frame, subjects_frame, warning_lines, write_table
+from ablation.plan.tables import PLAN, plan_frame, read_plan_frame, subjects_frame, warning_lines, write_table
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.cohort.subject import Cohort, Subject
@@ -53,6 +53,33 @@ def test_a_plan_of_one_kind_of_trial_looks_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "plan.csv").read_text(encoding="utf-8").splitlines()[
         1
     ] == "a,no_fine_tuning,,,,,1,,to_run,1.5,"
+
+
+def test_a_plan_of_varied_settings_comes_back_as_it_was_written() -> None:
+    varied = {
+        "training.batch_size": 2,
+        "training.gradient_clip": 0.5,
+        "training.weight_decay": 1e-05,
+        "training.loss": "dice",
+        "training.augmentation": ("flips", "noise"),
+        "training.patch": (16, 16, 8),
+    }
+    others = {**varied, "training.gradient_clip": None, "training.augmentation": ()}
+    plan = [
+        trial("a", settings=varied),
+        planned(**TUNED, tuned_layers="fc", settings=varied),
+        trial("b", **TUNED, tuned_layers=9, settings=others),
+    ]
+    frame = plan_frame(plan, {"b"}, [1.0, 2.0, 3.0], list(varied))
+    written = frame.to_csv(index=False)
+    assert [line.partition(",to_run,")[2] for line in written.splitlines()[1:3]] == [
+        '1.0,,,,,,,"[16, 16, 8]"',
+        '2.0,,2,0.5,1e-05,dice,"[flips, noise]","[16, 16, 8]"',
+    ], "what does not count for a trial is empty"
+    read = read_plan_frame(written.encode())
+    assert read.to_csv(index=False) == written
+    assert read["training.gradient_clip"].tolist() == ["", "0.5", "none"]
+    assert read["trial_key"].isna().tolist() == [False, True, False]
 
 
 UP_MM, SLICE_MM = -20.0, 3.0

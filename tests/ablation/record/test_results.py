@@ -8,6 +8,7 @@ import pandas as pd
 
 from ablation.record.results import NAMED, PATIENTS, RESULTS, patients_frame, results_frame
 from ablation.record.trials import Record
+from ablation.space.design import Design
 
 UNTUNED = {"strategy": "no_fine_tuning", "fold": "2"}
 TUNED = {
@@ -107,6 +108,28 @@ def test_factors_keep_their_kind_in_the_file_and_are_empty_where_they_mean_nothi
     untuned, tuned = text.splitlines()[1], text.splitlines()[-1]
     assert untuned.startswith("b,no_fine_tuning,,,,,2,,")
     assert tuned.startswith("a,conservative,9,,8,0.0001,1,0,")
+
+
+VARIED = ("training.loss", "training.gradient_clip", "training.augmentation", "network.attention")
+
+
+def test_each_varied_setting_has_a_column_where_one_that_is_newer_than_a_record_has_what_was_done_then() -> (
+    None
+):
+    given = {
+        "training.loss": "dice",
+        "training.gradient_clip": "None",
+        "training.augmentation": "('flips', 'noise')",
+    }
+    records = [record({**params, **given}, SCORES, key) for key, params in (("a", TUNED), ("b", UNTUNED))]
+    for frame, columns in (
+        (results_frame(records, Design(settings=VARIED)), RESULTS),
+        (patients_frame(records, Design(settings=VARIED)), PATIENTS),
+    ):
+        assert list(frame.columns) == [*columns, *VARIED, *NAMED]
+        settings = frame.groupby("trial_key")[list(VARIED)].agg(set)
+        assert settings.loc["a"].tolist() == [{"dice"}, {"none"}, {"[flips, noise]"}, {"channel_spatial"}]
+        assert settings.loc["b"].tolist() == [{""}, {""}, {""}, {"channel_spatial"}], "nothing is trained"
 
 
 def test_the_types_of_the_columns_do_not_depend_on_what_ran() -> None:

@@ -1,8 +1,15 @@
 """What a search may try: arms with a value for each of their own factors."""
 
+from random import Random
 from typing import Any
 
 import pytest
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from pydantic import ValidationError
 
 from ablation.search.candidates import Candidate, CandidateSpace, check_candidates
@@ -78,6 +85,48 @@ def test_sampled_rates_have_few_digits_and_stay_in_their_range() -> None:
 def test_the_record_gives_back_what_it_was_given() -> None:
     for candidate in LISTS.everything or ():
         assert Candidate.from_json(candidate.to_json()) == candidate
+
+
+VARIED = {
+    "training.batch_size": (4, 1, 2),
+    "training.gradient_clip": (None, 0.5),
+    "training.loss": ("cross_entropy", "dice"),
+    "training.augmentation": ((), ("flips", "noise")),
+    "training.patch": ((32, 40, 24), (32, 32, 24)),
+    "training.weight_decay": Range("log_uniform", 1e-5, 1e-3),
+    "training.plateau_patience": Range("int_uniform", 2, 5),
+}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_candidate_of_varied_settings_comes_back_from_its_parameters_and_from_the_record(seed: int) -> None:
+    among = CandidateSpace(
+        [arm("open", settings=VARIED), arm("no_fine_tuning", settings=VARIED)], list(VARIED), SETTINGS
+    )
+    random, asked = Random(seed), {}
+
+    def ask(name: str, distribution: BaseDistribution) -> Any:
+        asked[name] = draw(random, distribution)
+        return asked[name]
+
+    candidate = among.suggest(ask)
+    counting = VARIED if candidate.strategy == "open" else ["training.patch"]
+    assert [name for name, _ in candidate.settings] == list(counting)
+    params = among.params(candidate)
+    assert params.keys() == asked.keys()
+    assert among.suggest(lambda name, _: params[name][0]) == candidate
+    for value, distribution in params.values():
+        assert distribution._contains(distribution.to_internal_repr(value))
+    assert Candidate.from_json(candidate.to_json()) == candidate
+
+
+def draw(random: Random, distribution: BaseDistribution) -> Any:
+    """As a sampler would."""
+    if isinstance(distribution, CategoricalDistribution):
+        return random.choice(distribution.choices)
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    between = random.randint if isinstance(distribution, IntDistribution) else random.uniform
+    return between(distribution.low, distribution.high)  # type: ignore[arg-type]
 
 
 def test_a_start_names_what_has_several_values() -> None:

@@ -12,7 +12,7 @@ from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
 from t1t2core.preparation.grid import affine, to_array, to_image
-from t1t2core.preparation.labels import AIR, BONE, IGNORED, SOFT_TISSUE
+from t1t2core.preparation.labels import AIR, BONE, IGNORED, SOFT_TISSUE, label_from_ct
 from t1t2core.preparation.prepare import (
     PreparedSubject,
     load_prepared,
@@ -20,8 +20,11 @@ from t1t2core.preparation.prepare import (
     prepare_subject,
     save_prepared,
 )
-from t1t2core.settings import PreparationSettings
+from t1t2core.settings import PreparationSettings, Settings
+from tests.builders.settings import names, other
 
+OF_IMAGES = ("grid", "voxel_mm", "normalisation", "normalisation_sigma_mm")
+OF_LABELS = ("bone_above_hu", "air_below_hu", "label_resampling", "outside_ct")
 DEMO = PreparationSettings(grid=(48, 64, 32), voxel_mm=(4.0, 4.0, 4.5))
 
 
@@ -142,14 +145,44 @@ def test_black_end_slices_are_left_out(subjects: list[Subject]):
     np.testing.assert_allclose(after[:3, 3], before[:3, 3], atol=4)
 
 
-def test_a_registered_cohort_says_so_and_is_believed_only_if_it_is_true(subjects: list[Subject]):
-    alignment = prepare_subject(replace(subjects[0], t2w=None), replace(DEMO, registration="none")).alignment[
-        "T1"
-    ]
+def test_a_registered_cohort_says_so_and_is_believed_only_if_it_is_true(
+    subjects: list[Subject], prepared: PreparedSubject
+):
+    found = prepare_subject(replace(subjects[0], t2w=None), replace(DEMO, registration="none"))
+    assert not np.array_equal(found.t1.labels, prepared.t1.labels), "its labels lie elsewhere"
+    alignment = found.alignment["T1"]
     assert alignment.method == "none"
     assert np.array_equal(alignment.to_ct, np.eye(4))
     assert not alignment.ok
     assert alignment.reason
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
+def test_each_setting_of_images_changes_them(subjects: list[Subject], prepared: PreparedSubject, name: str):
+    changed = prepare_image(read_scan(subjects[0].t1w), with_another(name))
+    assert not np.array_equal(changed.image, prepared.t1.image)
+
+
+@pytest.mark.parametrize("name", OF_LABELS)
+def test_each_setting_of_labels_changes_them(subjects: list[Subject], name: str):
+    ct, grid = read_scan(subjects[0].ct), prepare_image(read_scan(subjects[0].t1w), DEMO).grid
+    measured = sitk.Image(ct.GetSize(), sitk.sitkUInt8) + 1
+    measured.CopyInformation(ct)
+    beside = sitk.TranslationTransform(3, (0.0, 0.0, 60.0))  # beyond what the CT saw
+    usual, changed = (
+        label_from_ct(ct, measured, beside, grid, settings) for settings in (DEMO, with_another(name))
+    )
+    assert not np.array_equal(changed, usual)
+
+
+def test_no_setting_changes_nothing():
+    """That of the registration: see above."""
+    assert {name for _, name in names("preparation")} == {*OF_IMAGES, *OF_LABELS, "registration"}
+
+
+def with_another(name: str) -> PreparationSettings:
+    """As usual here, with another value of a setting."""
+    return replace(DEMO, **{name: other(Settings(preparation=DEMO), f"preparation.{name}")})
 
 
 def test_a_scan_without_labels_of_any_kind(subjects: list[Subject]):
