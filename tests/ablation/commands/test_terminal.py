@@ -48,8 +48,7 @@ def test_an_interrupt_that_comes_while_something_is_finalised_is_not_lost() -> N
 def test_neither_what_is_imported_nor_what_is_left_is_looked_through_for_garbage() -> None:
     """Which takes seconds, with all that a command imports."""
     look = "print(len(gc.get_objects()))"
-    ended = run(
-        f"import gc; imported('mlflow'); {look}; atexit.kept = [[] for _ in range(9000)]; atexit.register(lambda: {look})"
-    )
+    leave = f"atexit.kept = [[] for _ in range(9000)]; atexit.register(lambda: {look})"
+    ended = run(f"import gc; imported('mlflow'); {look}; {leave}")
     assert all(int(seen) < 20000 for seen in ended.stdout.split()), "of over a hundred thousand"
     assert len(ended.stdout.split()) == 2
