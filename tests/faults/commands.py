@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib import import_module
 from multiprocessing.forkserver import set_forkserver_preload
 from multiprocessing.process import BaseProcess
@@ -21,40 +22,33 @@ SECONDS = 300.0
 POLL_SECONDS = 0.05
 
 
-class Command:
-    """`python -m ablation.PROGRAM ARGUMENTS`, at work; what it prints goes to files in its folder.
+class Process:
+    """A function at work in a process of its own; what it prints goes to files in a folder.
 
     Args:
-        environment: variables beside those of this process.
-        change: what is changed of the product in its process before it starts.
+        body: may end with `SystemExit`.
+        environment: variables beside those of this process, or in the place of them if `alone`.
     """
 
     count = 0
 
     def __init__(
         self,
-        arguments: list[str],
+        body: Callable[[], object],
         folder: Path,
         environment: Mapping[str, str] | None = None,
         *,
-        program: str = "run",
-        change: Callable[[], None] | None = None,
+        alone: bool = False,
     ) -> None:
-        Command.count += 1
-        self.output = folder / f"command-{Command.count}.out"
-        self.errors = folder / f"command-{Command.count}.err"
+        Process.count += 1
+        self.output = folder / f"command-{Process.count}.out"
+        self.errors = folder / f"command-{Process.count}.err"
         set_forkserver_preload(
             ["ablation.commands.run", "ablation.commands.pretrain", "ablation.report.write", __name__]
         )
+        variables = {**({} if alone else os.environ), **(environment or {})}
         self._process: BaseProcess = multiprocessing.get_context("forkserver").Process(
-            target=_main,
-            args=(
-                program,
-                arguments,
-                (self.output, self.errors),
-                {**os.environ, **(environment or {})},
-                change,
-            ),
+            target=_main, args=(body, (self.output, self.errors), variables)
         )
         self._process.start()
 
@@ -95,6 +89,26 @@ class Command:
     def said(self) -> str:
         """Its standard error."""
         return self.errors.read_text(encoding="utf-8")
+
+
+class Command(Process):
+    """`python -m ablation.PROGRAM ARGUMENTS`, at work.
+
+    Args:
+        environment: variables beside those of this process.
+        change: what is changed of the product in its process before it starts.
+    """
+
+    def __init__(
+        self,
+        arguments: list[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        program: str = "run",
+        change: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(partial(_command, program, arguments, change), folder, environment)
 
 
 def wait_until(condition: Callable[[], object], what: str, *, seconds: float = SECONDS) -> None:
@@ -153,13 +167,7 @@ def _status(process: Path) -> list[str]:
         return []
 
 
-def _main(
-    program: str,
-    arguments: list[str],
-    files: tuple[Path, Path],
-    environment: dict[str, str],
-    change: Callable[[], None] | None,
-) -> None:
+def _main(body: Callable[[], object], files: tuple[Path, Path], environment: dict[str, str]) -> None:
     os.setsid()
     for number, path in enumerate((Path(os.devnull), *files)):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
@@ -168,6 +176,10 @@ def _main(
         stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     os.environ.clear()
     os.environ.update(environment)
+    body()
+
+
+def _command(program: str, arguments: list[str], change: Callable[[], None] | None) -> None:
     sys.argv = [f"ablation.{program}", *arguments]
     if change:
         change()
