@@ -1,6 +1,6 @@
 """What tests share: which of them run, a record that is opened once, and a tiny cohort that is made once."""
 
-import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -14,10 +14,13 @@ import torch
 from ablation import environment
 from ablation.record.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
+from tests.builders.shared import made_once
 
 environment.set_up()  # as a command does; MLflow is asked for its variables when it is used
 # Ray gives its workers the least priority: beside tests that compute they would hardly get a processor.
 os.environ.update(RAY_worker_niceness="0")
+# Processes of MLflow's servers that wait for work which nobody here gives them: each takes seconds to import.
+os.environ.update(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
 # Tests run side by side, on networks so small that threads would spend their time waiting for each other.
 torch.set_num_threads(1)
 
@@ -40,6 +43,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """Leave the modules that are loaded by now out of every search for garbage.
+
+    Statsmodels searches at each Holm correction, which here takes it a third of a second.
+    """
+    gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -107,27 +118,19 @@ def tiny_heads(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def prepared_heads(tiny_heads: Path, blank_record: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Storage with the tiny heads as the smoke space has them prepared. Shared: copy it before you use it.
 
-    Registration takes a minute, so that it is done once for all processes that run tests.
+    Registration takes most of a minute.
     """
-    own = tmp_path_factory.getbasetemp()
-    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-    store = shared / "prepared-heads"
-    with (shared / "prepared-heads.lock").open("w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not store.exists():
-            _prepare(tiny_heads, blank_record, tmp_path_factory.mktemp("prepared")).rename(store)
-    return store
 
+    def prepare(folder: Path) -> None:
+        # Ray takes a second to import, which most tests need not wait for.
+        from ablation.store.volumes import prepare_cohort
+        from ablation.sweep.workspace import Request, open_workspace
 
-def _prepare(heads: Path, record: Path, output: Path) -> Path:
-    """Storage in an output folder, with the heads prepared."""
-    # Ray takes a second to import, which most tests need not wait for.
-    from ablation.store.volumes import prepare_cohort
-    from ablation.sweep.workspace import Request, open_workspace
+        folder.mkdir()
+        shutil.copy(blank_record, folder / "mlflow.db")
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        request = Request(space=SMOKE, cohort=str(tiny_heads), preset="demo", output=folder, tracking_uri=uri)
+        opened = open_workspace(request)
+        prepare_cohort(opened.cohort, opened.settings.preparation, opened.storage, lambda *_: None)
 
-    shutil.copy(record, output / "mlflow.db")
-    uri = f"sqlite:///{output / 'mlflow.db'}"
-    request = Request(space=SMOKE, cohort=str(heads), preset="demo", output=output, tracking_uri=uri)
-    opened = open_workspace(request)
-    prepare_cohort(opened.cohort, opened.settings.preparation, opened.storage, lambda *_: None)
-    return output / "store"
+    return made_once(tmp_path_factory, "prepared-heads", prepare) / "store"

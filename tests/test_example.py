@@ -10,11 +10,21 @@ import SimpleITK as sitk
 EXAMPLE = Path(__file__).parents[1] / "docs/example.py"
 
 
+WHOLE, SMALL = "subjects=6, with_t2w=4", "subjects=3, with_t2w=3"
+"""Its heads, and fewer, since each takes seconds to register."""
+
+
+@pytest.mark.parametrize(
+    "heads", [SMALL, pytest.param(WHOLE, marks=pytest.mark.exhaustive)], ids=["fewer heads", "as it is"]
+)
 def test_the_example_leaves_a_scan_labelled_on_its_own_grid(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heads: str
 ) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    assert WHOLE in text
+    (tmp_path / EXAMPLE.name).write_text(text.replace(WHOLE, heads), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    ran = runpy.run_path(str(EXAMPLE))
+    ran = runpy.run_path(EXAMPLE.name)
     labels = sitk.ReadImage(str(tmp_path / "runs/example/labels.nii.gz"))
     scan = sitk.ReadImage(str(ran["scan"]))
     assert labels.GetSize() == scan.GetSize()

@@ -1,9 +1,7 @@
 """What comes from outside runs nothing, writes nowhere else, and secrets and patients' files stay private."""
 
 import ast
-import os
 import pickle
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from t1t2core.network.weights import unpack_weights
 from t1t2core.preparation.prepare import load_prepared
 from t1t2core.training.checkpoint import CheckpointError, unpack_state
 from tests.conftest import Record
+from tests.faults.commands import Command
 from tests.faults.server import free_port, serving
 from tests.fuzz.scans import write_cohort
 from tests.fuzz.texts import SMALL_SPACE
@@ -220,11 +219,11 @@ def test_a_whole_run_leaves_neither_secrets_nor_names_of_files(tmp_path: Path) -
         overrides = ["--set", "preparation.registration=none", "--preset", "demo"]
         arguments = ["--space", str(space), "--output", str(output), "--cohort", str(cohort), *overrides]
         secrets = dict.fromkeys(KEPT_IN_ENVIRONMENT, SECRET)
-        done = _command([*arguments, "--tracking-uri", uri], tmp_path, secrets)
-    assert done.returncode in (0, 1, 2), done.stderr
-    assert "Traceback" not in done.stderr
+        command = Command([*arguments, "--tracking-uri", uri], tmp_path, secrets)
+        assert command.wait() in (0, 1, 2), command.said
+    assert "Traceback" not in command.said
     for folder in (output, tmp_path / "server"):
-        _assert_secret_is_nowhere(folder, done.stdout + done.stderr)
+        _assert_secret_is_nowhere(folder, command.printed + command.said)
     scans = [b"t1w.nii", b"t2w.nii", b"ct.nii"]
     written = [*_files(output), *_files(tmp_path / "server")]
     named = [path for path in written if any(scan in path.read_bytes() for scan in scans)]
@@ -252,20 +251,6 @@ def _assert_secret_is_nowhere(folder: Path, printed: str) -> None:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()] if folder.exists() else []
-
-
-def _command(
-    arguments: list[str], cwd: Path, environment: dict[str, str]
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ablation.run", *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=400,
-        check=False,
-    )
 
 
 @contextmanager

@@ -1,10 +1,8 @@
 """A researcher runs a small search space, gives the command again, widens it, and breaks it off."""
 
 import json
-import os
 import re
-import subprocess
-import sys
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,13 +11,20 @@ import pandas as pd
 import pytest
 from mlflow.entities import Run
 from safetensors import safe_open
-from typer.testing import CliRunner
 
-from ablation.commands.run import app
+from tests.end_to_end.smoke import (
+    SMOKE,
+    Output,
+    files_of,
+    parent_of,
+    plan,
+    run_program,
+    succeed,
+    trials_of,
+)
 
 pytestmark = pytest.mark.slow
 
-SMOKE = Path(__file__).parents[2] / "search_spaces" / "smoke.yaml"
 TRIALS = {"no_fine_tuning", "conservative fc", "conservative 9"}
 FACTORS = ["strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate", "fold", "seed"]
 RESULTS = [
@@ -33,89 +38,16 @@ CLASSES = {"bone", "soft_tissue", "air", "internal_air"}
 METRICS = ["precision", "recall", "dsc", "jsc"]
 
 
-@dataclass(frozen=True)
-class Output:
-    """What a command printed and the folder that it wrote."""
-
-    status: int
-    stdout: str
-    stderr: str
-    folder: Path
-
-    @property
-    def last_line(self) -> str:
-        return self.stdout.splitlines()[-1]
-
-    def table(self, name: str, space: str = "smoke") -> pd.DataFrame:
-        return pd.read_csv(self.folder / space / name)
-
-    @property
-    def runs(self) -> dict[str, list[Run]]:
-        """All runs that the record has, by experiment."""
-        client = mlflow.MlflowClient(f"sqlite:///{self.folder / 'mlflow.db'}")
-        experiments = {e.name: e.experiment_id for e in client.search_experiments() if e.name != "Default"}
-        return {name: list(client.search_runs([number])) for name, number in experiments.items()}
-
-
-def command(folder: Path, space: Path, *options: str) -> list[str]:
-    run = [sys.executable, "-m", "ablation.run"]
-    return [*run, "--space", str(space), "--output", str(folder), *options]
-
-
-def environment() -> dict[str, str]:
-    outside = ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")
-    return {name: value for name, value in os.environ.items() if name not in outside}
-
-
-def run(folder: Path, *options: str, space: Path = SMOKE) -> Output:
-    ended = subprocess.run(
-        command(folder, space, *options),
-        env=environment(),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=500,
-    )
-    return Output(ended.returncode, ended.stdout, ended.stderr, folder)
-
-
-def succeed(folder: Path, *options: str, space: Path = SMOKE) -> Output:
-    output = run(folder, *options, space=space)
-    assert output.status == 0, output.stderr
-    assert "Traceback" not in output.stderr
-    return output
-
-
-def plan(folder: Path, *options: str) -> Output:
-    """What `--plan` prints; given in this process, since it starts none of its own."""
-    given = CliRunner().invoke(app, ["--space", str(SMOKE), "--output", str(folder), "--plan", *options])
-    assert given.exit_code == 0, given.output
-    return Output(given.exit_code, given.stdout, given.stderr, folder)
-
-
-def trials_of(runs: list[Run]) -> dict[str, Run]:
-    """The nested runs by name."""
-    found = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    assert len({run.info.run_name for run in found}) == len(found)
-    return {run.info.run_name: run for run in found}
-
-
-def parent_of(runs: list[Run]) -> Run:
-    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-    return parent
-
-
-def files_of(run: Run) -> dict[str, Path]:
-    """The files of a run, by their path below it."""
-    folder = Path(run.info.artifact_uri.removeprefix("file://"))
-    return {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-
-
 # These commands follow one another, as they would at a desk; each is given once.
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> Output:
-    return succeed(tmp_path_factory.mktemp("smoke") / "runs")
+def first(prepared_heads: Path, tmp_path_factory: pytest.TempPathFactory) -> Output:
+    """From nothing but the volumes of all heads but one, whose registration takes most of a minute."""
+    folder = tmp_path_factory.mktemp("smoke") / "runs"
+    shutil.copytree(prepared_heads, folder / "store")
+    sorted((folder / "store" / "prepared").iterdir())[0].unlink()
+    return run_program(folder)
 
 
 @pytest.fixture(scope="module")
@@ -159,10 +91,25 @@ def wider(again: Again, tmp_path_factory: pytest.TempPathFactory) -> Output:
     space = tmp_path_factory.mktemp("space") / "wider.yaml"
     text = SMOKE.read_text(encoding="utf-8").replace("name: smoke", "name: wider")
     space.write_text(text.replace("tuned_layers: [fc, 9]", "tuned_layers: [fc, 9, 18]"))
-    return succeed(again.output.folder, space=space)
+    return succeed(again.output.folder, space)
 
 
-# One command, from nothing to a table
+# One command, from scans to a table
+
+
+# The volumes that are there are those that it would make: `test_it_prepares_what_storage_lacks`.
+@pytest.mark.exhaustive
+def test_from_nothing_the_same_table_comes_out(results: pd.DataFrame, tmp_path: Path) -> None:
+    output = succeed(tmp_path / "runs")
+    assert "preparing: 6 of 6 subjects" in output.stderr
+    found = output.table("results.csv")
+    same = [name for name in RESULTS if not name.endswith(("seconds", "_per_epoch", "_mb", "_run_id"))]
+    pd.testing.assert_frame_equal(found[same], results[same])
+
+
+def test_it_prepares_what_storage_lacks(first: Output) -> None:
+    assert "preparing: 1 of 1 subjects" in first.stderr
+    assert len(list((first.folder / "store" / "prepared").iterdir())) == 6
 
 
 def test_it_ends_with_the_number_of_trials(first: Output) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ablation.record.ledger import Ledger
+from tests.faults.changes import make_obedient
 from tests.faults.cluster import SharedCluster, obedient
 from tests.faults.commands import Command, wait_until
 from tests.faults.inject.sitecustomize import PATIENCE
@@ -78,11 +80,15 @@ class Bench:
         self.write_space()
         self.options = ["--max-concurrent", "1"]
         if cluster:
-            self.options += ["--address", cluster.address]
-            cluster.follow(self.faults)
+            self.join(cluster)
         self.tracking_uri = f"sqlite:///{self.output / 'mlflow.db'}"
         self.environment: dict[str, str] = {}
         self._commands: list[Command] = []
+
+    def join(self, cluster: SharedCluster) -> None:
+        """Has commands from now on join a cluster."""
+        self.options += ["--address", cluster.address]
+        cluster.follow(self.faults)
 
     def write_space(self, old: str = "", new: str = "") -> None:
         """Writes the space, a part of it replaced."""
@@ -102,8 +108,16 @@ class Bench:
 
     def start(self, *more: str) -> Command:
         """Gives the command."""
-        self._commands.append(Command(self.arguments(*more), self.faults, self.worker_environment))
-        return self._commands[-1]
+        return self._start(self.arguments(*more), make_obedient)
+
+    def start_unchanged(self) -> Command:
+        """Gives the command, of which nothing is changed or left out."""
+        return self._start(self.arguments(), None)
+
+    def _start(self, arguments: list[str], change: Callable[[], None] | None) -> Command:
+        command = Command(arguments, self.faults, self.worker_environment, change=change)
+        self._commands.append(command)
+        return command
 
     def close(self) -> None:
         """Ends what a test that failed has left at work."""
@@ -173,23 +187,29 @@ class Bench:
 
     def results(self) -> dict[str, list[Result]]:
         """What is recorded as finished, by key: more than one only if something is doubled."""
-        found: dict[str, list[Result]] = {}
-        for record in self.ledger.records(self.runs("FINISHED")):
-            metrics = {name: value for name, value in record.metrics.items() if not name.startswith(TIMES)}
-            histories = {name: self._history(record.run_id, name) for name in metrics}
-            result = Result(record.params, metrics, histories, record.scores)
-            found.setdefault(record.tags["trial_key"], []).append(result)
-        return found
-
-    def _history(self, run_id: str, name: str) -> tuple[tuple[int, float], ...]:
-        metrics = self.ledger.client.get_metric_history(run_id, name)
-        return tuple(sorted((metric.step, metric.value) for metric in metrics))
+        return results_in(self.ledger)
 
     def left_behind(self) -> list[str]:
         """Files of trials under way that are still in storage."""
         store = self.output / "store"
         files = [*store.glob("checkpoints/**/*"), *store.glob("outcomes/*/*")]
         return [str(file.relative_to(store)) for file in files if file.is_file()]
+
+
+def results_in(ledger: Ledger) -> dict[str, list[Result]]:
+    """What a record has as finished, by key."""
+    found: dict[str, list[Result]] = {}
+    for record in ledger.records(list(ledger.trials("attributes.status = 'FINISHED'"))):
+        metrics = {name: value for name, value in record.metrics.items() if not name.startswith(TIMES)}
+        histories = {name: _history(ledger, record.run_id, name) for name in metrics}
+        result = Result(record.params, metrics, histories, record.scores)
+        found.setdefault(record.tags["trial_key"], []).append(result)
+    return found
+
+
+def _history(ledger: Ledger, run_id: str, name: str) -> tuple[tuple[int, float], ...]:
+    metrics = ledger.client.get_metric_history(run_id, name)
+    return tuple(sorted((metric.step, metric.value) for metric in metrics))
 
 
 @dataclass(frozen=True)

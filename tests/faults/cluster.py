@@ -47,12 +47,15 @@ class SharedCluster:
 
 @contextmanager
 def shared_cluster(folder: Path) -> Iterator[SharedCluster]:
-    """Start a cluster of one machine, and end it afterwards."""
+    """Start a cluster of one machine, and end it afterwards.
+
+    It counts one GPU, though there is none: an old one, for which trials stay with float32.
+    """
     link = folder / "faults"
     with pytest.MonkeyPatch.context() as environment:
         for name, value in obedient(link).items():
             environment.setenv(name, value)
-        cluster = start_cluster(num_cpus=CORES)
+        cluster = start_cluster(num_cpus=CORES, num_gpus=1, resources={"accelerator_type:T4": 1})
     try:
         yield SharedCluster(cluster.address, link)
     finally:

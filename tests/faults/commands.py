@@ -10,32 +10,45 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
 from multiprocessing.forkserver import set_forkserver_preload
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-
-from ablation.plan.plan import Trial
 
 INJECT = Path(__file__).parent / "inject"
 SECONDS = 300.0
 """Within which anything that is waited for must happen, however busy the machine."""
 POLL_SECONDS = 0.05
-RECORD_PAUSE_SECONDS = 2.0
-"""Before a record that did not answer is asked again: long enough to see that it is left alone meanwhile."""
 
 
-class Command:
-    """`python -m ablation.run ARGUMENTS`, at work; what it prints goes to files in its folder."""
+class Process:
+    """A function at work in a process of its own; what it prints goes to files in a folder.
+
+    Args:
+        body: may end with `SystemExit`.
+        environment: variables beside those of this process, or in the place of them if `alone`.
+    """
 
     count = 0
 
-    def __init__(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> None:
-        Command.count += 1
-        self.output = folder / f"command-{Command.count}.out"
-        self.errors = folder / f"command-{Command.count}.err"
-        set_forkserver_preload(["ablation.commands.run", "ablation.report.write", __name__])
+    def __init__(
+        self,
+        body: Callable[[], object],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
+        Process.count += 1
+        self.output = folder / f"command-{Process.count}.out"
+        self.errors = folder / f"command-{Process.count}.err"
+        set_forkserver_preload(
+            ["ablation.commands.run", "ablation.commands.pretrain", "ablation.report.write", __name__]
+        )
+        variables = {**({} if alone else os.environ), **(environment or {})}
         self._process: BaseProcess = multiprocessing.get_context("forkserver").Process(
-            target=_main, args=(arguments, self.output, self.errors, dict(environment))
+            target=_main, args=(body, (self.output, self.errors), variables)
         )
         self._process.start()
 
@@ -63,14 +76,39 @@ class Command:
         return self._process.exitcode
 
     @property
+    def printed(self) -> str:
+        """Its standard output."""
+        return self.output.read_text(encoding="utf-8")
+
+    @property
     def last_line(self) -> str:
         """Of its standard output."""
-        return self.output.read_text(encoding="utf-8").strip().rpartition("\n")[2]
+        return self.printed.strip().rpartition("\n")[2]
 
     @property
     def said(self) -> str:
         """Its standard error."""
         return self.errors.read_text(encoding="utf-8")
+
+
+class Command(Process):
+    """`python -m ablation.PROGRAM ARGUMENTS`, at work.
+
+    Args:
+        environment: variables beside those of this process.
+        change: what is changed of the product in its process before it starts.
+    """
+
+    def __init__(
+        self,
+        arguments: list[str],
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        program: str = "run",
+        change: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__(partial(_command, program, arguments, change), folder, environment)
 
 
 def wait_until(condition: Callable[[], object], what: str, *, seconds: float = SECONDS) -> None:
@@ -129,39 +167,22 @@ def _status(process: Path) -> list[str]:
         return []
 
 
-def _seconds(estimator: object, trial: Trial, size: int) -> float:
-    """So that the order of the trials does not depend on how fast the machine is: the deepest first."""
-    return {"fc": 2.0, "9": 3.0, "15": 4.0}.get(str(trial.point.tuned_layers), 1.0)
-
-
-def _main(arguments: list[str], output: Path, errors: Path, environment: dict[str, str]) -> None:
+def _main(body: Callable[[], object], files: tuple[Path, Path], environment: dict[str, str]) -> None:
     os.setsid()
-    for number, path in ((0, Path(os.devnull)), (1, output), (2, errors)):
+    for number, path in enumerate((Path(os.devnull), *files)):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         os.dup2(os.open(path, flags, 0o644), number)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+    os.environ.clear()
     os.environ.update(environment)
-    sys.argv = ["ablation.run", *arguments]
-    import pandas as pd
+    body()
 
-    from ablation.commands import run, terminal
-    from ablation.record import delivery, recorder
-    from ablation.report import write
-    from ablation.store import storage
-    from ablation.sweep.estimate import Estimator
-    from ablation.sweep.preflight import FirstStep
-    from tests.faults.inject import sitecustomize
 
-    # The report reads only what is recorded, and takes longer than the sweep.
-    write.write_report = lambda *_: pd.DataFrame()
-    Estimator.seconds = _seconds  # type: ignore[assignment,method-assign]
-    if "FAULTS_PREFLIGHT" not in environment:
-        # It starts a worker of its own, which takes seconds.
-        FirstStep.__init__ = lambda *_: None  # type: ignore[method-assign]
-        FirstStep.share = lambda _: 1.0  # type: ignore[method-assign]
-    sitecustomize.FOLDER = Path(environment["FAULTS"])
-    sitecustomize.shorten_patience(storage)
-    delivery.PAUSE_SECONDS = RECORD_PAUSE_SECONDS
-    recorder.DELIVERY_SECONDS = float(environment.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))
-    terminal.start(run.app)
+def _command(program: str, arguments: list[str], change: Callable[[], None] | None) -> None:
+    sys.argv = [f"ablation.{program}", *arguments]
+    if change:
+        change()
+    from ablation.commands import terminal
+
+    terminal.start(import_module(f"ablation.commands.{program}").app)

@@ -9,16 +9,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.bench import Bench, Result
+from ablation.record.ledger import Ledger
+from tests.builders.shared import made_once
+from tests.faults.bench import Bench, Result, results_in
 from tests.faults.cluster import SharedCluster, shared_cluster
+
+LOADED = ("driver.maps", "worker.maps")
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """What a sweep leaves that nothing happened to, and storage with all it needs."""
+    """What a sweep leaves that nothing happened to, and storage with all it needs.
+
+    Args:
+        loaded: libraries of the driver, and of the worker, in the middle of the sweep, as proc(5) has them.
+    """
 
     results: dict[str, list[Result]]
     store: Path
+    loaded: tuple[str, str]
 
 
 @pytest.fixture(scope="session")
@@ -35,10 +44,22 @@ def undisturbed(
     blank_record: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Undisturbed:
-    folder = tmp_path_factory.mktemp("undisturbed") / "bench"
-    bench = Bench(folder, tiny_heads, blank_record, prepared_heads, cluster)
-    assert bench.run().last_line == "4 trials: 4 finished (0 reused), 0 failed"
-    return Undisturbed(bench.results(), bench.output / "store")
+    def sweep(folder: Path) -> None:
+        bench = Bench(folder, tiny_heads, blank_record, prepared_heads, cluster)
+        hold = bench.order("hold", "conservative 15", 2)
+        driver = bench.start()
+        worker = bench.wait_for_hold(hold, driver)
+        for name, pid in zip(LOADED, (driver.pid, worker), strict=True):
+            (folder / name).write_bytes(Path(f"/proc/{pid}/maps").read_bytes())
+        bench.release(hold)
+        assert driver.wait() == 0, driver.said
+        assert driver.last_line == "4 trials: 4 finished (0 reused), 0 failed"
+
+    folder = made_once(tmp_path_factory, "undisturbed", sweep)
+    runs = folder / "runs"
+    ledger = Ledger(f"sqlite:///{runs / 'mlflow.db'}", runs / "artifacts")
+    driver, worker = ((folder / name).read_text(encoding="utf-8") for name in LOADED)
+    return Undisturbed(results_in(ledger), runs / "store", (driver, worker))
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
-"""The driver is killed, interrupted, doubled: each trial is recorded once, with the same numbers."""
+"""The driver is killed, stopped, doubled: each trial is recorded once, with the same numbers."""
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from tests.faults.bench import TRIALS, Bench, compare
+from tests.faults.cluster import SharedCluster
 from tests.faults.commands import alive, family, started, wait_for_end_of_work, wait_until
 from tests.faults.conftest import Undisturbed
 from tests.faults.inject.sitecustomize import AT_THE_END
@@ -15,9 +14,19 @@ from tests.faults.inject.sitecustomize import AT_THE_END
 pytestmark = pytest.mark.slow
 
 
-def test_a_killed_and_an_interrupted_driver_go_on_where_they_stopped(
-    lone_bench: Bench, undisturbed: Undisturbed
+@pytest.mark.parametrize(
+    "stop",
+    [
+        signal.SIGTERM,  # as the scheduler of a cluster gives it
+        # `test_ctrl_c_at_a_terminal_reaches_all_processes` has it too.
+        pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive),
+    ],
+    ids=["terminated", "interrupted"],
+)
+def test_a_killed_and_a_stopped_driver_go_on_where_they_were(
+    lone_bench: Bench, cluster: SharedCluster, undisturbed: Undisturbed, stop: signal.Signals
 ) -> None:
+    """The first has a Ray of its own, which ends with it; the others join a cluster."""
     first = lone_bench.order("hold", "conservative 15", 3)
     killed = lone_bench.start()
     lone_bench.wait_for_hold(first, killed)
@@ -25,24 +34,21 @@ def test_a_killed_and_an_interrupted_driver_go_on_where_they_stopped(
     killed.kill(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     wait_for_end_of_work(processes)
-    left = processes
     lone_bench.release(first)
 
+    lone_bench.join(cluster)
     second = lone_bench.order("hold", "conservative 9", 2)
-    interrupted = lone_bench.start()
-    lone_bench.wait_for_hold(second, interrupted)
-    processes = family(interrupted.pid)
-    interrupted.kill(signal.SIGINT)
-    assert interrupted.wait() == 130, interrupted.said
-    assert "Traceback" not in interrupted.said
-    assert "re-run the same command to resume: python -m ablation.run --space" in interrupted.said
+    stopped = lone_bench.start()
+    worker = lone_bench.wait_for_hold(second, stopped)
+    stopped.kill(stop)
+    assert stopped.wait() == 130, stopped.said
+    assert "Traceback" not in stopped.said
+    assert "re-run the same command to resume: python -m ablation.run --space" in stopped.said
     done = len(lone_bench.runs("FINISHED"))
     not_done = len(TRIALS) - done
-    assert interrupted.last_line == (
-        f"4 trials: {done} finished (0 reused), 0 failed, {not_done} not started"
-    )
+    assert stopped.last_line == f"4 trials: {done} finished (0 reused), 0 failed, {not_done} not started"
     assert lone_bench.running() == 0
-    wait_for_end_of_work(processes)
+    wait_until(lambda: not started(worker), "the worker ends with its driver")
     lone_bench.release(second)
 
     assert lone_bench.run().last_line == f"4 trials: 4 finished ({done} reused), 0 failed"
@@ -51,43 +57,23 @@ def test_a_killed_and_an_interrupted_driver_go_on_where_they_stopped(
     assert lone_bench.steps("conservative 9") == [1, 2, 2, 3, 4]
     assert len(lone_bench.runs()) == len(TRIALS)
     assert lone_bench.left_behind() == []
-    wait_until(lambda: not alive({**left, **processes}), "nothing of Ray is left")
+    wait_until(lambda: not alive(processes), "nothing of the first one's Ray is left")
 
 
 def test_ctrl_c_at_a_terminal_reaches_all_processes(lone_bench: Bench) -> None:
     """As a user gives it, and with the report that is written at the end."""
     hold = lone_bench.order("hold", "conservative 15", 2)
-    command = [sys.executable, "-m", "ablation.run", *lone_bench.arguments()]
-    with subprocess.Popen(
-        command,
-        env={**os.environ, **lone_bench.worker_environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        start_new_session=True,
-    ) as process:
-        wait_until(lambda: hold.with_suffix(".held").exists() or process.poll() is not None, "a trial runs")
-        processes = family(process.pid)
-        os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=300)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
+    command = lone_bench.start_unchanged()
+    lone_bench.wait_for_hold(hold, command)
+    processes = family(command.pid)
+    os.killpg(command.pid, signal.SIGINT)
+    assert command.wait() == 130, command.said
+    assert "Traceback" not in command.said
     done = len(lone_bench.runs("FINISHED"))
     not_done = len(TRIALS) - done
-    last_line = output.strip().splitlines()[-1]
-    assert last_line == f"4 trials: {done} finished (0 reused), 0 failed, {not_done} not started"
+    assert command.last_line == f"4 trials: {done} finished (0 reused), 0 failed, {not_done} not started"
     assert lone_bench.running() == 0
     wait_for_end_of_work(processes)
-
-
-def test_the_sigterm_of_a_cluster_s_scheduler_ends_it_as_ctrl_c_does(bench: Bench) -> None:
-    hold = bench.order("hold", "conservative 15", 2)
-    stopped = bench.start()
-    bench.wait_for_hold(hold, stopped)
-    stopped.kill(signal.SIGTERM)
-    assert stopped.wait() == 130, stopped.said
-    assert "re-run the same command to resume" in stopped.said
-    assert bench.running() == 0
 
 
 def test_what_a_worker_left_is_delivered_by_the_next_driver(bench: Bench, undisturbed: Undisturbed) -> None:

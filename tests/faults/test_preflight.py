@@ -30,7 +30,7 @@ def test_a_step_of_the_largest_trial_that_fails(bench: Bench) -> None:
 def test_more_than_the_cluster_has(bench: Bench) -> None:
     bench.write_space("gpus: 0", "gpus: 64")
     said = refused(bench, bench.run(status=2))
-    assert said.endswith("\nresources.gpus: a trial asks for 64, the cluster has 0\n")
+    assert said.endswith("\nresources.gpus: a trial asks for 64, the cluster has 1\n")
     assert "preparing" not in said
 
 

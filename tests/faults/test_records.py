@@ -45,6 +45,8 @@ def test_a_server_that_comes_back_gets_everything(
     assert bench.left_behind() == []
 
 
+# `test_a_full_disk_under_the_record_loses_nothing` waits for a record, and delivers later, as well.
+@pytest.mark.exhaustive
 def test_a_server_that_stays_away_gets_it_from_the_next_command(
     bench: Bench, undisturbed: Undisturbed, server: Server
 ) -> None:

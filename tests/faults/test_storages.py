@@ -46,6 +46,8 @@ def test_a_bucket_that_comes_back_costs_nothing_but_time(
     assert compare(bench, undisturbed.results).passed
 
 
+# A full disk ends the sweep below, and what is said of a server that stays away is in test_bucket.py.
+@pytest.mark.exhaustive
 def test_a_bucket_that_stays_away_ends_the_sweep(
     bench: Bench, undisturbed: Undisturbed, bucket: Server
 ) -> None:
@@ -103,8 +105,10 @@ def test_a_full_disk_under_the_record_loses_nothing(
     assert command.wait() == 1, command.said
     assert "Traceback" not in command.said
     assert "full" in command.said
+    assert "re-run the same command to record it" in command.said
     filler.unlink()
     bench.run()
+    assert bench.steps("conservative 15") == [1, 2, 3, 4], "it was not trained again"
     assert compare(bench, undisturbed.results).passed
 
 

@@ -2,13 +2,10 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.faults.bench import Bench, compare
-from tests.faults.cluster import start_cluster
 from tests.faults.conftest import Undisturbed
 
 pytestmark = pytest.mark.slow
@@ -55,37 +52,19 @@ def test_the_same_error_in_a_row_stops_the_sweep(bench: Bench) -> None:
     assert "re-run the same command to resume" in command.said
 
 
-@pytest.fixture
-def pretended_gpu(lone_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Address of a cluster that counts one GPU, though there is none; an old one, with float32."""
-    for name, value in lone_bench.worker_environment.items():
-        monkeypatch.setenv(name, value)
-    old = {"accelerator_type:T4": 1}
-    cluster = start_cluster(num_cpus=2, num_gpus=1, resources=old)
-    yield cluster.address
-    cluster.shutdown()
-
-
-def test_a_full_gpu_is_shared_by_fewer_trials(
-    lone_bench: Bench, undisturbed: Undisturbed, pretended_gpu: str
-) -> None:
-    lone_bench.write_space("gpus: 0", "gpus: 0.3")
-    lone_bench.order("no_memory", "conservative fc", 2, times=2)
-    lone_bench.run("--address", pretended_gpu)
-    assert compare(lone_bench, undisturbed.results).passed
-    (fuller,) = [run for run in lone_bench.runs("FINISHED") if "out_of_memory" in run.data.tags]
+def test_a_full_gpu_is_shared_by_fewer_trials(bench: Bench, undisturbed: Undisturbed) -> None:
+    bench.write_space("gpus: 0", "gpus: 0.3")
+    bench.order("no_memory", "conservative fc", 2, times=2)
+    bench.run()
+    assert compare(bench, undisturbed.results).passed
+    (fuller,) = [run for run in bench.runs("FINISHED") if "out_of_memory" in run.data.tags]
     assert fuller.data.tags["out_of_memory"] == "with 0.6 of a GPU, tried again with 1"
     assert fuller.data.params["tuned_layers"] == "fc"
 
 
-def test_a_worker_loads_what_trials_need_and_nothing_of_the_record(bench: Bench) -> None:
+def test_a_worker_loads_what_trials_need_and_nothing_of_the_record(undisturbed: Undisturbed) -> None:
     """Seconds of its start and hundreds of megabytes; what a process has loaded is seen by its libraries."""
-    hold = bench.order("hold", "conservative 15", 2)
-    driver = bench.start()
-    worker = bench.wait_for_hold(hold, driver)
-    of_driver, of_worker = (Path(f"/proc/{pid}/maps").read_text("utf-8") for pid in (driver.pid, worker))
-    bench.release(hold)
-    assert driver.wait() == 0, driver.said
+    of_driver, of_worker = undisturbed.loaded
     assert "/torch/" in of_worker
     for package in ("/sqlalchemy/", "/matplotlib/"):
         assert package in of_driver

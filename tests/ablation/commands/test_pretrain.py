@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pytest
 from mlflow.entities import Run
 
 from tests.conftest import Record
-from tests.faults.commands import alive, family, wait_for_end_of_work, wait_until
+from tests.faults.commands import Command, alive, family, wait_for_end_of_work, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -47,30 +47,17 @@ class Place:
         self._space = folder / "space.yaml"
         self._space.write_text(SPACE, encoding="utf-8")
         self._heads = heads
-        self._started: list[subprocess.Popen[str]] = []
+        self._folder = folder
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ablation.pretrain", "--space", str(self._space)]
-        command += ["--cohort", str(self._heads), "--output", str(self.output), "--preset", "demo", *options]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            command, stdout=pipe, stderr=pipe, encoding="utf-8", start_new_session=True
-        )
-        self._started.append(process)
-        return process
-
-    def close(self) -> None:
-        """Ends what a test that failed has left at work."""
-        for process in self._started:
-            if process.poll() is None:
-                process.kill()
-                process.communicate()
+    def arguments(self, *options: str) -> list[str]:
+        given = ["--space", str(self._space), "--cohort", str(self._heads), "--output", str(self.output)]
+        return [*given, "--preset", "demo", *options]
 
     def run(self, *options: str) -> tuple[int, str, str]:
-        process = self.start(*options)
-        out, errors = process.communicate(timeout=300)
-        assert "Traceback" not in errors, errors
-        return process.returncode, out, errors
+        command = Command(self.arguments(*options), self._folder, program="pretrain")
+        status = command.wait()
+        assert "Traceback" not in command.said, command.said
+        return status, command.printed, command.said
 
     def files(self, pattern: str) -> list[Path]:
         return sorted((self.output / "store").glob(pattern))
@@ -85,24 +72,37 @@ class Place:
 @pytest.fixture
 def place(
     tmp_path: Path, tiny_heads: Path, prepared_heads: Path, add_record: Callable[[Path], Record]
-) -> Iterator[Place]:
+) -> Place:
     """With volumes in its storage, and in another."""
     place = Place(tmp_path, tiny_heads, prepared_heads)
     add_record(place.output)
-    yield place
-    place.close()
+    return place
 
 
-def test_a_killed_command_goes_on_where_it_was_and_says_digest_and_address(place: Place) -> None:
-    process = place.start()
-    wait_until(lambda: place.files("checkpoints/pretraining/*.safetensors") or process.poll(), "a checkpoint")
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """At once, as where a machine dies: a worker that outlived its driver might complete the training."""
     processes = family(process.pid)
-    # All at once, as where a machine dies: a worker that outlived its driver might complete the training.
     for pid in (process.pid, *alive(processes)):
         with suppress(ProcessLookupError):  # some end by themselves once another has gone
             os.kill(pid, signal.SIGKILL)
     process.communicate()
     wait_for_end_of_work(processes)
+
+
+def test_a_killed_command_goes_on_where_it_was_and_says_digest_and_address(place: Place) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "ablation.pretrain", *place.arguments()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        start_new_session=True,
+    ) as process:
+        try:
+            wait_until(
+                lambda: place.files("checkpoints/pretraining/*.safetensors") or process.poll(), "a checkpoint"
+            )
+        finally:
+            kill_all(process)
     assert place.files("encoders/*") == []
     assert [run.info.status for run in place.runs] == ["RUNNING"]
     status, out, errors = place.run()

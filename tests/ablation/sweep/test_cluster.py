@@ -11,84 +11,57 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 import ray
+import typer
 from ray._private.utils import GcsClient
 from ray.cluster_utils import Cluster
 
 import ablation
+from ablation.commands.terminal import command
 from ablation.plan.resources import TrialResources
 from ablation.space.resources import Resources
 from ablation.sweep.cluster import SHORT_FOLDERS, connect, device_of, request_of
 from t1t2core.errors import InputError
 from t1t2core.training.compute import Device, device_here
 from tests.faults.cluster import start_cluster
+from tests.faults.commands import Process
 
 
-def test_this_machine_gives_what_it_has_and_refuses_what_it_has_not() -> None:
-    with connect("local"):
-        assert request_of(Resources()) == TrialResources(
-            cpus=1.0, gpus=float("GPU" in ray.cluster_resources())
-        )
-        assert request_of(Resources(cpus=0.5, gpus=0)) == TrialResources(cpus=0.5, gpus=0.0)
-        cores = ray.cluster_resources()["CPU"]
-        with pytest.raises(
-            InputError, match=rf"resources\.cpus: a trial asks for {cores + 1:g}, the cluster has {cores:g}"
-        ):
-            request_of(Resources(cpus=cores + 1))
-        with pytest.raises(InputError, match=r"resources\.gpus: a trial asks for 64"):
-            request_of(Resources(gpus=64))
+def test_this_machine_gives_what_it_has_and_is_left_when_something_goes_wrong() -> None:
+    def use_it() -> None:
+        with connect("local"):
+            assert request_of(Resources()) == TrialResources(
+                cpus=1.0, gpus=float("GPU" in ray.cluster_resources())
+            )
+            assert request_of(Resources(cpus=0.5, gpus=0)) == TrialResources(cpus=0.5, gpus=0.0)
+            cores = ray.cluster_resources()["CPU"]
+            refusal = rf"resources\.cpus: a trial asks for {cores + 1:g}, the cluster has {cores:g}"
+            with pytest.raises(InputError, match=refusal):
+                request_of(Resources(cpus=cores + 1))
+            with pytest.raises(InputError, match=r"resources\.gpus: a trial asks for 64"):
+                request_of(Resources(gpus=64))
+            raise RuntimeError("mine")
+
+    with pytest.raises(RuntimeError, match="mine"):
+        use_it()
     assert not ray.is_initialized()
 
 
-@pytest.mark.parametrize(
-    ("workers", "bfloat16"),
-    [(["A10G"], True), (["A10G", "T4"], False)],
-    ids=["new GPUs", "an old one among them"],
-)
-def test_a_head_without_a_gpu_goes_by_the_gpus_of_the_workers(workers: list[str], bfloat16: bool) -> None:
+def test_a_head_without_a_gpu_goes_by_the_gpus_of_the_workers() -> None:
+    """New ones, then an old one among them."""
     there = start_cluster(num_cpus=0)
     try:
-        for name in workers:
+        for name, bfloat16 in (("A10G", True), ("T4", False)):
             there.add_node(num_cpus=1, num_gpus=1, resources={f"accelerator_type:{name}": 1})
-        with connect(there.address):
-            assert device_of(request_of(Resources())) == Device(kind="cuda", bfloat16=bfloat16)
-            assert device_of(request_of(Resources(gpus=0))) == device_here(kind="cpu")
+            with connect(there.address):
+                assert device_of(request_of(Resources())) == Device(kind="cuda", bfloat16=bfloat16)
+                assert device_of(request_of(Resources(gpus=0))) == device_here(kind="cpu")
     finally:
         there.shutdown()
-
-
-def test_threads_of_the_workers_of_a_cluster_wait_without_spinning() -> None:
-    """Of a cluster that was started elsewhere: its workers do not have this command's environment."""
-    there = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    try:
-        with connect(there.address):
-            tell = ray.remote(lambda: (os.environ.get("OMP_WAIT_POLICY"), os.getpid()))
-            told = [ray.get(tell.remote()) for _ in range(4)]
-    finally:
-        there.shutdown()
-    assert [policy for policy, _ in told] == ["PASSIVE"] * 4
-    assert len({process for _, process in told}) < 4, "workers are used again"
-
-
-def test_the_cluster_is_left_when_something_goes_wrong() -> None:
-    with pytest.raises(RuntimeError, match="mine"), connect("local"):
-        raise RuntimeError("mine")
-    assert not ray.is_initialized()
-
-
-def test_an_interrupt_waits_until_the_cluster_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    shutdown = ray.shutdown
-
-    def interrupted() -> None:
-        signal.raise_signal(signal.SIGINT)
-        shutdown()
-
-    with pytest.raises(KeyboardInterrupt), connect("local"):
-        monkeypatch.setattr(ray, "shutdown", interrupted)
-    assert not ray.is_initialized()
 
 
 def folder_of_ray() -> Path:
@@ -123,14 +96,27 @@ def test_a_long_folder_for_temporary_files_holds_no_sockets(
     assert not list(long_folder.iterdir())
 
 
-def test_somebody_elses_ray_in_the_folder_for_temporary_files_does_no_harm(
+def test_somebody_elses_ray_in_the_folder_and_an_interrupt_at_the_end_do_no_harm(
     short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The interrupt waits until the cluster is left."""
     (short_folder / "ray").touch()  # where Ray would put its sockets: a folder that is not ours is no use
     monkeypatch.setenv("TMPDIR", str(short_folder))
     monkeypatch.setattr(tempfile, "tempdir", str(short_folder))
-    with connect("local"):
-        assert folder_of_ray().parent == short_folder
+    shutdown = ray.shutdown
+
+    def interrupted() -> None:
+        signal.raise_signal(signal.SIGINT)
+        shutdown()
+
+    def use_it() -> None:
+        with connect("local"):
+            assert folder_of_ray().parent == short_folder
+            monkeypatch.setattr(ray, "shutdown", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        use_it()
+    assert not ray.is_initialized()
 
 
 def test_a_folder_that_the_user_names_for_ray_is_taken_or_refused(
@@ -203,29 +189,67 @@ def guarded() -> Iterator[str]:
         process.communicate("")
 
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
     """A head without token, to which machines can be added."""
-    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
-    there = start_cluster(num_cpus=1)
-    yield there
-    there.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_AUTH_MODE", "disabled")
+        there = start_cluster(num_cpus=1)
+        yield there
+        there.shutdown()
 
 
-def join(address: str, folder: Path, **environment: str) -> str:
-    """What a command says on standard error that joins the cluster from a folder and does nothing there."""
+def join_and_leave(address: str, folder: Path) -> None:
+    """What a command does in a folder that joins the cluster and does nothing there."""
+    os.chdir(folder)
+
+    @command
+    def run() -> int:
+        with connect(address):
+            return 0
+
+    try:
+        run()
+    except typer.Exit as end:
+        sys.exit(end.exit_code)
+
+
+def variables(folder: Path, **environment: str) -> dict[str, str]:
+    """Those of such a command."""
+    # Ray sets it in a process that has started a cluster of its own.
+    without_token = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
+    return {**without_token, "HOME": str(folder), **environment}
+
+
+def join(address: str, folder: Path) -> str:
+    """What such a command says on standard error."""
+    process = Process(partial(join_and_leave, address, folder), folder, variables(folder), alone=True)
+    status = process.wait()
+    assert status == (2 if process.said else 0), process.said
+    return process.said
+
+
+def test_threads_of_the_workers_of_a_cluster_wait_without_spinning(cluster: Cluster) -> None:
+    """Of a cluster that was started elsewhere: its workers do not have this command's environment."""
+    with connect(cluster.address):
+        tell = ray.remote(lambda: (os.environ.get("OMP_WAIT_POLICY"), os.getpid()))
+        told = [ray.get(tell.remote()) for _ in range(4)]
+    assert [policy for policy, _ in told] == ["PASSIVE"] * 4
+    assert len({process for _, process in told}) < 4, "workers are used again"
+
+
+def join_with(address: str, folder: Path, **environment: str) -> str:
+    """The same with a token, or without one, in a new Python: Ray asks for these variables once."""
     program = (
         "import sys\nfrom ablation.sweep.cluster import connect\n"
         "from ablation.commands.terminal import command\n"
         "@command\ndef run():\n with connect(sys.argv[1]): return 0\n"
         "try: run()\nexcept Exception as end: sys.exit(end.exit_code)"
     )
-    # Ray sets it in a process that has started a cluster of its own.
-    without_token = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_MODE"}
     ended = subprocess.run(
         [sys.executable, "-c", program, address],
         cwd=folder,
-        env={**without_token, "HOME": str(folder), **environment},
+        env=variables(folder, **environment),
         capture_output=True,
         encoding="utf-8",
         timeout=120,
@@ -240,12 +264,16 @@ def test_the_token_is_asked_for_when_it_is_missing_or_wrong(guarded: str, tmp_pa
         "put the token that the cluster was started with into ~/.ray/auth_token, and set RAY_AUTH_MODE=token"
     )
     refused = f"the Ray cluster at {guarded} refuses our token, or wants one: {what_to_do}\n"
-    assert join(guarded, tmp_path) == refused
-    assert join(guarded, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="wrong") == refused
     missing = f"no token for the Ray cluster at {guarded}: {what_to_do}\n"
-    assert join(guarded, tmp_path, RAY_AUTH_MODE="token") == missing
-    assert join(guarded, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN_PATH="/nowhere") == missing
-    assert join(guarded, tmp_path, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN="right") == ""
+    wanted: list[tuple[dict[str, str], str]] = [
+        ({}, refused),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "wrong"}, refused),
+        ({"RAY_AUTH_MODE": "token"}, missing),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": "/nowhere"}, missing),
+        ({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "right"}, ""),
+    ]
+    for environment, said in wanted:
+        assert join_with(guarded, tmp_path, **environment) == said
 
 
 def test_another_ray_or_python_is_named_beside_ours(cluster: Cluster, tmp_path: Path) -> None:
@@ -253,15 +281,20 @@ def test_another_ray_or_python_is_named_beside_ours(cluster: Cluster, tmp_path: 
     key, space = b"CLUSTER_METADATA", b"cluster"
     metadata = json.loads(client.internal_kv_get(key, namespace=space))
     ours = f"Ray {metadata['ray_version']} and Python {metadata['python_version']}"
+
+    def tell(told: dict[str, str]) -> None:
+        client.internal_kv_put(key, json.dumps(told).encode(), overwrite=True, namespace=space)
+
     for name, version in (("ray_version", "2.51.1"), ("python_version", "3.12.4")):
         other = {**metadata, name: version}
-        client.internal_kv_put(key, json.dumps(other).encode(), overwrite=True, namespace=space)
+        tell(other)
         theirs = f"Ray {other['ray_version']} and Python {other['python_version']}"
         said = join(cluster.address, tmp_path)
         assert said == (
             f"the Ray cluster at {cluster.address} runs {theirs}, "
             f"this machine {ours}: both must be the same\n"
         )
+    tell(metadata)
 
 
 def test_machines_without_this_project_or_with_another_version_are_named(
