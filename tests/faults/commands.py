@@ -44,7 +44,13 @@ class Process:
         self.output = folder / f"command-{Process.count}.out"
         self.errors = folder / f"command-{Process.count}.err"
         set_forkserver_preload(
-            ["ablation.commands.run", "ablation.commands.pretrain", "ablation.report.write", __name__]
+            [
+                "ablation.api",
+                "ablation.commands.run",
+                "ablation.commands.pretrain",
+                "ablation.report.write",
+                __name__,
+            ]
         )
         variables = {**({} if alone else os.environ), **(environment or {})}
         self._process: BaseProcess = multiprocessing.get_context("forkserver").Process(
