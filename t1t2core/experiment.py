@@ -78,6 +78,7 @@ class Outcome:
         weights: the trained tensors that did best on validation, by name.
         predictions: labels (X, Y, Z) of the test scans by sequence and patient, best weights.
         parameters: of the whole network, trained or frozen.
+        steps: of the optimiser.
     """
 
     scores: list[PatientScore]
@@ -87,6 +88,7 @@ class Outcome:
     weights: dict[str, Tensor]
     predictions: dict[tuple[Sequence, str], np.ndarray]
     parameters: int
+    steps: int
 
 
 class Experiment:
@@ -138,6 +140,11 @@ class Experiment:
         return 1.0 if self.fit is None else self.fit.progress
 
     @property
+    def steps(self) -> int:
+        """Return the steps of the optimiser so far."""
+        return 0 if self.fit is None else self.fit.steps
+
+    @property
     def best_weights(self) -> dict[str, Tensor]:
         """The trained tensors that did best on validation so far, by name."""
         return self._best
@@ -187,6 +194,7 @@ class Experiment:
             weights=self._best,
             predictions=predictions,
             parameters=sum(parameter.numel() for parameter in self.network.parameters()),
+            steps=self.steps,
         )
 
     def _make_fit(self, learning_rate: float, seed: int) -> Fit | None:

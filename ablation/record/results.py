@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ablation.names import PARAMETERS, PEAK_MEMORY
+from ablation.names import PARAMETERS, PEAK_MEMORY, STEPS
 from ablation.record.settings import setting_text
 from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
@@ -30,6 +30,7 @@ RESULTS = [
     *ORIGIN,
     PRETRAINING_SEED,
     "parameters",
+    "steps",
 ]
 """Columns of `results.csv`; those of varied settings stand after them."""
 PATIENTS = ["trial_key", *FACTORS, *WHAT, "patient", *METRICS, *COUNTS, *SURFACE_METRICS, PRETRAINING_SEED]
@@ -135,6 +136,7 @@ def _cost(record: Record) -> Mapping[str, Any]:
         "standalone_seconds": metrics["time/standalone_seconds"],
         "peak_memory_mb": metrics.get(PEAK_MEMORY),
         "parameters": metrics.get(PARAMETERS),
+        "steps": metrics.get(STEPS),
         "encoder_digest": tags["encoder_digest"],
         "cohort_fingerprint": tags["cohort_fingerprint"],
         "mlflow_run_id": record.run_id,

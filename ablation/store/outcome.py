@@ -17,6 +17,7 @@ from ablation.names import (
     SCORES,
     SECONDS_PER_EPOCH,
     STANDALONE_SECONDS,
+    STEPS,
     STOP_REASON,
     TOTAL_SECONDS,
     TRIAL_KEY,
@@ -134,6 +135,7 @@ def _summary(outcome: Outcome, cost: Cost) -> dict[str, Any]:
         STANDALONE_SECONDS: cost.standalone_seconds,
         PEAK_MEMORY: cost.peak_memory_mb,
         PARAMETERS: outcome.parameters,
+        STEPS: outcome.steps,
     }
     finite = {name: value for name, value in metrics.items() if value == value}
     return {"metrics": finite, STOP_REASON: outcome.stop_reason}

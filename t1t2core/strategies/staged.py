@@ -71,7 +71,8 @@ class StagedExperiment:
         assert self._second is not None
         outcome = self._second.score()
         seconds = [*self._alone.epoch_seconds, *outcome.epoch_seconds]
-        return replace(outcome, epochs=len(seconds), epoch_seconds=seconds)
+        steps = outcome.steps + self._alone.steps
+        return replace(outcome, epochs=len(seconds), epoch_seconds=seconds, steps=steps)
 
 
 AnyExperiment = Experiment | StagedExperiment
