@@ -13,10 +13,11 @@ from ablation.record.results import NAMED, patients_frame, results_frame
 from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendering
-from ablation.report.page.compose import compose_page, pictures_of, sheets
+from ablation.report.page.compose import compose_page, pictures_of
 from ablation.report.page.html import Sheet, render_page
 from ablation.report.page.markup import to_csv, to_latex, to_markdown
 from ablation.report.page.mlflow_note import note_of
+from ablation.report.page.sheets import sheets
 from ablation.report.tables.summary import TISSUES, summarise
 from ablation.store.processes import helpers
 from t1t2core.evaluation.slices import SLICES, PatientSlices, unpack_slices

@@ -1,17 +1,24 @@
-"""What a report opens with: which arm is best for each class, at what cost, and how sure that is."""
+"""What a report opens with: which arms may be the best for each class, at what cost, and how sure that is."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from ablation.record.selection import select
-from ablation.report.statistics.bootstrap import count_patients
+from ablation.report.statistics.agreement import PAIRS, Agreement, agreement, led_on_test, led_on_validation
+from ablation.report.statistics.bootstrap import FEWEST_PATIENTS, count_patients
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.intervals import intervals
+from ablation.report.statistics.network_scores import NetworkScores, network_scores
 from ablation.report.statistics.verdicts import BETTER, EQUAL, UNKNOWN, WORSE
+from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.tables.arms import best_arms, validation_scores
 from ablation.report.tables.summary import chosen
 
 SIGNIFICANT = 0.05
-LITTLE = "Little can be concluded"
+NO_TEST = "No test can exclude an arm"
 IN_WORDS = {
     BETTER: "better than",
     WORSE: "worse than",
@@ -24,12 +31,25 @@ MOST_NAMED = 5
 MINUTE, HOUR = 60, 3600
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """All that the sentences are made from."""
+
+    results: pd.DataFrame
+    rows: pd.DataFrame
+    scores: NetworkScores
+    means: pd.DataFrame
+    against: pd.DataFrame
+    to_add: pd.DataFrame
+
+
 def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None = None) -> list[str]:
     """A paragraph of plain English for each of bone, soft tissue and air, and one for all where they agree.
 
-    The best arm is that of the best validation Dice; its test Dice is reported, and each other arm is
-    compared with it (`comparisons(pairs="best")`, Holm's correction within the class). Where so few
-    patients were tested that no p can be small, it says so instead of naming winners.
+    It opens with the arms that may be the best: the one with the best validation Dice, and each that the
+    test of their difference (`comparisons(pairs="best")`, Holm's correction within the class) does not show
+    to be worse, cheapest first. Below six patients it counts the pairs in which the best scores higher.
+    Where so few patients were tested that no p can be small, it says so in place of a verdict.
 
     Args:
         results, patients: as for `network_scores`.
@@ -38,36 +58,79 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | N
     best = best_arms(results)
     if not best:
         return ["No arm has been validated on T2 yet, so there is no answer."]
-    rows = chosen(results)
-    validation = validation_scores(results).set_index(["class", "arm"])["validation"]
-    means = intervals(results, patients)
     against = comparisons(results, patients, pairs="best", margin=margin)
-    certainty = {tissue: _others(_part(against, tissue)) for tissue in best}
-    # That little can be concluded is said once, at the end, where it holds for every class alike.
+    found = Evidence(
+        results,
+        chosen(results),
+        network_scores(results, patients),
+        intervals(results, patients),
+        against,
+        what_to_add(results, patients, against),
+    )
+    certainty = {tissue: _others(_part(against, tissue), found.scores) for tissue in best}
+    # That no test can tell is said once, at the end, where it holds for every class alike.
     first = {sentences[0] for sentences in certainty.values()}
-    same = len(best) > 1 and len(first) == 1 and next(iter(first)).startswith(LITTLE)
-    paragraphs = []
-    for tissue, arm in best.items():
-        sentences = [
-            _best(rows[rows["arm"] == arm], tissue, float(validation[tissue, arm])),
-            *_over_patients(_part(means, tissue), arm),
-            *certainty[tissue][int(same) :],
-        ]
-        paragraphs.append(" ".join(sentences))
+    same = len(best) > 1 and len(first) == 1 and next(iter(first)).startswith(NO_TEST)
+    paragraphs = [
+        " ".join(
+            [
+                _candidates(found, tissue, arm),
+                _best(found, tissue, arm),
+                *_over_patients(found, tissue, arm),
+                *certainty[tissue][int(same) :],
+                *_agreement(found, tissue),
+                *_part(found.to_add, tissue)["meaning"],
+            ]
+        )
+        for tissue, arm in best.items()
+    ]
     return [*paragraphs, *(first if same else [])]
 
 
-def _best(rows: pd.DataFrame, tissue: str, validation: float) -> str:
-    """Tell of the best arm, from its rows of `results.csv`."""
+def _candidates(found: Evidence, tissue: str, arm: str) -> str:
+    """Name the arms that no test shows to be worse than the best, cheapest first."""
+    against = _part(found.against, tissue)
+    seconds = found.rows.drop_duplicates("trial_key").groupby("arm")["standalone_seconds"].mean()
+    title = tissue.replace("_", " ").capitalize()
+    if against.empty:
+        return f"{title}: {arm}, the only arm that was tested."
+    excluded = against["verdict"] == BETTER
+    by_count = _is_too_few(against) and against["patients"].max() > 0
+    if by_count:
+        excluded = pd.Series([_count(found, row).is_unanimous for row in against.to_dict("records")])
+    left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=lambda name: float(seconds[name]))
+    first = f"{title}: {'by count, not by test, ' if by_count else ''}{len(left)} of {len(against) + 1} arms "
+    why = f". The others score lower in all {PAIRS[found.scores.kind]}" if by_count and excluded.any() else ""
+    order = ", cheapest first" if len(left) > 1 else ""
+    return f"{first}may be the best{order}: {_shortened(left)}{why}."
+
+
+def _best(found: Evidence, tissue: str, arm: str) -> str:
+    """Tell of the arm that is best on validation."""
+    rows = found.rows[found.rows["arm"] == arm]
+    scores = validation_scores(found.results).set_index(["class", "arm"])["validation"]
     test = select(rows, split="test", sequence="T2", tissue=tissue)["dsc"].mean()
     seconds = rows.drop_duplicates("trial_key")["standalone_seconds"].mean()
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
     return (
-        f"{tissue.replace('_', ' ').capitalize()}: {rows['arm'].iloc[0]} is best on validation "
-        f"(DSC {validation:.3f}{_spread(rows, tissue)}); its test DSC is {shown} "
+        f"{arm} is best on validation (DSC {scores[tissue, arm]:.3f}{_spread(rows, tissue)})"
+        f"{_led(found, tissue, arm)}; its test DSC is {shown} "
         "(pooled over patients, mean over folds and seeds). "
         f"A trial of it takes {_duration(seconds)}, computed alone."
     )
+
+
+def _led(found: Evidence, tissue: str, arm: str) -> str:
+    """With how many of the T1 networks, or in how many folds, the best arm leads."""
+    (validated, of), (tested, of_tested) = (
+        led_on_validation(found.results, found.scores, tissue, arm),
+        led_on_test(found.scores, tissue, arm),
+    )
+    if min(of, of_tested) < 2:
+        return ""
+    word = "folds" if found.scores.kind == "rotated" else "T1 networks"
+    joint = "in" if found.scores.kind == "rotated" else "with"
+    return f", {joint} {validated} of {of} {word}, and on the test {joint} {tested} of {of_tested}"
 
 
 def _spread(rows: pd.DataFrame, tissue: str) -> str:
@@ -78,8 +141,9 @@ def _spread(rows: pd.DataFrame, tissue: str) -> str:
     return f", standard deviation {part['dsc'].fillna(0).std():.3f} over {len(part)} folds and seeds"
 
 
-def _over_patients(means: pd.DataFrame, arm: str) -> list[str]:
+def _over_patients(found: Evidence, tissue: str, arm: str) -> list[str]:
     """The best arm's interval where there is one, and whose mean is highest if not its own."""
+    means = _part(found.means, tissue)
     tested = means[means["sequence"] == "T2"].set_index("arm")
     if arm not in tested.index or tested["mean"].isna().all():
         return []
@@ -99,46 +163,68 @@ def _over_patients(means: pd.DataFrame, arm: str) -> list[str]:
     return sentences
 
 
-def _others(against: pd.DataFrame) -> list[str]:
+def _others(against: pd.DataFrame, scores: NetworkScores) -> list[str]:
     """How sure: of one class, the best arm against each other."""
     if against.empty:
         return ["There is no other arm to compare it with."]
     most = int(against["patients"].max())
     if most == 0:
         return ["No patient has a defined score under two arms, so nothing can be compared."]
-    floor = float(against["smallest_p"].min())
-    if floor * len(against) > SIGNIFICANT:
-        return [_too_few(most, len(against), floor), *_detectable(against)]
+    if _is_too_few(against):
+        return [_too_few(against, scores)]
     told = {verdict: against[against["verdict"] == verdict] for verdict in IN_WORDS}
     parts = [f"{IN_WORDS[verdict]} {_names(rows)}" for verdict, rows in told.items() if not rows.empty]
-    crossed = against["networks"].max() > 1
-    test = f"t test, {against['interval'].mode()[0]}" if crossed else "Wilcoxon"
+    is_one = scores.kind == "one"
+    test = "Wilcoxon" if is_one else f"t test, {against['interval'].mode()[0]}"
     verdict = f"By the test patients it is {'; '.join(parts)} ({test}, p < 0.05 after Holm)."
-    return [verdict, *([] if crossed else [ONE_NETWORK]), *_detectable(against)]
+    return [verdict, *([ONE_NETWORK] if is_one else [])]
 
 
-def _too_few(patients: int, pairs: int, floor: float) -> str:
-    others = "the other arm" if pairs == 1 else f"any of the {pairs} other arms"
-    after = "" if floor > SIGNIFICANT else f", and none of {pairs} comparisons below 0.05 after Holm"
-    limit = f"with {count_patients(patients)} no signed-rank test can give p below {floor:.2g}{after}"
-    return f"{LITTLE}: {limit}; the best cannot be told apart from {others}."
+def _is_too_few(against: pd.DataFrame) -> bool:
+    """Whether no test of one class could find anything, whatever the scores."""
+    floor = against["smallest_p"].min()
+    return bool(against["p"].isna().all() or floor * len(against) > SIGNIFICANT)
 
 
-def _detectable(against: pd.DataFrame) -> list[str]:
-    typical = against["detectable"].median()
-    if pd.isna(typical):
+def _too_few(against: pd.DataFrame, scores: NetworkScores) -> str:
+    if scores.kind != "one":
+        return f"{NO_TEST}: {against['interval'].mode()[0].removeprefix('none: ')}."
+    patients, floor = int(against["patients"].max()), float(against["smallest_p"].min())
+    after = "" if floor > SIGNIFICANT else f", and none of {len(against)} comparisons below 0.05 after Holm"
+    return (
+        f"{NO_TEST}: with {count_patients(patients)} and one T1 network no signed-rank test can give p below "
+        f"{floor:.2g}{after}. Counts and means that all agree are no test."
+    )
+
+
+def _agreement(found: Evidence, tissue: str) -> list[str]:
+    """Count the pairs in which the best arm scores higher, where patients are too few for much of a test."""
+    against = _part(found.against, tissue)
+    if against.empty or not 0 < against["patients"].max() < FEWEST_PATIENTS:
         return []
+    ordered = against.loc[against["difference"].abs().sort_values(kind="stable").index]
+    parts = []
+    for row in ordered.head(MOST_NAMED).to_dict("records"):
+        count = _count(found, row)
+        parts.append(f"{row['second']} in {count.higher} of {count.pairs} ({row['difference']:+.3f})")
+    more = f"; {len(ordered) - MOST_NAMED} more arms are in the tables" if len(ordered) > MOST_NAMED else ""
     return [
-        f"A difference in DSC under about {typical:.3f} could hardly have been shown with this many "
-        f"{'patients and T1 networks' if against['networks'].max() > 1 else 'patients'} (median over the "
-        "pairs, 80 % power, one paired t test alone)."
+        f"Counted in {PAIRS[found.scores.kind]}, with the mean difference, it scores higher than "
+        f"{', '.join(parts)}{more}."
     ]
+
+
+def _count(found: Evidence, row: Mapping[Hashable, Any]) -> Agreement:
+    return agreement(found.scores, str(row["class"]), str(row["first"]), str(row["second"]))
 
 
 def _names(against: pd.DataFrame) -> str:
     """The arms that come closest first."""
     order = against["difference"].abs().sort_values(kind="stable").index
-    names = against.loc[order, "second"].tolist()
+    return _shortened(against.loc[order, "second"].tolist())
+
+
+def _shortened(names: Sequence[str]) -> str:
     shown = ", ".join(names[:MOST_NAMED])
     return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"
 

@@ -21,17 +21,17 @@ COMPARISONS = [
     "class",
     "first",
     "second",
+    "difference",
+    "low",
+    "high",
     "verdict",
+    "interval",
     "patients",
     "networks",
     "undefined",
     "mean_first",
     "mean_second",
-    "difference",
     "sd",
-    "low",
-    "high",
-    "interval",
     "p",
     "p_holm",
     "p_equivalence",
@@ -40,16 +40,15 @@ COMPARISONS = [
     "effect",
     "detectable",
 ]
-"""Columns. `verdict`, see `verdicts`; `patients`, with a defined score under both arms; `networks`,
-pretrained networks or folds that both were tested with; `undefined`, patients tested under both, but
-without a defined score under one or both, and left out; `mean_first`, `mean_second`, over the former;
-`difference`, mean of first - second; `sd` of the patients' differences (n - 1); `low`, `high`,
-`interval`, of the difference and how they were made; `p`, and `p_holm`, Holm's correction within the
-class; `p_equivalence`, of two one-sided tests against the margin; `p_patients`, Wilcoxon's signed-rank
-test, exact, over patients with these networks; `smallest_p`, what this many patients can give at all
-before correction; `effect`, the matched- pairs rank-biserial correlation, 1 where the first is better in
-every patient (for a distance, worse); `detectable`, the difference that a test of this pair alone finds
-with 80 % power."""
+"""Columns. `difference`, mean of first - second; `low`, `high`, `interval`, its 95 % interval and how that
+was made; `verdict`, see `verdicts`; `patients`, with a defined score under both arms; `networks`, pretrained
+networks or folds that both were tested with; `undefined`, patients tested under both, but without a defined
+score under one or both, and left out; `mean_first`, `mean_second`, over the former; `sd` of the patients'
+differences (n - 1); `p`, and `p_holm`, Holm's correction within the class; `p_equivalence`, of two one-sided
+tests against the margin; `p_patients`, Wilcoxon's signed-rank test, exact, over patients with these networks;
+`smallest_p`, what this many patients can give at all before correction; `effect`, the matched-pairs
+rank-biserial correlation, 1 where the first is better in every patient (for a distance, worse); `detectable`,
+the difference that a test of this pair alone finds with 80 % power."""
 Pairs = Sequence[tuple[str, str]]
 
 
@@ -122,6 +121,9 @@ def _compare(cube: Cube, pairs: Pairs, margin: float | None, metric: str) -> pd.
     if cube.kind != "one":
         table = table.assign(
             networks=estimates.networks,
+            mean_first=cube.estimate(left).mean,
+            mean_second=cube.estimate(right).mean,
+            difference=estimates.mean,
             low=estimates.low,
             high=estimates.high,
             interval=estimates.methods,

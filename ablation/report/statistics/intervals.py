@@ -29,8 +29,9 @@ def intervals(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str = "d
 
     Returns:
         `INTERVALS`: `patients` have a defined score and `undefined` have none; `networks`, pretrained
-        networks or folds; `mean` and `sd` (n - 1) over the former; `low` and `high`, empty without an
-        interval; `interval` says how it was made or why there is none.
+        networks or folds; `mean` and `sd` (n - 1) over the former, with rotated test patients the mean of
+        the folds' means, which the interval is of; `low` and `high`, empty without an interval; `interval`
+        says how it was made or why there is none.
 
     With two pretrained networks or more, and with rotated test patients, the interval holds beyond these
     networks (`crossed`, `nested`). With one it is a bootstrap over patients, where there are six of them or
@@ -64,4 +65,6 @@ def _of_class(cube: Cube) -> pd.DataFrame:
         over_patients = bootstrap_intervals(means.to_numpy())
         return table.assign(low=over_patients.low, high=over_patients.high, interval=over_patients.notes)
     found = cube.estimate(cube.values)
-    return table.assign(networks=found.networks, low=found.low, high=found.high, interval=found.methods)
+    return table.assign(
+        networks=found.networks, mean=found.mean, low=found.low, high=found.high, interval=found.methods
+    )

@@ -50,12 +50,18 @@ class NetworkScores:
     def replicates(self, sequence: str, tissue: str, arms: tuple[str, str]) -> np.ndarray:
         """Return differences of two arms, (patients, networks, folds and seeds), NaN where there is none."""
         is_wanted = (self.rows["sequence"] == sequence) & (self.rows["class"] == tissue)
-        index = ["patient", "network", "fold", "seed"]
-        first, second = (
-            self.rows[is_wanted & (self.rows["arm"] == arm)].set_index(index)["value"] for arm in arms
-        )
-        differences = (first - second).rename("value").dropna().reset_index()
-        repeats = differences.groupby(["fold", "seed"], dropna=False).ngroup()
+        first, second = (self.rows[is_wanted & (self.rows["arm"] == arm)] for arm in arms)
+        shared = ["patient", "network", "fold"]
+        # An arm that draws no random numbers has no seeds: it stands beside each of the other's.
+        if first["seed"].notna().any() == second["seed"].notna().any():
+            shared.append("seed")
+        pairs = first.merge(second, on=shared, suffixes=("", "_second"))
+        if "seed" not in shared:
+            pairs["seed"] = pairs["seed"].fillna(pairs["seed_second"])
+        differences = pairs.assign(value=pairs["value"] - pairs["value_second"]).dropna(subset="value")
+        # Where each fold has a network of its own, folds repeat nothing.
+        repeated = ["seed"] if self.kind == "folds" else ["fold", "seed"]
+        repeats = differences.groupby(repeated, dropna=False).ngroup()
         places: list[np.ndarray] = [
             *(pd.factorize(differences[name], sort=True)[0] for name in ("patient", "network")),
             repeats.to_numpy(),
@@ -135,15 +141,16 @@ def network_scores(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str
     rows = chosen(results)
     part = select(patients[patients["trial_key"].isin(rows["trial_key"])], split="test")
     kind = _kind(part)
-    if kind == "one":
-        network = pd.Series(0, index=part.index)
-    else:
-        network = part[PRETRAINING_SEED if kind == "seeds" else "fold"]
-    part = part.assign(network=network)
-    if kind == "seeds":
-        part = _everywhere(part)
-    rows = part.rename(columns={metric: "value"})[[*KEYS, "fold", "seed", "value"]]
+    rows = with_networks(part, kind).rename(columns={metric: "value"})[[*KEYS, "fold", "seed", "value"]]
     return NetworkScores(kind, rows)
+
+
+def with_networks(rows: pd.DataFrame, kind: Kind) -> pd.DataFrame:
+    """Return the rows with a column `network`, the number of the pretrained network or fold."""
+    if kind == "one":
+        return rows.assign(network=0)
+    numbered = rows.assign(network=rows[PRETRAINING_SEED if kind == "seeds" else "fold"])
+    return _everywhere(numbered) if kind == "seeds" else numbered
 
 
 def _kind(part: pd.DataFrame) -> Kind:

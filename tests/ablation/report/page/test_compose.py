@@ -7,10 +7,11 @@ from ablation.names import NOTE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import patients_frame, results_frame
-from ablation.report.page.compose import compose_page, sheets
-from ablation.report.page.conclusions import LITTLE
+from ablation.report.page.compose import compose_page
+from ablation.report.page.conclusions import NO_TEST
 from ablation.report.page.html import Page, render_page
 from ablation.report.page.mlflow_note import note_of
+from ablation.report.page.sheets import sheets
 from tests.builders.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")]
@@ -27,9 +28,9 @@ def test_a_finished_sweep_opens_with_the_answer_and_without_warnings(ledger: Led
     assert page.warnings == []
     assert page.title.startswith("sweep: ")
     assert page.subtitle == "Cohort clinic, preset paper, 3 of 3 trials"
-    assert [text.split(":")[0] for text in page.answers] == ["Bone", "Soft tissue", "Air", LITTLE]
+    assert [text.split(":")[0] for text in page.answers] == ["Bone", "Soft tissue", "Air", NO_TEST]
     assert all("conservative 9 is best on validation" in text for text in page.answers[:3])
-    assert page.answers[3].startswith(f"{LITTLE}: with 3 patients")
+    assert page.answers[3].startswith(f"{NO_TEST}: with 3 patients and one T1 network")
 
 
 def test_an_unfinished_sweep_is_told_as_it_stands_and_said_so_first(ledger: Ledger) -> None:

@@ -8,7 +8,7 @@ from ablation.names import PLAN_FILE, SEARCH
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import patients_frame, results_frame
-from ablation.report.page.compose import sheets
+from ablation.report.page.sheets import sheets
 from ablation.report.tables.search import choice_sentences, choose, scored_candidates, search_table
 from ablation.search.candidates import Candidate
 from tests.builders.recorded_sweeps import add_sweep, factors
