@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ablation.record.results import RESULTS
+from ablation.record.results import PATIENTS, RESULTS
+from ablation.record.selection import select
 from ablation.report.study.paper import corrected
 from t1t2core.evaluation.scores import CLASSES, METRICS
 from tests.builders.tables import frame_of
@@ -57,6 +59,20 @@ def untuned(test: Score, **changes: Any) -> list[dict[str, Any]]:
 def results_of(*trials: list[dict[str, Any]]) -> pd.DataFrame:
     """`results.csv` of these trials."""
     return frame_of([row for rows in trials for row in rows], RESULTS)
+
+
+def patients_of(results: pd.DataFrame, number: int = 14, *, noise: float = 0.001) -> pd.DataFrame:
+    """`patients.csv` of these trials: test patients who differ by 0.1 and, between arms, by noise."""
+    rng = np.random.default_rng(number)
+    offsets = rng.normal(0, 0.1, size=number)
+    rows = select(results, split="test")
+    single = [
+        rows.assign(patient=f"p{place:02}", **{metric: rows[metric] + offset + wobble for metric in METRICS})
+        for place, (offset, wobble) in enumerate(
+            zip(offsets, rng.normal(0, noise, size=(number, len(rows))), strict=True)
+        )
+    ]
+    return pd.concat(single, ignore_index=True).reindex(columns=[*PATIENTS, "arm", "choice"])
 
 
 def study_results() -> pd.DataFrame:

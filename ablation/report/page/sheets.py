@@ -20,6 +20,13 @@ from ablation.report.tables.summary import learning_rates
 from ablation.space.design import Design
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
+VERDICTS = (
+    "Means are pooled over voxels, as the study's; differences are paired over patients and T1 networks, "
+    "the study's over its folds, which share their test patients. Holds: the 95 % interval of the difference "
+    "that decides lies at or above the margin. Does not hold: it lies below. Direction only: it lies above 0, "
+    "but not above the margin; or there is none, and every patient agrees. Not resolved: all else. Budgets "
+    "differ: the arms had unequal numbers of training steps. Each interval is for its pair alone."
+)
 CONDITIONAL = (
     "p patients, smallest p and effect take the patients alone as drawn at random: they hold for these T1 "
     "networks and these trainings, and say nothing of others."
@@ -40,7 +47,7 @@ def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) ->
         ],
         "Statistical comparisons": _comparisons(record, results, patients),
         "Choices on validation": _choices(results, design),
-        "Comparison with the study": [] if design.settings else _study(results),
+        "Comparison with the study": [] if design.settings else _study(results, patients, margin_of(design)),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
 
@@ -149,14 +156,14 @@ def _choices(results: pd.DataFrame, design: Design) -> list[Sheet]:
     ]
 
 
-def _study(results: pd.DataFrame) -> list[Sheet]:
+def _study(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None) -> list[Sheet]:
     """The study's claims and values compared with these results."""
     return [
         Sheet(
             name="claims",
             title="The study's claims",
-            frame=claims(results),
-            note=f"{STUDY}. Verdicts compare means only; three test patients cannot establish them.",
+            frame=claims(results, patients, margin),
+            note=f"{STUDY}. {VERDICTS}",
         ),
         Sheet(
             name="beside_paper",

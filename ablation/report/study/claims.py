@@ -1,13 +1,15 @@
 """The study's claims, judged by its own numbers and by ours."""
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import pandas as pd
 
-from ablation.report.study.evidence import Evidence, our_evidence, strategy_of, study_evidence
+from ablation.report.study.differences import student
+from ablation.report.study.evidence import Evidence, our_evidence, sized_arm, strategy_of, study_evidence
+from ablation.report.study.judgement import Finding, Part, together
 from ablation.report.study.layouts import DIFFERENCE
 from ablation.report.tables.arm_scores import DEPTHS, FUSIONS
 from ablation.report.tables.summary import TISSUES
@@ -17,21 +19,12 @@ from t1t2core.strategies import STRATEGIES, StrategyName
 TUNED = [depth for depth in DEPTHS if depth]
 CONSERVATIVES = [f"conservative {depth}" for depth in TUNED]
 HYBRIDS = [f"hybrid {fusion}" for fusion in FUSIONS if fusion]
-VERDICTS = {True: "holds", False: "does not hold", None: "cannot be tested here"}
 TRANSFERS: tuple[StrategyName, ...] = ("no_fine_tuning", "open", "conservative", "hybrid")
 """The strategies of the study's Tables 6 to 8."""
 UNCHANGED_PERCENT = 1.0
 """A Dice that differs by no more counts as unchanged; ours, the study names no bound."""
-FEW_PATIENTS = 6
-"""Fewer give no interval over patients."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What numbers say about a claim; `holds` is None where they cannot tell."""
-
-    text: str
-    holds: bool | None
+SAME_STEPS = 1.05
+"""Ratio of numbers of training steps up to which budgets count as equal; ours."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,7 @@ class Claim:
         name: C1 to C9.
         statement: in a sentence.
         where: section of the study.
-        judge: compares means.
+        judge: compares arms.
         note: what the study's own tables say besides.
     """
 
@@ -53,36 +46,53 @@ class Claim:
     note: str
 
 
-def claims(results: pd.DataFrame) -> pd.DataFrame:
+def claims(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None = None) -> pd.DataFrame:
     """A row a claim: what the study's own numbers say about it, and what ours say.
 
-    Columns: `claim`, `statement`, `where`, `paper` and `paper_verdict` (corrected values), `ours` and
-    `our_verdict`, `note`. A verdict is `holds`, `does not hold` or `cannot be tested here`, and compares
-    means only; no number of ours can establish a claim on few patients, and the text says so.
+    Args:
+        results, patients: as in `results.csv` and `patients.csv`.
+        margin: the smallest difference in a score that counts; None takes `evidence.MARGIN`.
+
+    Columns: `claim`, `statement`, `where`; of the study, by its corrected values, `paper` (means),
+    `paper_difference`, `paper_low`, `paper_high`, `paper_verdict`; of ours `ours` (means), `our_pair` (the
+    difference that decides), `our_difference`, `our_low`, `our_high`, `margin`, `our_verdict`, `our_interval`
+    (how it was made); `note`. A verdict is one of `judgement`'s six. The means are pooled over voxels, as
+    the study's are; differences are paired over patients and T1 networks, those of the study over its folds.
     """
-    study, ours = study_evidence(), our_evidence(results)
+    study, ours = study_evidence(margin), our_evidence(results, patients, margin)
     return pd.DataFrame([_row(claim, study, ours) for claim in CLAIMS])
 
 
-def _row(claim: Claim, study: Evidence, ours: Evidence) -> dict[str, str]:
+def _row(claim: Claim, study: Evidence, ours: Evidence) -> dict[str, str | float]:
     theirs, found = claim.judge(study), claim.judge(ours)
-    caution = "" if found.holds is None else _caution(ours.test_patients)
     return {
         "claim": claim.name,
         "statement": claim.statement,
         "where": claim.where,
         "paper": theirs.text,
-        "paper_verdict": VERDICTS[theirs.holds],
-        "ours": found.text + caution,
-        "our_verdict": VERDICTS[found.holds],
+        **_numbers(theirs, "paper"),
+        "paper_verdict": theirs.verdict,
+        "ours": found.text + (f"; {found.budgets}" if found.budgets else ""),
+        "our_pair": found.decisive.what if found.decisive else "",
+        **_numbers(found, "our"),
+        "margin": found.decisive.margin if found.decisive else math.nan,
+        "our_verdict": found.verdict,
+        "our_interval": _how(found),
         "note": claim.note,
     }
 
 
-def _caution(patients: int) -> str:
-    if patients < FEW_PATIENTS:
-        return f". Means compared, nothing more: {patients} test patients a fold cannot establish it"
-    return f". Means of {patients} test patients a fold compared, nothing more: see the paired tests"
+def _numbers(finding: Finding, side: str) -> dict[str, float]:
+    """The difference that decides, with its interval."""
+    found = finding.decisive.difference if finding.decisive else None
+    names = ("difference", "low", "high")
+    values = (math.nan,) * 3 if found is None else (found.mean, found.low, found.high)
+    return {f"{side}_{name}": value for name, value in zip(names, values, strict=True)}
+
+
+def _how(finding: Finding) -> str:
+    found = finding.decisive.difference if finding.decisive else None
+    return "" if found is None else found.interval
 
 
 # Comparisons
@@ -91,36 +101,42 @@ def _caution(patients: int) -> str:
 def _leads(
     evidence: Evidence, leader: str, arms: Collection[str], tissue: str, metric: str = "dsc"
 ) -> Finding:
-    """Find whether an arm has the highest mean score on T2 among `arms`, which may not all be there.
-
-    A defined score that is as high refutes it; a rival that is missing or undefined leaves it open.
-    """
+    """Compare an arm with each other of `arms` on T2; one that is missing leaves the claim open."""
     scores = {arm: evidence.scores.get((arm, "T2", tissue, metric), math.nan) for arm in arms}
     defined = {arm: score for arm, score in scores.items() if not math.isnan(score)}
-    ranked = sorted(defined, key=lambda arm: -defined[arm])
-    parts = [f"{arm} {defined[arm]:.4f}" for arm in ranked]
+    told = [f"{arm} {defined[arm]:.4f}" for arm in sorted(defined, key=lambda arm: -defined[arm])]
     for arm in (arm for arm in scores if arm not in defined):
         there = (arm, "T2", tissue, metric) in evidence.scores
-        parts.append(f"{arm} {'undefined' if there else 'not there'}")
+        told.append(f"{arm} {'undefined' if there else 'not there'}")
     title = f"{_words(tissue)} {'DSC' if metric == 'dsc' else metric}"
-    text = f"{title}: {', '.join(parts)}"
-    if leader not in defined:
-        return Finding(text, None)
-    beaten = any(defined[arm] >= defined[leader] for arm in defined if arm != leader)
-    return Finding(text, False if beaten else True if len(defined) == len(scores) else None)
+    rivals = [arm for arm in scores if arm != leader]
+    parts = [_lead(evidence, leader, rival, title, tissue, metric) for rival in rivals]
+    return Finding(f"{title}: {', '.join(told)}", parts)
 
 
-def _together(findings: Sequence[Finding]) -> Finding:
-    """A claim of several parts holds if each does, and fails if one fails."""
-    verdicts = {finding.holds for finding in findings}
-    holds = False if False in verdicts else None if None in verdicts else True
-    return Finding("; ".join(finding.text for finding in findings), holds)
+def _lead(evidence: Evidence, first: str, second: str, title: str, tissue: str, metric: str = "dsc") -> Part:
+    found = evidence.difference({first: 1, second: -1}, "T2", tissue, metric)
+    return Part(f"{title}: {first} - {second}", found, evidence.margin)
+
+
+def _budgets(steps: Mapping[str, float], arms: Collection[str]) -> str:
+    """Tell the numbers of training steps of arms where they differ."""
+    known = {arm: steps[arm] for arm in arms if arm in steps}
+    if not known or max(known.values()) <= SAME_STEPS * min(known.values()):
+        return ""
+    return "training steps (or epochs times patients): " + ", ".join(
+        f"{arm} {number:g}" for arm, number in known.items()
+    )
 
 
 def _best(evidence: Evidence, tissue: str) -> dict[StrategyName, str]:
     """Each transfer strategy's arm in Tables 6 to 8; its own name where it has none."""
     arms = {strategy_of(arm): arm for arm in evidence.best[tissue]}
     return {strategy: arms.get(strategy, strategy) for strategy in TRANSFERS}
+
+
+def _trained(arms: Mapping[StrategyName, str]) -> list[str]:
+    return [arm for strategy, arm in arms.items() if STRATEGIES[strategy].trains]
 
 
 def _words(tissue: str) -> str:
@@ -135,7 +151,7 @@ def _hybrid_best_for_bone(evidence: Evidence) -> Finding:
     finding = _leads(evidence, best["hybrid"], best.values(), "bone")
     augmented = evidence.scores.get(("augmented", "T2", "bone", "dsc"))
     beside = "" if augmented is None else f" (augmented, which the claim leaves out: {augmented:.4f})"
-    return Finding(finding.text + beside, finding.holds)
+    return Finding(finding.text + beside, finding.parts, _budgets(evidence.steps, _trained(best)))
 
 
 def _multiplication_best_for_bone(evidence: Evidence) -> Finding:
@@ -144,17 +160,18 @@ def _multiplication_best_for_bone(evidence: Evidence) -> Finding:
 
 def _concatenation_best_for_the_rest(evidence: Evidence) -> Finding:
     leader = "hybrid concatenation"
-    return _together([_leads(evidence, leader, HYBRIDS, tissue) for tissue in ("soft_tissue", "air")])
+    return together([_leads(evidence, leader, HYBRIDS, tissue) for tissue in ("soft_tissue", "air")])
 
 
 def _eighteen_most_precise(evidence: Evidence) -> Finding:
     arms = _best(evidence, "bone") | {"conservative": "conservative 18"}
-    return _leads(evidence, arms["conservative"], arms.values(), "bone", "precision")
+    finding = _leads(evidence, arms["conservative"], arms.values(), "bone", "precision")
+    return Finding(finding.text, finding.parts, _budgets(evidence.steps, _trained(arms)))
 
 
 def _untuned_best_for_the_rest(evidence: Evidence) -> Finding:
     leader = "no_fine_tuning"
-    return _together(
+    return together(
         [
             _leads(evidence, leader, _best(evidence, tissue).values(), tissue)
             for tissue in ("soft_tissue", "air")
@@ -164,51 +181,68 @@ def _untuned_best_for_the_rest(evidence: Evidence) -> Finding:
 
 def _bone_rises_with_depth(evidence: Evidence) -> Finding:
     scores = [evidence.scores.get((arm, "T2", "bone", "dsc"), math.nan) for arm in CONSERVATIVES]
-    defined = [score for score in scores if not math.isnan(score)]
-    falls = any(deep <= shallow for shallow, deep in pairwise(defined))
     text = "bone DSC by depth: " + ", ".join(
         f"{depth} {'undefined or not there' if math.isnan(score) else f'{score:.4f}'}"
         for depth, score in zip(TUNED, scores, strict=True)
     )
-    rises = Finding(text, False if falls else True if len(defined) == len(scores) else None)
-    return _together([rises, _leads(evidence, "conservative 6", CONSERVATIVES, "air")])
+    rises = [_lead(evidence, deep, shallow, "bone DSC", "bone") for shallow, deep in pairwise(CONSERVATIVES)]
+    return together([Finding(text, rises), _leads(evidence, "conservative 6", CONSERVATIVES, "air")])
 
 
 def _more_patients_help_deep_tuning(evidence: Evidence) -> Finding:
-    if evidence.sizes is None:
-        return Finding("printed as a figure only", None)
+    if evidence.sizes is None or evidence.size_difference is None:
+        return Finding("printed as a figure only")
     bone = evidence.sizes.pivot(index="tuned_layers", columns="t2_train_size", values="bone")
     bone = bone.reindex([depth for depth in (*DEPTHS, ALL) if depth in bone.index]).dropna(axis=1)
     if bone.shape[1] < 2 or "fc" not in bone.index or len(bone) < 2:
-        return Finding("needs two training sizes at `fc` and at a greater depth", None)
+        return Finding("needs two training sizes at `fc` and at a greater depth")
     few, many, deepest = bone.columns.min(), bone.columns.max(), bone.index[-1]
     gains = bone[many] - bone[few]
-    best_with = {size: bone[size].idxmax() for size in (few, many)}
+    shallow = bone[few].drop(deepest).idxmax()
     text = (
         f"bone DSC from {few} to {many} patients: {gains[deepest]:+.4f} at depth {deepest}, "
-        f"{gains['fc']:+.4f} at fc; "
-        f"the best depth is {best_with[few]} with {few} and {best_with[many]} with {many}"
+        f"{gains['fc']:+.4f} at fc; the best depth is {bone[few].idxmax()} with {few} and "
+        f"{bone[many].idxmax()} with {many}"
     )
-    order = list(bone.index)
-    shallower = order.index(best_with[few]) < order.index(best_with[many])
-    return Finding(text, bool(gains[deepest] > abs(gains["fc"]) and shallower))
+    deep_many, deep_few = sized_arm(deepest, many), sized_arm(deepest, few)
+    fc_many, fc_few = sized_arm("fc", many), sized_arm("fc", few)
+    wanted = {
+        f"gain at depth {deepest}": {deep_many: 1, deep_few: -1},
+        f"gain at depth {deepest} - gain at fc": {deep_many: 1, deep_few: -1, fc_many: -1, fc_few: 1},
+        f"depth {shallow} - depth {deepest} with {few}": {sized_arm(shallow, few): 1, deep_few: -1},
+    }
+    parts = [
+        Part(f"bone DSC: {what}", evidence.size_difference(weights, "T2", "bone", "dsc"), evidence.margin)
+        for what, weights in wanted.items()
+    ]
+    return Finding(text, parts, _budgets(evidence.size_steps, [deep_few, deep_many, fc_few, fc_many]))
 
 
 def _hybrid_takes_least_time(evidence: Evidence) -> Finding:
-    if evidence.times is None:
-        return Finding("printed as a figure only", None)
+    if evidence.times is None or evidence.seconds is None:
+        return Finding("printed as a figure only")
     best = _best(evidence, "bone")
-    arms = [arm for strategy, arm in best.items() if STRATEGIES[strategy].trains]
+    arms = _trained(best)
     times = evidence.times[evidence.times["arm"].isin(arms)].set_index("arm")
     if len(times) < len(arms):
-        return Finding("needs hybrid, conservative and open fine-tuning", None)
+        return Finding("needs hybrid, conservative and open fine-tuning")
     seconds = times["standalone_seconds"].sort_values()
     text = "seconds alone: " + ", ".join(f"{arm} {value:.1f}" for arm, value in seconds.items())
     reasons = {reason for found in times["stop_reasons"] for reason in found.split(", ")}
     if "converged" not in reasons or reasons - {"converged", "max_epochs"}:
         stops = ", ".join(sorted(reasons))
-        return Finding(f"{text}; the claim is about training to convergence, these stopped by {stops}", None)
-    return Finding(text, bool((seconds.drop(best["hybrid"]) > seconds[best["hybrid"]]).all()))
+        return Finding(f"{text}; the claim is about training to convergence, these stopped by {stops}")
+    saved = evidence.seconds[arms].sub(evidence.seconds[best["hybrid"]], axis=0)
+    parts = [
+        Part(
+            f"seconds: {arm} - {best['hybrid']}",
+            student(saved[arm].dropna().to_numpy(), "over folds; holds for this machine"),
+            0.0,
+        )
+        for arm in arms
+        if arm != best["hybrid"]
+    ]
+    return Finding(text, parts)
 
 
 def _augmentation_spares_t1_and_lifts_t2(evidence: Evidence) -> Finding:
@@ -217,13 +251,23 @@ def _augmentation_spares_t1_and_lifts_t2(evidence: Evidence) -> Finding:
         for sequence, tissue in [*(("T1", tissue) for tissue in TISSUES), ("T2", "bone")]
     }
     if any(map(math.isnan, differences.values())):
-        return Finding("needs no fine-tuning and augmentation, both tested on T1 and T2", None)
+        return Finding("needs no fine-tuning and augmentation, both tested on T1 and T2")
     text = "difference of the DSC in %: " + ", ".join(
         f"{sequence} {_words(tissue)} {value:+.2f}" for (sequence, tissue), value in differences.items()
     )
-    lifted = differences.pop(("T2", "bone")) > 0
-    unchanged = all(abs(value) <= UNCHANGED_PERCENT for value in differences.values())
-    return Finding(f"{text}; unchanged means within {UNCHANGED_PERCENT:g} %", bool(lifted and unchanged))
+    weights = {"augmented": 1, "no_fine_tuning": -1}
+    pair = "augmented - no_fine_tuning"
+    spared = [
+        Part(
+            f"T1 {_words(tissue)} DSC: {pair}",
+            evidence.difference(weights, "T1", tissue, "dsc"),
+            UNCHANGED_PERCENT / 100 * evidence.scores["no_fine_tuning", "T1", tissue, "dsc"],
+            "unchanged",
+        )
+        for tissue in TISSUES
+    ]
+    lifted = Part(f"T2 bone DSC: {pair}", evidence.difference(weights, "T2", "bone", "dsc"), evidence.margin)
+    return Finding(f"{text}; unchanged means within {UNCHANGED_PERCENT:g} %", [*spared, lifted])
 
 
 CLAIMS = (

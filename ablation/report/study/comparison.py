@@ -36,8 +36,13 @@ def compare_with_paper(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def study_means() -> pd.DataFrame:
-    """`corrected()`, the means of folds and what has no folds, under our names: with `CELL` and `printed`."""
-    cells = corrected().query("fold in ('', 'avg')")
+    """`study_cells()`: the means of folds and what has no folds."""
+    return study_cells().query("fold in ('', 'avg')")
+
+
+def study_cells() -> pd.DataFrame:
+    """`corrected()` under our names: with `CELL` and `printed`."""
+    cells = corrected()
     return cells.assign(
         strategy=cells["strategy"].replace(OURS_OF),
         tuned_layers=cells["tuned_layers"].replace("all", ""),

@@ -4,6 +4,9 @@ import pandas as pd
 
 from ablation.report.tables.arm_scores import ARM_KEYS, comparable
 
+STEPS = "steps"
+"""Column of `results.csv`; records made before steps were counted lack it."""
+CONVERGED, NOT_TRAINED = "converged", "not_trained"
 COSTS = ["epochs", "seconds_per_epoch", "standalone_seconds"]
 
 
@@ -24,3 +27,26 @@ def compute_time(results: pd.DataFrame) -> pd.DataFrame:
     return (
         table.assign(stop_reasons=reasons).reset_index().drop(columns=["strategy", "tuned_layers", "fusion"])
     )
+
+
+def training_steps(rows: pd.DataFrame, *, converged: bool = False) -> dict[str, float]:
+    """Return the training steps of each arm, a mean over folds and seeds, as far as they can be compared.
+
+    Where a trial lacks its number of steps, that of all is taken as epochs times T2 training patients, which
+    it is proportional to where arms take their patches alike. An arm that does not train is left out.
+
+    Args:
+        rows: as in `results.csv`.
+        converged: whether arms count that train until they converge: they have no budget, but an epoch of
+            fewer patients has fewer steps for them too.
+    """
+    trials = rows.drop_duplicates("trial_key")
+    reasons = trials.groupby("arm")["stop_reason"]
+    without = [NOT_TRAINED] if converged else [CONVERGED, NOT_TRAINED]
+    free = reasons.agg(lambda found: found.isin(without).all())
+    trials = trials[~trials["arm"].map(free).astype(bool)]
+    counted = trials[STEPS] if STEPS in trials else pd.Series(float("nan"), index=trials.index)
+    if counted.isna().any():
+        counted = trials["epochs"] * trials["t2_train_size"].astype("float64").fillna(1)
+    known = counted.astype("float64").groupby(trials["arm"], sort=False).mean().dropna()
+    return {str(arm): float(number) for arm, number in known.items()}
