@@ -1,19 +1,23 @@
-"""Which factors of a sweep its scores depend on, by Optuna's evaluators."""
+"""Which factors of a sweep its scores depend on: exact shares of variance, or Optuna's evaluators."""
 
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
 from ablation.record.selection import select
+from ablation.report.statistics.variance_shares import variance_shares
 from ablation.report.tables.summary import TISSUES, varied_settings
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 
-IMPORTANCE = ["scope", "factor", "importance", "trials", "method"]
+IMPORTANCE = ["scope", "factor", "importance", "f", "p", "trials", "method"]
+EXACT = "shares of variance"
 ACROSS = "all strategies"
 FEWEST_TRIALS = 9
 """In a scope, for an importance: three learning rates on three folds (ours)."""
@@ -22,6 +26,7 @@ TOP_SHARE, FEWEST_TOP = 0.25, 5
 SMALLEST_RANGE = 1e-6
 """Of an objective that is not constant: scikit-learn's trees take variances near 1e-16 for none."""
 SEED = 0
+FOLD = "fold"
 
 
 def importance(results: pd.DataFrame) -> pd.DataFrame:
@@ -35,21 +40,22 @@ def importance(results: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         `IMPORTANCE`: `scope`, a strategy or `all strategies`; `factor`, with `fold` and `seed` among them
-        as yardsticks: a factor below them matters less than who trains and validates; `trials` in the
-        scope; `method`. Highest first in a scope. No rows for a scope with fewer than `FEWEST_TRIALS`
-        trials, with one value of the objective, or where no factor varies.
+        as yardsticks: a factor below them matters less than who trains and validates; `f` and `p`, of the
+        test against the interaction with folds, empty where there is none; `trials` in the scope; `method`.
+        Highest first in a scope. No rows for a scope with fewer than `FEWEST_TRIALS` trials, with one value
+        of the objective, or where no factor varies.
 
-        Within a strategy, `fANOVA` (Hutter et al., ICML 2014): the share of the variance of a random
-        forest's prediction, each level of a factor weighing the same, that the factor explains alone. What
-        is lacking to 1 are interactions.
+        Within a strategy whose trials are every combination of its factors, the exact shares of the
+        variance (`variance_shares`), with interactions of two factors (`A x B`) and `rest`, that of more.
+        Otherwise `fANOVA` (Hutter et al., ICML 2014): the share of the variance of a random forest's
+        prediction, each level of a factor weighing the same, that the factor explains alone. What is lacking
+        to 1 are interactions; combinations that were not run are guessed by the forest.
         Across, `condPED-ANOVA` (Watanabe et al., IJCAI 2023; arXiv:2601.20800): how far a factor, where a
         strategy has it, sets the best quarter of the trials apart from all. Relative, sum 1, also where all
         is noise: read it beside `fold`. It is not on the scale of the other, and a factor whose levels were
         tried under some strategies only takes part of what the strategy does.
 
-    Importance describes this sweep: it grows with the range that was tried, says nothing of direction, and
-    has no uncertainty here. Combinations that were not run (sizes tried at one learning rate only) are
-    guessed by the forest.
+    Importance describes this sweep: it grows with the range that was tried, and says nothing of direction.
     """
     trials = _trials(results)
     tables = [_scope(ACROSS, trials)] if trials["strategy"].nunique() > 1 else []
@@ -83,11 +89,36 @@ def _scope(scope: str, trials: pd.DataFrame) -> pd.DataFrame:
     constant = trials["objective"].max() - trials["objective"].min() < SMALLEST_RANGE
     if len(trials) < FEWEST_TRIALS or constant or not factors:
         return pd.DataFrame(columns=IMPORTANCE)
+    exact = None if across else _exact(trials, factors)
+    if exact is not None:
+        return exact.assign(scope=scope, trials=len(trials), method=EXACT)[IMPORTANCE]
     found = _ped_anova(trials, factors) if across else _fanova(trials, factors)
     ranked = sorted(found.items(), key=lambda item: (-item[1], columns.index(item[0])))
     table = pd.DataFrame(ranked, columns=["factor", "importance"])
     method = "condPED-ANOVA" if across else "fANOVA"
-    return table.assign(scope=scope, trials=len(trials), method=method)[IMPORTANCE]
+    empty = {"f": float("nan"), "p": float("nan")}
+    return table.assign(scope=scope, trials=len(trials), method=method, **empty)[IMPORTANCE]
+
+
+def _exact(trials: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame | None:
+    """Shares of variance where the trials are every combination of the factors; None where they are not.
+
+    A factor that goes with the fold, as its pretrained network does, is no factor of its own.
+    """
+    own = [name for name in factors if name == FOLD or not _goes_with_fold(trials, name)]
+    codes = [pd.factorize(trials[name], sort=True) for name in own]
+    shape = [len(levels) for _, levels in codes]
+    places = pd.DataFrame({name: code for name, (code, _) in zip(own, codes, strict=True)})
+    if len(trials) != math.prod(shape) or places.duplicated().any():
+        return None
+    values = np.empty(shape)
+    values[tuple(places[name].to_numpy() for name in own)] = trials["objective"]
+    return variance_shares(values, own, FOLD)
+
+
+def _goes_with_fold(trials: pd.DataFrame, name: str) -> bool:
+    of_fold = trials.groupby(FOLD)[name].nunique()
+    return bool((of_fold == 1).all())
 
 
 def _fanova(trials: pd.DataFrame, factors: Sequence[str]) -> dict[str, float]:

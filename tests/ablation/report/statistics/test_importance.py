@@ -9,7 +9,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from ablation.report.statistics.importance import ACROSS, IMPORTANCE, importance
+from ablation.report.statistics.importance import ACROSS, EXACT, IMPORTANCE, importance
 from tests.builders.tables import sweep, trial
 
 ARMS: list[tuple[str, str | None, str | None]] = [
@@ -38,10 +38,11 @@ def of(table: pd.DataFrame, scope: str) -> dict[str, float]:
 def test_each_strategy_has_the_importance_of_its_own_factors() -> None:
     table = importance(simulated(lambda t: 0.1 * (t["layers"] == "9") + 0.1 * (t["fusion"] == "average")))
     assert list(table.columns) == IMPORTANCE
-    assert set(of(table, "conservative")) == {"tuned_layers", "t2_train_size", "learning_rate", "fold"}
+    alone = {name for name in of(table, "conservative") if " x " not in name}
+    assert alone == {"tuned_layers", "t2_train_size", "learning_rate", "fold", "rest"}
     assert of(table, "conservative")["tuned_layers"] > 0.8
     assert of(table, "hybrid")["fusion"] > 0.8
-    assert set(of(table, "open")) == {"t2_train_size", "learning_rate", "fold"}
+    assert "tuned_layers" not in of(table, "open")
     assert table.set_index("scope")["trials"].to_dict() == {
         ACROSS: 72,
         "open": 12,
@@ -71,7 +72,36 @@ def test_an_interaction_is_nobodys_alone() -> None:
     found = of(
         importance(simulated(lambda t: 0.1 * ((t["rate"] == 1e-2) == (t["size"] == 8)))), "conservative"
     )
-    assert sum(found.values()) < 0.3
+    assert found["t2_train_size x learning_rate"] > 0.9
+    assert sum(found.values()) == pytest.approx(1)
+
+
+def test_every_combination_gives_exact_shares_with_a_test_against_folds() -> None:
+    table = importance(simulated(lambda t: 0.1 * (t["layers"] == "9"))).set_index(["scope", "factor"])
+    depth = table.loc[("conservative", "tuned_layers")]
+    assert depth["method"] == EXACT
+    assert depth["p"] < 0.01
+    assert table.loc[("conservative", "t2_train_size"), "p"] > 0.01
+    assert set(table.loc[[ACROSS], "method"]) == {"condPED-ANOVA"}
+
+
+def test_a_network_for_each_fold_is_no_factor_beside_the_fold() -> None:
+    rng = np.random.default_rng(1)
+    trials = [
+        trial("open", size=size, rate=rate, fold=fold, network=fold, validation=rng.normal(), test=[0.5])
+        for size, rate, fold in product((2, 8), (1e-2, 1e-4), (1, 2, 3))
+    ]
+    table = importance(sweep(*trials)[0])
+    assert set(table["method"]) == {EXACT}
+    assert not table["factor"].str.contains("pretraining").any()
+
+
+def test_combinations_that_were_not_run_leave_it_to_the_forest() -> None:
+    results = simulated(lambda t: 0.1 * (t["layers"] == "9"))
+    fewer = results[~((results["t2_train_size"] == 2) & (results["learning_rate"] == 1e-4))]
+    table = importance(fewer)
+    assert set(table["method"]) == {"fANOVA", "condPED-ANOVA"}
+    assert of(table, "conservative")["tuned_layers"] > 0.7
 
 
 def test_the_test_scores_play_no_part() -> None:
