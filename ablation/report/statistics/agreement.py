@@ -64,7 +64,7 @@ def led_on_test(scores: NetworkScores, tissue: str, arm: str) -> tuple[int, int]
     cube = scores.of("T2", tissue)
     whole = np.isfinite(cube.values) if scores.kind == "rotated" else np.isfinite(cube.values).all(axis=2)
     values = np.where(whole if scores.kind == "rotated" else whole[:, :, None], cube.values, np.nan)
-    rows = pd.DataFrame([pd.DataFrame(one).mean() for one in values], index=cube.arms, columns=None)
+    rows = pd.DataFrame([pd.DataFrame(one).mean() for one in values], index=cube.arms)
     return _led(rows, arm)
 
 
@@ -72,5 +72,5 @@ def _led(means: pd.DataFrame, arm: str) -> tuple[int, int]:
     """Count columns in which the row of an arm is the highest; those where it has no value are left out."""
     if arm not in means.index:
         return 0, 0
-    there = means.loc[:, means.loc[arm].notna()]
-    return int((there.loc[arm] >= there.max()).sum()), there.shape[1]
+    own, best = means.loc[arm].to_numpy(dtype=float), means.max().to_numpy(dtype=float)
+    return int((own >= best).sum()), int(np.isfinite(own).sum())

@@ -60,8 +60,9 @@ def comparisons(
     margin: float | None = None,
     metric: str = "dsc",
     tissues: Sequence[str] = TISSUES,
+    sequence: Literal["T1", "T2"] = "T2",
 ) -> pd.DataFrame:
-    """Paired differences between arms on T2 test patients, for bone, soft tissue and air.
+    """Paired differences between arms on test patients, for bone, soft tissue and air.
 
     Args:
         results, patients, metric: as for `network_scores`.
@@ -71,6 +72,7 @@ def comparisons(
             they are 39. State beforehand which is the question.
         margin: a difference that does not matter; None where none is stated.
         tissues: classes.
+        sequence: that the arms were tested on; some are tested on T1 as well.
 
     Returns `COMPARISONS`, a row a class and pair; no row for fewer than two arms.
 
@@ -83,7 +85,7 @@ def comparisons(
     tables = [
         _compare(cube, wanted, margin, metric).assign(**{"class": tissue})
         for tissue in tissues
-        if (wanted := _wanted(pairs, cube := scores.of("T2", tissue), best.get(tissue)))
+        if (wanted := _wanted(pairs, cube := scores.of(sequence, tissue), best.get(tissue)))
     ]
     return pd.concat(tables, ignore_index=True)[COMPARISONS] if tables else pd.DataFrame(columns=COMPARISONS)
 

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from ablation.report.statistics.comparisons import COMPARISONS, comparisons
+from tests.builders.random_effects import random_tables, rotated
 from tests.builders.tables import of_class, sweep, trial
 
 OPEN = [0.50, 0.52, 0.48, 0.55, 0.47, 0.60]
@@ -110,6 +111,44 @@ def test_fewer_than_two_arms_make_no_pair(arms: int) -> None:
 
 def test_t1_heads_are_not_compared_with_t2_heads() -> None:
     assert comparisons(*sweep(trial("open", test=OPEN), trial("augmented", test=OPEN, sequence="T1"))).empty
+
+
+def test_rotated_test_patients_are_judged_by_the_means_of_folds() -> None:
+    arms = [
+        trial(name, test={f"{fold}{p}": score + shift for p in "abc"[:size]}, fold=fold, network=fold)
+        for name, shifts in (("open", (0.01, 0.02, 0.04)), ("scratch", (0.0, 0.0, 0.0)))
+        for fold, shift, size, score in zip((1, 2, 3), shifts, (3, 3, 2), (0.5, 0.6, 0.7), strict=True)
+    ]
+    row = comparisons(*sweep(*arms)).iloc[0]
+    expected = stats.ttest_1samp([0.01, 0.02, 0.04], 0)
+    interval = expected.confidence_interval()
+    assert (row["patients"], row["networks"], row["interval"]) == (8, 3, "over the means of 3 folds")
+    assert row["p"] == pytest.approx(expected.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx((interval.low, interval.high))
+    assert row["difference"] == pytest.approx((row["low"] + row["high"]) / 2)
+    assert row["difference"] == pytest.approx(row["mean_first"] - row["mean_second"])
+
+
+def test_rotated_tests_find_a_difference_that_is_none_as_often_as_they_say() -> None:
+    """300 arms that are as good as the reference; three fifths of the variance lie between folds."""
+    folds = np.repeat([1, 2, 3], [5, 5, 4])
+    draws = 0.5 + 0.05 * rotated(random_tables(300, 14, 3, network_share=0.6), folds - 1)
+    names = [f"{number:03}" for number in range(len(draws))]
+    arms = [
+        trial("conservative", name, fold=fold, network=fold, test=dict(_of(values, folds == fold)))
+        for name, values in [("reference", np.full(14, 0.5)), *zip(names, draws, strict=True)]
+        for fold in (1, 2, 3)
+    ]
+    pairs = [(f"conservative {name}", "conservative reference") for name in names]
+    table = comparisons(*sweep(*arms), pairs=pairs, tissues=["bone"])
+    assert len(table) == 300
+    assert 0.02 < (table["p"] < 0.05).mean() < 0.09
+    assert ((table["low"] <= 0) & (table["high"] >= 0)).mean() > 0.91
+    assert (table["p_patients"] < 0.05).mean() > 0.15
+
+
+def _of(values: np.ndarray, kept: np.ndarray) -> list[tuple[str, float]]:
+    return [(f"p{place}", float(values[place])) for place in np.flatnonzero(kept)]
 
 
 def test_a_sweep_of_forty_arms_has_all_its_pairs() -> None:
