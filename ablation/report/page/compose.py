@@ -10,7 +10,8 @@ from ablation.record.plan_record import PlanRecord
 from ablation.report.figures.rendered import Rendered
 from ablation.report.page.conclusions import conclusions
 from ablation.report.page.html import Page, Picture, Sheet
-from ablation.report.page.primary import primary_answer
+from ablation.report.page.primary import counted, primary_answer
+from ablation.report.page.warnings import machines_of, page_warnings
 from ablation.report.statistics.contrasts import margin_of
 from ablation.report.tables.search import choice_sentences
 from ablation.report.tables.summary import SHOWN, summarise, varied_settings
@@ -46,11 +47,12 @@ def compose_page(
         subtitle=", ".join(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),
-        warnings=_warnings(record),
+        warnings=page_warnings(record, results, patients),
         answers=[
             *choice_sentences(record),
             *primary_answer(record, results, patients),
             *conclusions(results, patients, margin_of(record.design)),
+            *counted(record, _frame(tables, "comparisons")),
         ],
         summary=_summary(results, record.design),
         pictures=pictures,
@@ -59,6 +61,12 @@ def compose_page(
         provenance=_provenance(record),
         space=record.files.get(SPACE_FILE, b"").decode("utf-8", errors="replace"),
     )
+
+
+def _frame(tables: Mapping[str, list[Sheet]], name: str) -> pd.DataFrame:
+    """A table by its name; empty where it was left out."""
+    found = (sheet.frame for group in tables.values() for sheet in group if sheet.name == name)
+    return next(found, pd.DataFrame())
 
 
 def pictures_of(record: PlanRecord, figures: Mapping[str, Rendered]) -> list[Picture]:
@@ -102,33 +110,11 @@ def _summary(results: pd.DataFrame, design: Design) -> Sheet:
     )
 
 
-def _warnings(record: PlanRecord) -> list[str]:
-    warnings = []
-    if record.simulated:
-        warnings.append(
-            "The heads are simulated: these scores show that the system works. Comparing them with the "
-            "values of the study, or of anybody's patients, means nothing."
-        )
-    if record.missing:
-        warnings.append(
-            f"The sweep is not finished: {record.finished} of {len(record.plan)} trials are recorded, "
-            "and arms may have different folds. Re-run the same command to resume."
-        )
-    if record.pruned:
-        warnings.append(
-            f"Trials that were pruned: {record.pruned}. The arms that lack folds for it are named under The "
-            "search; they stand in no comparison."
-        )
-    warnings += record.scan_warnings
-    if record.failed:
-        warnings.append(f"Trials that failed, named under Failures: {len(record.failed)}.")
-    return warnings
-
-
 def _provenance(record: PlanRecord) -> dict[str, str]:
     shown = {label: record.tags[tag] for tag, label in SHOWN_TAGS.items() if record.tags.get(tag)}
     digests = dict.fromkeys(r.tags[ENCODER_DIGEST] for r in record.records if r.tags.get(ENCODER_DIGEST))
     commits = dict.fromkeys(r.tags.get(GIT_COMMIT, "unknown") for r in record.records)
+    machines = [f"{name} ({number} trials)" for name, number in machines_of(record).items()]
     overlap = {
         tag.removeprefix("overlap."): value
         for tag, value in record.tags.items()
@@ -137,6 +123,7 @@ def _provenance(record: PlanRecord) -> dict[str, str]:
     return {
         **shown,
         "Encoder digests": ", ".join(digests) or "none used",
+        "Machines of the trials": "; ".join(machines) or "none",
         "Commits of the trials": ", ".join(commits) or "none",
         "Patients in both sequences": json.dumps(overlap) if overlap else "unknown",
         "MLflow run": f"{record.parent.info.run_id} in experiment {record.parent.info.experiment_id}",

@@ -102,7 +102,7 @@ def _candidates(found: Evidence, tissue: str, arm: str) -> str:
     first = f"{title}: {'by count, not by test, ' if by_count else ''}{len(left)} of {len(against) + 1} arms "
     why = f". The others score lower in all {PAIRS[found.scores.kind]}" if by_count and excluded.any() else ""
     order = ", cheapest first" if len(left) > 1 else ""
-    return f"{first}may be the best{order}: {_shortened(left)}{why}."
+    return f"{first}may be the best{order}: {shortened(left)}{why}."
 
 
 def _best(found: Evidence, tissue: str, arm: str) -> str:
@@ -221,10 +221,11 @@ def _count(found: Evidence, row: Mapping[Hashable, Any]) -> Agreement:
 def _names(against: pd.DataFrame) -> str:
     """The arms that come closest first."""
     order = against["difference"].abs().sort_values(kind="stable").index
-    return _shortened(against.loc[order, "second"].tolist())
+    return shortened(against.loc[order, "second"].tolist())
 
 
-def _shortened(names: Sequence[str]) -> str:
+def shortened(names: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
     shown = ", ".join(names[:MOST_NAMED])
     return shown if len(names) <= MOST_NAMED else f"{shown} and {len(names) - MOST_NAMED} more"
 

@@ -9,7 +9,11 @@ from ablation.names import PRIMARY
 from ablation.record.plan_record import PlanRecord
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.contrasts import margin_of
+from ablation.report.tables.summary import TISSUES
 from ablation.space.design import Primary
+
+PRIMARY_CLASS = TISSUES[0]
+"""Where the space states no primary comparison: bone, which the study is about."""
 
 
 def primary_answer(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
@@ -35,6 +39,25 @@ def primary_answer(record: PlanRecord, results: pd.DataFrame, patients: pd.DataF
         numbers += f", 95 % interval {row['low']:+.3f} to {row['high']:+.3f} ({row['interval']})"
     p = "no p" if pd.isna(row["p"]) else f"p = {row['p']:.2g} without correction"
     return [f"{about}: {numbers}, {p}: {row['verdict']}."]
+
+
+def counted(record: PlanRecord, against: pd.DataFrame) -> list[str]:
+    """Say which class is the primary one, and what Holm's correction counts.
+
+    Args:
+        against: as of `comparisons(pairs="best")`.
+    """
+    if against.empty:
+        return []
+    primary = record.design.primary
+    tissue = PRIMARY_CLASS if primary is None else primary.tissue
+    others = [name.replace("_", " ") for name in TISSUES if name != tissue]
+    pairs = int(against.groupby("class").size().max())
+    comparisons_of = f"{pairs} comparisons" if pairs > 1 else "1 comparison"
+    return [
+        f"The primary class is {tissue.replace('_', ' ')}; {' and '.join(others)} are secondary. Holm's "
+        f"correction counts the {comparisons_of} of a class with its best arm, and nothing across classes."
+    ]
 
 
 def exploratory(record: PlanRecord) -> str:

@@ -23,9 +23,9 @@ STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
 VERDICTS = (
     "Means are pooled over voxels, as the study's; differences are paired over patients and T1 networks, "
     "the study's over its folds, which share their test patients. Holds: the 95 % interval of the difference "
-    "that decides lies at or above the margin. Does not hold: it lies below. Direction only: it lies above 0, "
-    "but not above the margin; or there is none, and every patient agrees. Not resolved: all else. Budgets "
-    "differ: the arms had unequal numbers of training steps. Each interval is for its pair alone."
+    "that decides lies at or above the margin. Does not hold: it lies below. Direction only: it lies above "
+    "0, but not above the margin; or there is none, and every patient agrees. Not resolved: all else. "
+    "Budgets differ: the arms had unequal numbers of training steps. Each interval is for its pair alone."
 )
 CONDITIONAL = (
     "p patients, smallest p and effect take the patients alone as drawn at random: they hold for these T1 "
@@ -113,6 +113,12 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
             note="As above; Holm's correction counts all pairs of the class.",
         ),
         Sheet(
+            name="comparisons_t1",
+            title="Arms that were tested on T1 as well, compared there",
+            frame=comparisons(results, patients, margin=margin, sequence="T1"),
+            note="As above, on the T1 test patients: what training on both sequences does to T1.",
+        ),
+        Sheet(
             name="intervals",
             title="Means over patients, with intervals",
             frame=intervals(results, patients),
@@ -150,8 +156,11 @@ def _choices(results: pd.DataFrame, design: Design) -> list[Sheet]:
             name="importance",
             title="Importance of the factors",
             frame=importance(results),
-            note="Of this sweep's validation Dice. Fold and seed are yardsticks: a factor below them "
-            "matters less than who trains and validates.",
+            note="Of this sweep's validation Dice. Fold and seed are yardsticks: a factor below them matters "
+            "less than who trains and validates. Shares of variance, where every combination was run: exact, "
+            "interactions of two factors beside them, rest: of more; f and p against the interaction with "
+            "folds. fANOVA and condPED-ANOVA are estimates, the latter relative to the best quarter of the "
+            "trials.",
         ),
     ]
 

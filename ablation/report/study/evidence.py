@@ -58,7 +58,7 @@ def strategy_of(arm: str) -> str:
     return arm.partition(" ")[0]
 
 
-def sized_arm(depth: str, patients: int) -> str:
+def sized_arm(depth: object, patients: object) -> str:
     """Return the name of an arm of `training_size`."""
     return f"{depth} with {patients}"
 

@@ -41,10 +41,9 @@ def training_steps(rows: pd.DataFrame, *, converged: bool = False) -> dict[str, 
             fewer patients has fewer steps for them too.
     """
     trials = rows.drop_duplicates("trial_key")
-    reasons = trials.groupby("arm")["stop_reason"]
     without = [NOT_TRAINED] if converged else [CONVERGED, NOT_TRAINED]
-    free = reasons.agg(lambda found: found.isin(without).all())
-    trials = trials[~trials["arm"].map(free).astype(bool)]
+    counts = ~trials["stop_reason"].isin(without)
+    trials = trials[counts.groupby(trials["arm"]).transform("any")]
     counted = trials[STEPS] if STEPS in trials else pd.Series(float("nan"), index=trials.index)
     if counted.isna().any():
         counted = trials["epochs"] * trials["t2_train_size"].astype("float64").fillna(1)

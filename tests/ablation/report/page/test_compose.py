@@ -28,9 +28,19 @@ def test_a_finished_sweep_opens_with_the_answer_and_without_warnings(ledger: Led
     assert page.warnings == []
     assert page.title.startswith("sweep: ")
     assert page.subtitle == "Cohort clinic, preset paper, 3 of 3 trials"
-    assert [text.split(":")[0] for text in page.answers] == ["Bone", "Soft tissue", "Air", NO_TEST]
+    assert [text.split(":")[0] for text in page.answers] == [
+        "Bone",
+        "Soft tissue",
+        "Air",
+        NO_TEST,
+        page.answers[4],
+    ]
     assert all("conservative 9 is best on validation" in text for text in page.answers[:3])
     assert page.answers[3].startswith(f"{NO_TEST}: with 3 patients and one T1 network")
+    assert page.answers[4] == (
+        "The primary class is bone; soft tissue and air are secondary. Holm's correction counts the 2 "
+        "comparisons of a class with its best arm, and nothing across classes."
+    )
 
 
 def test_an_unfinished_sweep_is_told_as_it_stands_and_said_so_first(ledger: Ledger) -> None:

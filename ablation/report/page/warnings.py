@@ -1,0 +1,122 @@
+"""What must be known before anything on the page is read."""
+
+import pandas as pd
+
+from ablation.names import HARDWARE
+from ablation.record.plan_record import PlanRecord
+from ablation.record.selection import select
+from ablation.report.page.conclusions import shortened
+from ablation.report.statistics.network_scores import network_scores
+from ablation.report.tables.edges import edges
+from ablation.report.tables.summary import TISSUES
+from t1t2core.strategies import STRATEGIES
+
+
+def page_warnings(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
+    """A sentence or two each: the state of the sweep, the scans, and what tilts choices and scores."""
+    warnings = []
+    if record.simulated:
+        warnings.append(
+            "The heads are simulated: these scores show that the system works. Comparing them with the "
+            "values of the study, or of anybody's patients, means nothing."
+        )
+    if record.missing:
+        warnings.append(
+            f"The sweep is not finished: {record.finished} of {len(record.plan)} trials are recorded, "
+            "and arms may have different folds. Re-run the same command to resume."
+        )
+    if record.pruned:
+        warnings.append(
+            f"Trials that were pruned: {record.pruned}. The arms that lack folds for it are named under The "
+            "search; they stand in no comparison."
+        )
+    warnings += record.scan_warnings
+    if record.failed:
+        warnings.append(f"Trials that failed, named under Failures: {len(record.failed)}.")
+    return [
+        *warnings,
+        *_leaks(record, results),
+        *_rotated(results, patients),
+        *edge_warnings(record, results),
+        *_machines(record),
+    ]
+
+
+def edge_warnings(record: PlanRecord, results: pd.DataFrame) -> list[str]:
+    """Name the arms whose tuned factors were chosen at the edge of what was tried; a sentence a factor."""
+    told = []
+    for name, rows in edges(results, record.design).groupby("factor", sort=False):
+        parts = [
+            f"the {end} ({value:g}) by {shortened(part['arm'].tolist())}"
+            for (end, value), part in rows.groupby(["edge", "value"], sort=False)
+        ]
+        factor = str(name).rpartition(".")[2].replace("_", " ")
+        told.append(
+            f"A better {factor} may lie outside of what was tried. Chosen at its edge: {'; '.join(parts)}."
+        )
+    return told
+
+
+def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
+    """Tell fold by fold how many T2 patients trained the T1 network, where arms start from it."""
+    starts = {str(name): STRATEGIES[name].starts_pretrained for name in results["strategy"].unique()}
+    if not any(starts.values()):
+        return []
+    told = []
+    if leaked := _trained_t1(record, results, "validation"):
+        fresh = [name for name, pretrained in starts.items() if not pretrained]
+        tilt = (
+            f" This favours arms that start from it over {' and '.join(fresh)} when validation chooses."
+            if fresh
+            else " Validation scores are a little too good for it."
+        )
+        told.append(f"T2 validation patients whose T1w scans trained the T1 network: {leaked}.{tilt}")
+    if leaked := _trained_t1(record, results, "test"):
+        told.append(
+            f"T2 test patients whose T1w scans trained the T1 network: {leaked}. Their test scores are too "
+            "good for arms that start from it."
+        )
+    return told
+
+
+def _trained_t1(record: PlanRecord, results: pd.DataFrame, split: str) -> str:
+    """`2 of 3 in fold 1, 1 of 3 in fold 2`; '' where there are none in any fold, or none are known."""
+    rows = select(results, split=split, sequence="T2", tissue=TISSUES)
+    numbers = rows.groupby("fold")["patients"].max()
+    tag = f"t2_{split}_in_t1_training"
+    leaked = {fold: int(record.tags.get(f"overlap.fold_{fold}.{tag}", 0)) for fold in numbers.index}
+    if not any(leaked.values()):
+        return ""
+    return ", ".join(f"{leaked[fold]} of {number:g} in fold {fold}" for fold, number in numbers.items())
+
+
+def _rotated(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
+    """Where each patient is tested once, the choice is not blind to the test patients."""
+    if results.empty or network_scores(results, patients).kind != "rotated":
+        return []
+    return [
+        "Test patients rotate, and tuned values are chosen over all folds: a patient who is tested in one "
+        "fold validates in another. So the test scores of what was chosen are a little too good."
+    ]
+
+
+def _machines(record: PlanRecord) -> list[str]:
+    """Tell of trials that ran on different kinds of machine."""
+    machines = machines_of(record)
+    if len(machines) < 2:
+        return []
+    told = "; ".join(f"{name} ({_trials(number)})" for name, number in machines.items())
+    return [
+        f"Trials ran on {len(machines)} kinds of machine: {told}. Scores differ between processor types, by "
+        "0.03 of bone Dice and more, so that a difference between arms may be one between machines."
+    ]
+
+
+def machines_of(record: PlanRecord) -> dict[str, int]:
+    """Return the kinds of machine that trials ran on, with the number of trials."""
+    found = pd.Series([run.tags.get(HARDWARE, "unknown") for run in record.records], dtype="str")
+    return {str(name): int(number) for name, number in found.value_counts(sort=False).items()}
+
+
+def _trials(number: int) -> str:
+    return f"{number} trial" if number == 1 else f"{number} trials"

@@ -1,0 +1,80 @@
+"""What the page says before anything is read: leaks, choices at an edge, machines."""
+
+import pytest
+
+from ablation.names import HARDWARE
+from ablation.record.ledger import Ledger
+from ablation.record.plan_record import PlanRecord, read_plan
+from ablation.record.results import patients_frame, results_frame
+from ablation.report.page.warnings import edge_warnings, page_warnings
+from tests.builders.recorded_sweeps import add_sweep, factors
+from tests.builders.tables import sweep, trial
+
+TAG = "t2_validation_in_t1_training"
+LEAKED = {f"overlap.fold_1.{TAG}": "2", f"overlap.fold_2.{TAG}": "0"}
+
+
+def told(record: PlanRecord) -> list[str]:
+    return page_warnings(record, results_frame(record.records), patients_frame(record.records))
+
+
+def test_who_validates_and_trained_the_t1_network_is_told_fold_by_fold(ledger: Ledger) -> None:
+    arms = [factors(name, fold=fold) for name in ("open", "scratch") for fold in (1, 2)]
+    (warning,) = told(add_sweep(ledger, arms, tags=LEAKED))
+    assert warning == (
+        "T2 validation patients whose T1w scans trained the T1 network: 2 of 3 in fold 1, 0 of 3 in fold 2. "
+        "This favours arms that start from it over scratch when validation chooses."
+    )
+
+
+def test_arms_that_start_alike_are_not_tilted_but_their_validation_is_too_good(ledger: Ledger) -> None:
+    (warning,) = told(add_sweep(ledger, [factors("open"), factors("conservative", "9")], tags=LEAKED))
+    assert warning.endswith("Validation scores are a little too good for it.")
+
+
+def test_what_starts_from_no_network_has_no_leak(ledger: Ledger) -> None:
+    assert told(add_sweep(ledger, [factors("scratch")], tags=LEAKED)) == []
+
+
+def test_a_leak_into_the_test_is_told_too(ledger: Ledger) -> None:
+    tags = {"overlap.fold_1.t2_test_in_t1_training": "1"}
+    (warning,) = told(add_sweep(ledger, [factors("open")], tags=tags))
+    assert warning.startswith("T2 test patients whose T1w scans trained the T1 network: 1 of 3 in fold 1.")
+
+
+def test_different_machines_are_told_of(ledger: Ledger) -> None:
+    record = add_sweep(ledger, [factors("open"), factors("open", fold=2), factors("scratch")])
+    assert told(record) == []
+    for run, machine in zip(record.records, ("x86", "x86", "arm"), strict=True):
+        ledger.client.set_tag(run.run_id, HARDWARE, machine)
+    (warning,) = told(read_plan(ledger, "sweep"))
+    assert warning.startswith(
+        "Trials ran on 2 kinds of machine: x86 (2 trials); arm (1 trial). Scores differ"
+    )
+
+
+def test_choices_at_the_edge_are_named_a_sentence_a_factor(ledger: Ledger) -> None:
+    record = add_sweep(ledger, [factors("open")])
+    results, _ = sweep(
+        *(
+            trial(name, rate=rate, validation=0.7 if rate == best else 0.5, test=[0.5])
+            for name, best in (("open", 1e-2), ("scratch", 1e-2), ("augmented", 1e-4), ("hybrid", 1e-3))
+            for rate in (1e-2, 1e-3, 1e-4)
+        )
+    )
+    assert edge_warnings(record, results) == [
+        "A better learning rate may lie outside of what was tried. Chosen at its edge: the highest (0.01) by "
+        "open, scratch; the lowest (0.0001) by augmented."
+    ]
+
+
+@pytest.mark.parametrize(("patients", "expected"), [(("a", "b"), 1), (("a", "a"), 0)])
+def test_that_rotated_patients_also_validate_is_told(
+    ledger: Ledger, patients: tuple[str, str], expected: int
+) -> None:
+    record = add_sweep(ledger, [factors("open")])
+    results, single = sweep(
+        *(trial(test={name: 0.5}, fold=fold) for fold, name in enumerate(patients, start=1))
+    )
+    found = [text for text in page_warnings(record, results, single) if "Test patients rotate" in text]
+    assert len(found) == expected
