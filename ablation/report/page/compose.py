@@ -105,8 +105,8 @@ def _summary(results: pd.DataFrame, design: Design) -> Sheet:
         name="summary",
         title=f"Every arm at its chosen {design.tuned_in_words}: test Dice",
         frame=frame,
-        note="Means over folds and seeds. Internal air is air inside the head; most other air lies outside "
-        "it and flatters the score. Seconds: of a trial computed alone.",
+        note="Pooled over patients, means over folds and seeds. Internal air is air inside the head; most "
+        "other air lies outside it and flatters the score. Seconds: of a trial computed alone.",
     )
 
 

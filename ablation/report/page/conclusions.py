@@ -12,7 +12,7 @@ from ablation.report.statistics.bootstrap import FEWEST_PATIENTS, count_patients
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.intervals import intervals
 from ablation.report.statistics.network_scores import NetworkScores, network_scores
-from ablation.report.statistics.verdicts import BETTER, EQUAL, UNKNOWN, WORSE
+from ablation.report.statistics.verdicts import BETTER, EQUAL, WORSE
 from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.tables.arms import best_arms, validation_scores
 from ablation.report.tables.summary import chosen
@@ -20,11 +20,11 @@ from ablation.report.tables.summary import chosen
 SIGNIFICANT = 0.05
 NO_TEST = "No test can exclude an arm"
 IN_WORDS = {
-    BETTER: "better than",
-    WORSE: "worse than",
-    EQUAL: "practically equal to",
-    UNKNOWN: "not to be told apart from",
+    BETTER: "Shown to be worse",
+    WORSE: "Shown to be better, though validation did not choose it",
+    EQUAL: "Practically equal",
 }
+"""Of the other arms, by the verdict of the best arm against them."""
 ONE_NETWORK = "That holds for this one T1 network: with another the arms could come in another order."
 MOST_NAMED = 5
 """Arms named in a sentence; of more the number is given."""
@@ -75,10 +75,10 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | N
         " ".join(
             [
                 _candidates(found, tissue, arm),
-                _best(found, tissue, arm),
-                *_over_patients(found, tissue, arm),
                 *certainty[tissue][int(same) :],
+                _best(found, tissue, arm),
                 *_agreement(found, tissue),
+                *_over_patients(found, tissue, arm),
                 *_part(found.to_add, tissue)["meaning"],
             ]
         )
@@ -114,8 +114,7 @@ def _best(found: Evidence, tissue: str, arm: str) -> str:
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
     return (
         f"{arm} is best on validation (DSC {scores[tissue, arm]:.3f}{_spread(rows, tissue)})"
-        f"{_led(found, tissue, arm)}; its test DSC is {shown} "
-        "(pooled over patients, mean over folds and seeds). "
+        f"{_led(found, tissue, arm)}; its test DSC is {shown}. "
         f"A trial of it takes {_duration(seconds)}, computed alone."
     )
 
@@ -173,10 +172,10 @@ def _others(against: pd.DataFrame, scores: NetworkScores) -> list[str]:
     if _is_too_few(against):
         return [_too_few(against, scores)]
     told = {verdict: against[against["verdict"] == verdict] for verdict in IN_WORDS}
-    parts = [f"{IN_WORDS[verdict]} {_names(rows)}" for verdict, rows in told.items() if not rows.empty]
+    parts = [f"{IN_WORDS[verdict]}: {_names(rows)}" for verdict, rows in told.items() if not rows.empty]
     is_one = scores.kind == "one"
     test = "Wilcoxon" if is_one else f"t test, {against['interval'].mode()[0]}"
-    verdict = f"By the test patients it is {'; '.join(parts)} ({test}, p < 0.05 after Holm)."
+    verdict = f"{'. '.join(parts) or 'No arm is shown to be worse'} ({test}, p < 0.05 after Holm)."
     return [verdict, *([ONE_NETWORK] if is_one else [])]
 
 
@@ -198,20 +197,23 @@ def _too_few(against: pd.DataFrame, scores: NetworkScores) -> str:
 
 
 def _agreement(found: Evidence, tissue: str) -> list[str]:
-    """Count the pairs in which the best arm scores higher, where patients are too few for much of a test."""
+    """Count the pairs in which the best arm scores higher, where patients are too few for much of a test.
+
+    Arms that a test excludes are not counted.
+    """
     against = _part(found.against, tissue)
     if against.empty or not 0 < against["patients"].max() < FEWEST_PATIENTS:
         return []
-    ordered = against.loc[against["difference"].abs().sort_values(kind="stable").index]
+    left = against[against["verdict"] != BETTER]
+    ordered = left.loc[left["difference"].abs().sort_values(kind="stable").index]
     parts = []
     for row in ordered.head(MOST_NAMED).to_dict("records"):
         count = _count(found, row)
         parts.append(f"{row['second']} in {count.higher} of {count.pairs} ({row['difference']:+.3f})")
+    if not parts:
+        return []
     more = f"; {len(ordered) - MOST_NAMED} more arms are in the tables" if len(ordered) > MOST_NAMED else ""
-    return [
-        f"Counted in {PAIRS[found.scores.kind]}, with the mean difference, it scores higher than "
-        f"{', '.join(parts)}{more}."
-    ]
+    return [f"Of the {PAIRS[found.scores.kind]} it scores higher than {', '.join(parts)}{more}."]
 
 
 def _count(found: Evidence, row: Mapping[Hashable, Any]) -> Agreement:

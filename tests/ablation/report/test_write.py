@@ -57,7 +57,7 @@ def test_mlflows_parent_run_keeps_the_page_and_opens_with_the_answer(
     run = read_plan(ledger_of_sweep, "sweep").parent
     assert ledger_of_sweep.read_file(run.info.run_id, PAGE) == (first / "report" / PAGE).read_bytes()
     note = run.data.tags[NOTE]
-    assert note.startswith("- Bone: conservative 9 is best on validation")
+    assert note.startswith("- Bone: by count, not by test, 1 of 3 arms may be the best: conservative 9.")
     assert "| conservative 9 |" in note
     assert f"/runs/{run.info.run_id}/artifacts/{PAGE}" in note
     assert note.endswith("3 trials")
