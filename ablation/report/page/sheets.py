@@ -118,6 +118,13 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
             frame=comparisons(results, patients, margin=margin, sequence="T1"),
             note="As above, on the T1 test patients: what training on both sequences does to T1.",
         ),
+        *_means(results, patients, against),
+    ]
+
+
+def _means(results: pd.DataFrame, patients: pd.DataFrame, against: pd.DataFrame) -> list[Sheet]:
+    """Means with intervals, where their variance lies, and what would narrow them."""
+    return [
         Sheet(
             name="intervals",
             title="Means over patients, with intervals",
