@@ -205,3 +205,15 @@ def test_the_matrix_is_for_ras_points(folder: Path):
     matrix = np.array(judge({}, "rigid", there).to_ct)
     expected = json.loads((folder / "sub-01/ct/sub-01_ct.json").read_text(encoding="utf-8"))["T1wToCT"]
     np.testing.assert_allclose(matrix, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sharpness", "mirror_ratio", "ok"),
+    [(1.65, 1.06, True), (1.52, 1.24, True), (1.52, 1.09, False), (1.35, 1.24, False), (1.65, 0.9, False)],
+)
+def test_thick_slices_may_be_less_sharp_where_the_mirror_image_fits_clearly_worse(
+    sharpness: float, mirror_ratio: float, ok: bool
+):
+    measures = {"overlap": 1.0, "dice": 0.98, "bone_contrast": 0.95, "restart_mm": 0.1, "offset_mm": 0.0}
+    measures |= {"sharpness": sharpness, "mirror_ratio": mirror_ratio}
+    assert judge(measures, "rigid", sitk.Euler3DTransform()).ok == ok
