@@ -12,11 +12,15 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from multiprocessing.forkserver import set_forkserver_preload
+from multiprocessing.forkserver import ensure_running, set_forkserver_preload
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import pytest
+
 INJECT = Path(__file__).parent / "inject"
+TOKENS = "RAY_AUTH_MODE"
+"""Ray sets it in a process that has had a Ray of its own, and reads it where it is imported."""
 SECONDS = 300.0
 """Within which anything that is waited for must happen, however busy the machine."""
 POLL_SECONDS = 0.05
@@ -43,16 +47,10 @@ class Process:
         Process.count += 1
         self.output = folder / f"command-{Process.count}.out"
         self.errors = folder / f"command-{Process.count}.err"
-        set_forkserver_preload(
-            [
-                "ablation.api",
-                "ablation.commands.run",
-                "ablation.commands.pretrain",
-                "ablation.report.write",
-                __name__,
-            ]
-        )
+        _start_server()
         variables = {**({} if alone else os.environ), **(environment or {})}
+        if not alone:
+            variables.pop(TOKENS, None)
         self._process: BaseProcess = multiprocessing.get_context("forkserver").Process(
             target=_main, args=(body, (self.output, self.errors), variables)
         )
@@ -115,6 +113,22 @@ class Command(Process):
         change: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(partial(_command, program, arguments, change), folder, environment)
+
+
+def _start_server() -> None:
+    """Start what processes are forked from, unless it is there."""
+    set_forkserver_preload(
+        [
+            "ablation.api",
+            "ablation.commands.run",
+            "ablation.commands.pretrain",
+            "ablation.report.write",
+            __name__,
+        ]
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv(TOKENS, raising=False)
+        ensure_running()
 
 
 def wait_until(condition: Callable[[], object], what: str, *, seconds: float = SECONDS) -> None:

@@ -192,11 +192,9 @@ def guarded() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A head without token, to which machines can be added."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RAY_AUTH_MODE", "disabled")
-        there = start_cluster(num_cpus=1)
-        yield there
-        there.shutdown()
+    there = start_cluster(num_cpus=1)
+    yield there
+    there.shutdown()
 
 
 def join_and_leave(address: str, folder: Path) -> None:
