@@ -1,5 +1,7 @@
 """The kinds of input, and what the product does with each of them."""
 
+import gzip
+import hashlib
 import os
 import shutil
 import subprocess
@@ -12,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from hypothesis import strategies as st
 
@@ -60,7 +63,7 @@ def act_space(content: bytes, folder: Path) -> None:
     settings = resolve_settings("demo", space.settings, str(path), ())
     _use(settings)
     points = expand(space, Settings())
-    trial_names(points)
+    trial_names(points, space.design)
     _request(points, settings.cohort)
     assert (folder / space.name).resolve().parent == folder.resolve()
 
@@ -196,9 +199,9 @@ def commands() -> st.SearchStrategy[tuple[str, Any]]:
 
 
 def lay_out(folder: Path) -> None:
-    """The files that a manifest may name: scans (unread), a folder, links, a pipe, a DICOM folder."""
+    """The files that a manifest may name: scans, a folder, links, a pipe, a DICOM folder."""
     for name in ("t1.nii", "t2.nii", "ct.nii", "labels.nii"):
-        (folder / name).write_bytes(name.encode())
+        (folder / name).write_bytes(tiny_scan(name))
     (folder / "folder" / "below").mkdir(parents=True)
     (folder / "loop").symlink_to("loop")
     (folder / "dangling.nii").symlink_to("nowhere.nii")
@@ -209,13 +212,22 @@ def lay_out(folder: Path) -> None:
     (folder / "dicom" / "2.dcm").symlink_to("nowhere")
 
 
+def tiny_scan(name: str) -> bytes:
+    """A NIfTI file of 8 voxels that follow from its name, packed if the name says so."""
+    seed = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:4])
+    image = np.random.default_rng(seed).integers(0, 1000, (2, 2, 2)).astype(np.int16)
+    content: bytes = nib.Nifti1Image(image, np.eye(4)).to_bytes()
+    return gzip.compress(content) if name.endswith(".gz") else content
+
+
 def write_bids(folder: Path, paths: tuple[str, ...]) -> None:
-    """Empty files of these names, where the disk takes them."""
+    """Tiny scans of these names, each another image, where the disk takes them; other files have a text."""
     for name in paths:
         path = folder / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(name.encode("utf-8", "surrogatepass"))
+            text = name.encode("utf-8", "surrogatepass")
+            path.write_bytes(tiny_scan(name) if name.endswith((".nii", ".nii.gz")) else text)
         except (OSError, ValueError):
             continue
 

@@ -246,9 +246,13 @@ def forms(path: Path, rng: np.random.Generator) -> None:
     sform[:3] += rng.normal(0, 1, (3, 4)) * size
     image.header.set_qform(np.diag([*SPACING_MM, 1.0]), int(codes[0]))
     image.header.set_sform(sform, int(codes[1]))
+    content = bytearray(image.to_bytes())
     if rng.random() < 0.3:
-        image.header["quatern_b"] = float(rng.choice(ODD_FLOATS))
-    path.write_bytes(gzip.compress(image.to_bytes()) if path.name.endswith(".gz") else image.to_bytes())
+        # Nibabel itself writes no quaternion that is none.
+        at = image.header.template_dtype.fields["quatern_b"][1]
+        odd = np.array([rng.choice(ODD_FLOATS)], image.header["quatern_b"].dtype)
+        content[at : at + odd.nbytes] = odd.tobytes()
+    path.write_bytes(gzip.compress(bytes(content)) if path.name.endswith(".gz") else bytes(content))
 
 
 def ending(path: Path, rng: np.random.Generator) -> Path | None:
