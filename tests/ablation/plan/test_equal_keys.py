@@ -73,7 +73,7 @@ def draw_pair(random: Random, strategy: StrategyName) -> tuple[Asked, Asked]:
     while True:
         one = draw(random, strategy)
         other = change(one, random)
-        if not (one.is_refused or other.is_refused) and are_one_trial(one, other, by_recipe):
+        if are_one_trial(one, other, by_recipe):
             return one, other
 
 
@@ -93,9 +93,10 @@ def draw(random: Random, strategy: StrategyName) -> Asked:
 
 
 def change(asked: Asked, random: Random) -> Asked:
-    """Another value of any setting."""
+    """Another value of any setting with which a trial can be done."""
     while True:
         name = random.choice(SETTINGS)
         value = VALUES.get(name.partition(".")[2]) or random.choice(others(asked.settings, name))
-        if (changed := asked.but(name, value)).settings != asked.settings:
+        changed = asked.but(name, value)
+        if not changed.is_refused and changed.settings != asked.settings:
             return changed
