@@ -33,6 +33,6 @@ def test_files_of_a_trial_that_is_recorded_are_never_taken_for_new(
     ledger.finish_trial(run, {}, {}, files, at=1.0)
     for key in (KEY, "not recorded"):
         storage.write(f"outcomes/{key}/scores.json", json.dumps([]).encode())
-    open_recorder(workspace, "plan", {KEY: "open", "not recorded": "open"}, {}, {})
+    open_recorder(workspace, lambda: "plan", {KEY: "open", "not recorded": "open"}, {}, {})
     assert not has_outcome(storage, KEY)
     assert has_outcome(storage, "not recorded"), "the next driver records it"
