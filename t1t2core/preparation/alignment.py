@@ -40,8 +40,9 @@ mirrored CT had ratios of at most 0.9. The best fitting CT of other patients had
 passed all."""
 BLURRED_SHARPNESS, CLEAR_MIRROR_RATIO = 1.4, 1.15
 """Least sharpness of what was registered and fits clearly better than its mirror image, which no CT of
-another patient did (ours). A CT with voxels of 3 mm along all axes had 1.52 and 1.24, one with slices of 7.5 mm
-1.51 and 1.21, both 0.3 mm off. What was not registered may lie some millimetres off: it has the limit above."""
+another patient did (ours). A CT with voxels of 3 mm along all axes had 1.52 and 1.24, one with slices of
+7.5 mm 1.51 and 1.21, both 0.3 mm off. What was not registered may lie some millimetres off: it has the
+limit above."""
 
 
 @dataclass(frozen=True, kw_only=True)
