@@ -212,7 +212,7 @@ def _agreement(found: Evidence, tissue: str) -> list[str]:
         parts.append(f"{row['second']} in {count.higher} of {count.pairs} ({row['difference']:+.3f})")
     if not parts:
         return []
-    more = f"; {len(ordered) - MOST_NAMED} more arms are in the tables" if len(ordered) > MOST_NAMED else ""
+    more = f"; the tables have {len(ordered) - MOST_NAMED} more" if len(ordered) > MOST_NAMED else ""
     return [f"Of the {PAIRS[found.scores.kind]} it scores higher than {', '.join(parts)}{more}."]
 
 
