@@ -8,6 +8,7 @@ import typer
 
 from ablation.commands import options
 from ablation.commands.terminal import FAILED, INTERRUPTED, command, imported, print_settings, show
+from ablation.record.garbage import no_collection
 from ablation.space.configuration import describe_settings, resolve_settings
 from ablation.space.space import read_space
 
@@ -58,9 +59,11 @@ def main(
         max_concurrent=max_concurrent,
         rerun=rerun,
     )
-    sweep = imported("ablation.api").Sweep(request)
-    if plan:
-        return _show_plan(sweep)
+    api = imported("ablation.api")
+    with no_collection():  # of many points much comes to be that stays
+        sweep = api.Sweep(request)
+        if plan:
+            return _show_plan(sweep)
     with imported("ablation.commands.progress").progress_line() as line:
         result = sweep.run(line)
     return tell(sweep.workspace.request, sweep.workspace.space.name, result)
