@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 from ablation.record.ledger import Ledger
 from tests.faults.changes import make_obedient
 from tests.faults.cluster import SharedCluster, obedient
-from tests.faults.commands import Command, wait_until
+from tests.faults.commands import Command, started, wait_until
 from tests.faults.inject.sitecustomize import PATIENCE
 
 EPOCHS = 4
@@ -152,6 +153,15 @@ class Bench:
         wait_until(lambda: (held.exists() and held.read_text(encoding="utf-8")) or command.over, order.stem)
         assert held.exists(), f"ended with {command.wait()}\n{command.said}"
         return int(held.read_text(encoding="utf-8"))
+
+    def kill_at(self, order: Path) -> None:
+        """Gives the command and kills it once a worker has come to this order, which is to hold it."""
+        command = self.start()
+        worker = self.wait_for_hold(order, command)
+        command.kill(signal.SIGKILL)
+        assert command.wait() == -signal.SIGKILL
+        wait_until(lambda: not started(worker), "the worker ends with its driver")
+        self.release(order)
 
     def release(self, order: Path) -> None:
         """Takes an order away: whoever it holds goes on."""

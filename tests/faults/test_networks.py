@@ -1,7 +1,6 @@
 """A sweep of varied settings on several T1 networks: killed, one that fails, one for each candidate."""
 
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 import ablation
 from tests.faults.bench import GRID, Bench
 from tests.faults.cluster import SharedCluster
-from tests.faults.commands import started, wait_until
 from tests.faults.conftest import Undisturbed
 
 pytestmark = pytest.mark.slow
@@ -66,14 +64,9 @@ def test_trials_start_with_their_network_and_a_killed_sweep_goes_on(
 ) -> None:
     bench.write_space(GRID, VARIED)
     hold = bench.order("hold", "T1 network instance 1")
-    killed = bench.start()
-    worker = bench.wait_for_hold(hold, killed)
+    bench.kill_at(hold)
     before = len(bench.runs("FINISHED"))
     assert before == 3 * (len(networks_trained(bench)) - 1), "trials of the networks that are there"
-    killed.kill(signal.SIGKILL)
-    killed.wait()
-    wait_until(lambda: not started(worker), "the worker ends with its driver")
-    bench.release(hold)
 
     assert bench.run().last_line == f"12 trials: 12 finished ({before} reused), 0 failed"
     names = [
@@ -114,12 +107,7 @@ def test_a_network_that_fails_takes_its_own_trials_with_it(bench: Bench) -> None
 def test_a_search_of_a_setting_of_the_network_trains_one_for_each_candidate(bench: Bench) -> None:
     bench.write_space(GRID, SEARCH)
     hold = bench.order("hold", "conservative fc", 2)
-    killed = bench.start()
-    worker = bench.wait_for_hold(hold, killed)
-    killed.kill(signal.SIGKILL)
-    killed.wait()
-    wait_until(lambda: not started(worker), "the worker ends with its driver")
-    bench.release(hold)
+    bench.kill_at(hold)
     assert bench.run().last_line == "3 trials: 3 finished (0 reused), 0 failed"
     assert network_runs(bench) == ["FINISHED"] * 3
     assert len(networks_trained(bench)) == 3, "what was trained before is used"

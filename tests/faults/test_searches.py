@@ -1,6 +1,5 @@
 """A search is killed: given again it goes on with what it knew, and no trial is run twice."""
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from ablation.search.record import read_candidates
 from tests.faults.bench import GRID, Bench
 from tests.faults.cluster import SharedCluster
-from tests.faults.commands import started, wait_until
 from tests.faults.conftest import Undisturbed
 
 pytestmark = pytest.mark.slow
@@ -47,12 +45,7 @@ def test_a_killed_search_goes_on_with_what_it_knew(
 ) -> None:
     bench.write_space(GRID, SEARCH)
     hold = bench.order("hold", "conservative fc", 2)
-    killed = bench.start()
-    worker = bench.wait_for_hold(hold, killed)
-    killed.kill(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL
-    wait_until(lambda: not started(worker), "the worker ends with its driver")
-    bench.release(hold)
+    bench.kill_at(hold)
     before, done = sampled(bench), len(bench.runs("FINISHED"))
     assert (len(before), done) == (2, 2), "the second candidate was begun"
 
