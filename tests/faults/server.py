@@ -11,10 +11,13 @@ from pathlib import Path
 
 from tests.faults.commands import wait_until
 
-# Each once, in an order of this process's own. Below where Linux takes the ports of outgoing
-# connections from: one from there may be taken while its server is down, or be connected to itself
-# by the very probe for the server. And above those of Ray's workers.
-_PORTS = iter(random.sample(range(20_000, 32_768), 10_000))
+# Each once, in a random order. Below where Linux takes the ports of outgoing connections from: one
+# from there may be taken while its server is down, or be connected to itself by the very probe for
+# the server. And above those of Ray's workers. Workers of pytest-xdist have ports of their own:
+# two that choose alike before either listens would talk to each other's server.
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = iter(random.sample(range(20_000 + _WORKER, 32_768, _WORKERS), 12_000 // _WORKERS))
 
 
 def free_port() -> int:
