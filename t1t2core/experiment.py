@@ -13,8 +13,9 @@ from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.inference import Predictor, cross_entropy
 from t1t2core.evaluation.scores import Counts, count_classes, deep_part
 from t1t2core.evaluation.surface import surface_distances
+from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.network.base import Network
-from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
+from t1t2core.preparation.prepare import PreparedScan, PreparedSubject, WholeScan
 from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit, StopReason
@@ -22,6 +23,8 @@ from t1t2core.training.patch_set import PatchSet
 
 Split = Literal["validation", "test"]
 Weights = Literal["best", "last"]
+Region = Literal["box", "whole"]
+"""What of a scan is scored: the box that training takes, or all that was scanned."""
 Scored = tuple[Sequence, str, PreparedScan]
 """A scan with its sequence and the name of its patient."""
 TISSUES = ("bone", "soft_tissue", "air")
@@ -51,6 +54,7 @@ class PatientScore:
         weights: `best` (highest mean validation Dice) or `last`.
         counts: of each class.
         surface: distances of each class, mm; test patients with the best weights only.
+        region: `whole` for test patients with the best weights only.
     """
 
     weights: Weights
@@ -59,6 +63,7 @@ class PatientScore:
     patient: str
     counts: dict[str, Counts]
     surface: dict[str, dict[str, float]] | None = None
+    region: Region = "box"
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,7 @@ class Experiment:
         network: as its strategy starts it; with nothing to train it is only scored.
         scans: by sequence; what has training scans is trained on, what has others is scored.
         learning_rate: None takes that of the settings.
+        sliding: patches are trained on at random heights of the whole scan (`preparation.slices`).
     """
 
     def __init__(
@@ -113,11 +119,13 @@ class Experiment:
         learning_rate: float | None,
         seed: int,
         compute: Compute,
+        sliding: bool = False,
     ) -> None:
         self.network = network.to(compute.device)
         self.scans = scans
         self.training = training
         self.evaluation = evaluation
+        self._sliding = sliding
         self.compute = compute
         self.fit = self._make_fit(learning_rate or training.learning_rate, seed)
         self.validated = [(s, p, scan) for s in scans for p, scan in scans[s].validation.items()]
@@ -185,7 +193,9 @@ class Experiment:
         last = None if last_is_best else self._score("last")[0]
         self.network.load_state_dict(self._best, strict=False)
         best, predictions = self._score("best")
-        last = last or [PatientScore("last", s.split, s.sequence, s.patient, s.counts) for s in best]
+        last = last or [
+            PatientScore("last", s.split, s.sequence, s.patient, s.counts) for s in best if s.region == "box"
+        ]
         return Outcome(
             scores=best + last,
             stop_reason="not_trained" if self.fit is None else self.fit.stop_reason or "pruned",
@@ -201,7 +211,8 @@ class Experiment:
         if not self.network.has_trained_part:
             return None
         scans = [scan for roles in self.scans.values() for scan in roles.training.values()]
-        patches = PatchSet.cut(scans, self.training, self.compute.device)
+        cut = PatchSet.cut_sliding if self._sliding else PatchSet.cut
+        patches = cut(scans, self.training, self.compute.device)
         return Fit(
             self.network,
             patches,
@@ -242,7 +253,7 @@ class Experiment:
             ]
         )
 
-    def _count(self, labels: np.ndarray, scan: PreparedScan) -> dict[str, Counts]:
+    def _count(self, labels: np.ndarray, scan: PreparedScan | WholeScan) -> dict[str, Counts]:
         """Counts of a scan's labels; what lies deep in the head is found once a scan."""
         if id(scan) not in self._deep:
             rim_mm = self.evaluation.internal_air_rim_mm
@@ -264,23 +275,38 @@ class Experiment:
             self._score_test(weights, scored, p)
             for scored, p in zip(team.share(tested), probabilities, strict=True)
         ]
-        for score, labels in team.gather(mine):
-            scores.append(score)
+        for (sequence, patient, _), (some, labels) in zip(tested, team.gather(mine), strict=True):
+            scores += some
             if weights == "best":
-                predictions[score.sequence, score.patient] = labels
+                predictions[sequence, patient] = labels
         return scores, predictions
 
     def _score_test(
         self, weights: Weights, scored: Scored, probabilities: Tensor
-    ) -> tuple[PatientScore, np.ndarray]:
-        """The score of a test scan, and its labels."""
+    ) -> tuple[list[PatientScore], np.ndarray]:
+        """The scores of a test scan, in its box and with the best weights as a whole; labels of the box."""
         sequence, patient, scan = scored
         labels = _labels(probabilities)
-        counts = self._count(labels, scan)
-        surface = None
-        if weights == "best" and self.evaluation.surface_distances:
-            surface = surface_distances(labels, scan.labels, scan.voxel_mm)
-        return PatientScore(weights, "test", sequence, patient, counts, surface), labels
+        regions: list[tuple[Region, PreparedScan | WholeScan, np.ndarray]] = [("box", scan, labels)]
+        if weights == "best" and self.evaluation.whole_scan:
+            everywhere = class_probabilities(
+                scan.whole, scan.image.shape, [self.network], self.training, self.compute, probabilities
+            )
+            regions.append(("whole", scan.whole, _labels(torch.from_numpy(everywhere))))
+        with_surface = weights == "best" and self.evaluation.surface_distances
+        scores = [
+            PatientScore(
+                weights,
+                "test",
+                sequence,
+                patient,
+                self._count(found, part),
+                surface_distances(found, part.labels, scan.voxel_mm) if with_surface else None,
+                region,
+            )
+            for region, part, found in regions
+        ]
+        return scores, labels
 
 
 def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 Sequence = Literal["T1", "T2"]
 Precision = Literal["float32", "bfloat16"]
+BoxPlace = Literal["most_head", "crown"]
 Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
 """How a hybrid joins its two encoders (Table 5)."""
 
@@ -130,6 +131,16 @@ class PreparationSettings:
     voxel_mm: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = Field(
         default=(0.86, 0.86, 3.0),
         description="voxel size of that grid, mm (in-plane Sec. 3.1; slice distance ours)",
+    )
+    box: BoxPlace = Field(
+        default="most_head",
+        description="where that grid, the box, lies upwards: most_head: where its slices have the largest "
+        "sum of head area; crown: from the top of the head down (ours)",
+    )
+    slices: Literal["fixed", "sliding"] = Field(
+        default="fixed",
+        description="heights of the patches of each training step: fixed: those of the box; sliding: random "
+        "ones of the whole scan (ours)",
     )
     normalisation: Literal["local_contrast", "z_score"] = Field(
         default="local_contrast",
@@ -286,11 +297,6 @@ class TrainingSettings:
         description="arithmetic of the network; auto: bfloat16 where what trials run on has it (ours)",
     )
 
-    @property
-    def shares_frozen_features(self) -> bool:
-        """Return whether frozen layers see the same patches in each step and trial, and so compute once."""
-        return not self.augmentation
-
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.max_epochs is None and self.max_steps is None:
@@ -305,12 +311,17 @@ class EvaluationSettings:
     """Scores (Sec. 3.6)."""
 
     surface_distances: bool = Field(
-        default=True, description="Hausdorff (95th percentile) and mean surface distance a test patient"
+        default=True,
+        description="Hausdorff (95th percentile) and mean surface distance, and surface Dice, a test patient",
     )
-    internal_air_rim_mm: NotNegative = _added(
-        0.0,
-        "depth under the surface of the head, mm, from which air counts as internal air; nearer to it, only "
-        "where it has no way to the air outside; 0: all air in the head's hull (ours)",
+    whole_scan: bool = Field(
+        default=True,
+        description="score test patients on all that was scanned (region whole) beside the box (ours)",
+    )
+    internal_air_rim_mm: NotNegative = Field(
+        default=6.0,
+        description="depth under the surface of the head, mm, from which air counts as internal air; nearer "
+        "to it, only where it has no way to the air outside; 0: all air in the head's hull (ours)",
     )
     pictures: Whole = Field(default=2, ge=0, description="test patients drawn into the record of each trial")
 
@@ -325,3 +336,8 @@ class Settings:
     pretraining: TrainingSettings = TrainingSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @property
+    def shares_frozen_features(self) -> bool:
+        """Return whether frozen layers see the same patches in each step and trial, and so compute once."""
+        return not self.training.augmentation and self.preparation.slices == "fixed"

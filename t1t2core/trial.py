@@ -124,4 +124,5 @@ def pretraining_experiment(
         learning_rate=None,
         seed=seed,
         compute=compute,
+        sliding=settings.preparation.slices == "sliding",
     )

@@ -29,12 +29,25 @@ RESULTS = [
     *COST,
     *ORIGIN,
     PRETRAINING_SEED,
-    "parameters",
+    "region",
     "steps",
+    "parameters",
 ]
 """Columns of `results.csv`; those of varied settings stand after them."""
-PATIENTS = ["trial_key", *FACTORS, *WHAT, "patient", *METRICS, *COUNTS, *SURFACE_METRICS, PRETRAINING_SEED]
+PATIENTS = [
+    "trial_key",
+    *FACTORS,
+    *WHAT,
+    "patient",
+    *METRICS,
+    *COUNTS,
+    *SURFACE_METRICS,
+    PRETRAINING_SEED,
+    "region",
+]
 """Columns of `patients.csv`; those of varied settings stand after them."""
+BOX, WHOLE = "box", "whole"
+"""Regions: the box that training takes, and all that was scanned."""
 NAMED = ["arm", "choice"]
 """Further columns of the frames: the arm's name, and the number of its tuned values among all."""
 TEXTS = ["strategy", "tuned_layers", "fusion"]
@@ -93,13 +106,14 @@ def _varied(record: Record, design: Design) -> dict[str, str]:
 
 
 def _pooled(record: Record) -> Iterator[dict[str, Any]]:
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
+    groups: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
     for score in record.scores:
-        groups.setdefault((score["weights"], score["split"], score["sequence"]), []).append(score["counts"])
-    for (weights, split, sequence), patients in groups.items():
+        group = score["weights"], score["split"], score["sequence"], score.get("region", BOX)
+        groups.setdefault(group, []).append(score["counts"])
+    for (weights, split, sequence, region), patients in groups.items():
         for name in CLASSES:
             counts = sum((Counts(**counts[name]) for counts in patients), Counts(0, 0, 0))
-            what = {"weights": weights, "split": split, "sequence": sequence, "class": name}
+            what = {"weights": weights, "split": split, "sequence": sequence, "class": name, "region": region}
             yield {**_trial(record), **what, **_scores(counts), "patients": len(patients), **_cost(record)}
 
 
@@ -112,6 +126,7 @@ def _patients(record: Record) -> Iterator[dict[str, Any]]:
                 **_trial(record),
                 **what,
                 "class": name,
+                "region": score.get("region", BOX),
                 **_scores(Counts(**score["counts"][name])),
                 **surface,
             }

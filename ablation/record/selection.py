@@ -5,6 +5,15 @@ from collections.abc import Collection
 import pandas as pd
 
 
+def in_box(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the box that training takes, which all comparisons are made of.
+
+    Args:
+        frame: as `results.csv` or `patients.csv`, which have the whole scan of test patients too.
+    """
+    return frame[frame["region"].eq("box")].drop(columns="region")
+
+
 def select(
     frame: pd.DataFrame,
     *,

@@ -10,6 +10,7 @@ from ablation.plan.tables import write_table
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import NAMED, patients_frame, results_frame
+from ablation.record.selection import in_box
 from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendering
@@ -37,7 +38,8 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
         folder: of the space: `results.csv` and `patients.csv` go there, the rest under `report/`.
     """
     design = record.design
-    results, patients = results_frame(record.records, design), patients_frame(record.records, design)
+    everywhere = results_frame(record.records, design)
+    results, patients = in_box(everywhere), in_box(patients_frame(record.records, design))
     every = [*record.records, *record.partial]
     write_table(results_frame(every, design).drop(columns=NAMED), folder / "results.csv")
     write_table(patients_frame(every, design).drop(columns=NAMED), folder / "patients.csv")
@@ -54,7 +56,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     with helpers(1) as helper:
         # Drawing takes longer than all else.
         rendering = Rendering(drawings(results, patients, curves, slices, design), helper)
-        groups = sheets(record, results, patients)
+        groups = sheets(record, results, patients, everywhere)
         summary = Sheet(
             name="summary",
             title=f"Every arm at its chosen {design.tuned_in_words}",

@@ -108,16 +108,16 @@ def remove_outcome(storage: Storage, key: str) -> None:
 def score_metrics(scores: list[PatientScore]) -> dict[str, float]:
     """Return pooled metrics by the names that the record has for them."""
     prefixes = {
-        ("validation", "best"): "best_validation",
-        ("test", "best"): "test",
-        ("test", "last"): "test_last",
+        ("validation", "best", "box"): "best_validation",
+        ("test", "best", "box"): "test",
+        ("test", "last", "box"): "test_last",
+        ("test", "best", "whole"): "test_whole",
     }
     metrics = {}
-    for (split, weights), prefix in prefixes.items():
+    for (split, weights, region), prefix in prefixes.items():
         for sequence in ("T2", "T1"):
-            chosen = [
-                s.counts for s in scores if (s.split, s.weights, s.sequence) == (split, weights, sequence)
-            ]
+            wanted = split, weights, sequence, region
+            chosen = [s.counts for s in scores if (s.split, s.weights, s.sequence, s.region) == wanted]
             suffix = "" if sequence == "T2" else "_T1"
             for name, counts in pool(chosen).items() if chosen else ():
                 for metric in METRICS:

@@ -102,12 +102,13 @@ def about_features(points: Iterable[Point], study: Study) -> list[str]:
     without = {
         arm_name(point.strategy, point.tuned_layers, point.fusion)
         for point in points
-        if STRATEGIES[point.strategy].freezes and not study.settings_of(point).training.shares_frozen_features
+        if STRATEGIES[point.strategy].freezes and not study.settings_of(point).shares_frozen_features
     }
     if not without:
         return []
     return [
-        f"training.augmentation: features of frozen layers are not shared by {', '.join(sorted(without))}"
+        "training.augmentation or preparation.slices: features of frozen layers are not shared by "
+        f"{', '.join(sorted(without))}"
     ]
 
 

@@ -7,23 +7,16 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
-import torch
 from nibabel.nifti2 import Nifti2Header
-from scipy import ndimage
-from torch import Tensor
 
 from t1t2core.cohort.nifti import nifti_header
+from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.files import write_atomically
 from t1t2core.network.base import Network
 from t1t2core.preparation.grid import affine, resample, to_array, to_image
-from t1t2core.preparation.labels import AIR
-from t1t2core.preparation.patches import Voxel, patch_starts
-from t1t2core.preparation.prepare import PreparedImage, prepare_image
+from t1t2core.preparation.prepare import prepare_image
 from t1t2core.settings import PreparationSettings, TrainingSettings
 from t1t2core.training.compute import Compute, device_here, resolve_precision
-
-AIR_BEYOND_MM = 10.0
-"""Thicker than what the outline of the head misses, ears for instance."""
 
 FORM_FIELDS = (
     *("xyzt_units", "sform_code", "srow_x", "srow_y", "srow_z"),
@@ -52,65 +45,9 @@ def label_scan(
         device = device_here()
         precision = resolve_precision(training.precision, device, [training.patch])
         compute = Compute(precision=precision, device=device.kind)
-    prepared = prepare_image(scan, preparation, whole=True)
-    probabilities = class_probabilities(prepared, networks, preparation, training, compute)
+    prepared = prepare_image(scan, preparation)
+    probabilities = class_probabilities(prepared, preparation.grid, networks, training, compute)
     return most_probable(probabilities, prepared.grid, scan)
-
-
-def class_probabilities(
-    prepared: PreparedImage,
-    networks: Sequence[Network],
-    preparation: PreparationSettings,
-    training: TrainingSettings,
-    compute: Compute,
-) -> np.ndarray:
-    """Compute class probabilities (3, X, Y, Z), float32, of a whole scan: the mean over networks and patches.
-
-    In the box around the head the patches are those of training and scoring, so recorded scores hold for
-    it: a network depends on where in the head a patch begins. (Patches that begin elsewhere, half
-    overlapping, cost 0.06 to 0.12 of Dice for bone in six simulated heads.) Around the box, which training
-    never saw, patches overlap by half: with no overlap, soft tissue there lost 0.03 to 0.05. There, too, all
-    that is `AIR_BEYOND_MM` off the head is air: in patches of nothing but noise networks see tissue.
-    """
-    image, patch = prepared.image, training.patch
-    box = tuple(slice(a, a + n) for a, n in zip(prepared.start, preparation.grid, strict=True))
-    half = (patch[0] // 2, patch[1] // 2, patch[2] // 2)
-    around = [start for start in patch_starts(image.shape, patch, half) if not _within(start, patch, box)]
-    inside = patch_starts(preparation.grid, patch, training.stride)
-    probabilities = _mean_over_patches(image, around, patch, networks, compute)
-    far = ndimage.distance_transform_edt(~prepared.head, sampling=preparation.voxel_mm) > AIR_BEYOND_MM
-    probabilities[:, far] = np.eye(len(probabilities), dtype=np.float32)[:, [AIR]]
-    probabilities[(slice(None), *box)] = _mean_over_patches(image[box], inside, patch, networks, compute)
-    return probabilities
-
-
-def _within(start: Voxel, patch: Voxel, box: tuple[slice, ...]) -> bool:
-    """Return whether a patch lies in the box."""
-    return all(part.start <= a and a + n <= part.stop for a, n, part in zip(start, patch, box, strict=True))
-
-
-@torch.no_grad()
-def _mean_over_patches(
-    image: np.ndarray, starts: list[Voxel], patch: Voxel, networks: Sequence[Network], compute: Compute
-) -> np.ndarray:
-    """Class probabilities (3, X, Y, Z) where there are patches, NaN elsewhere."""
-    for network in networks:
-        network.to(compute.device).eval()
-    volume = torch.from_numpy(np.ascontiguousarray(image))
-    total, count = torch.zeros((3, *volume.shape)), torch.zeros(volume.shape)
-    for x, y, z in starts:
-        where = (..., slice(x, x + patch[0]), slice(y, y + patch[1]), slice(z, z + patch[2]))
-        total[where] += _mean_over_networks(volume[where], networks, compute)
-        count[where] += 1
-    return (total / count).numpy()
-
-
-def _mean_over_networks(patch: Tensor, networks: Sequence[Network], compute: Compute) -> Tensor:
-    """Class probabilities (3, x, y, z) of a patch (x, y, z), on the CPU."""
-    batch = patch[None, None].to(compute.device)
-    with compute.autocast():
-        logits = [network(batch) for network in networks]
-    return torch.stack([one[0].float().softmax(dim=0) for one in logits]).mean(dim=0).cpu()
 
 
 def most_probable(probabilities: np.ndarray, grid: sitk.Image, scan: sitk.Image) -> sitk.Image:

@@ -5,7 +5,7 @@ from functools import cache
 from itertools import product
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_erosion
+from scipy.ndimage import binary_dilation
 from scipy.spatial import KDTree
 
 from t1t2core.evaluation.scores import IGNORED, LABELS
@@ -27,28 +27,23 @@ def surface_distances(
 ) -> dict[str, dict[str, float]]:
     """Distances between the surfaces of each class, and their normalised surface Dice.
 
-    A class's surface is its voxels that have a neighbour, of six, of another class. The Hausdorff distance is
-    the 95th percentile, the larger of both ways; the mean distance is over the voxels of both surfaces. The
-    surface Dice is the share of both surfaces that lies within a tolerance of the other (Nikolov et al. 2018,
-    arXiv:1809.04430), counted in voxels.
-
-    For the surface Dice there is no surface where the volume ends and beside voxels unknown: what lies beyond
-    may be of the same class. For the distances there is, which makes those of air too small.
+    A class's surface is its voxels that have a neighbour, of six, of another class. There is no surface where
+    the volume ends and beside voxels unknown: what lies beyond may be of the same class. The Hausdorff
+    distance is the 95th percentile, the larger of both ways; the mean distance is over the voxels of both
+    surfaces. The surface Dice is the share of both surfaces that lies within a tolerance of the other
+    (Nikolov et al. 2018, arXiv:1809.04430), counted in voxels.
 
     Args:
         prediction: (X, Y, Z), labels 0 air, 1 soft tissue, 2 bone.
         truth: the same, 255 where unknown; voxels unknown belong to no class in either.
 
     Returns:
-        Class to metric to value. The distances are NaN where the class is absent in either; the surface Dice
-        is 0 where it has no surface in one of them, and NaN where it has none in both.
+        Class to metric to value. Where the class has no surface in one of them, the distances are NaN and the
+        surface Dice is 0; where it has none in both, all are NaN.
     """
     known = truth != IGNORED
     return {
-        name: {
-            **_distances((prediction == label) & known, (truth == label) & known, voxel_mm),
-            **_dice(_surface(prediction == label, known), _surface(truth == label, known), voxel_mm),
-        }
+        name: _compare(_surface(prediction == label, known), _surface(truth == label, known), voxel_mm)
         for name, label in LABELS.items()
     }
 
@@ -57,25 +52,16 @@ def _surface(mask: np.ndarray, known: np.ndarray) -> np.ndarray:
     return mask & known & binary_dilation(known & ~mask)
 
 
-def _distances(
-    prediction: np.ndarray, truth: np.ndarray, voxel_mm: tuple[float, float, float]
-) -> dict[str, float]:
-    if not (prediction.any() and truth.any()):
-        return dict.fromkeys(DISTANCES, math.nan)
-    found, there = (mask & ~binary_erosion(mask) for mask in (prediction, truth))
-    ways = _between(found, there, voxel_mm), _between(there, found, voxel_mm)
-    far = max(float(np.percentile(distances, PERCENTILE)) for distances in ways)
-    return dict(zip(DISTANCES, (far, float(np.concatenate(ways).mean())), strict=True))
-
-
-def _dice(found: np.ndarray, there: np.ndarray, voxel_mm: tuple[float, float, float]) -> dict[str, float]:
+def _compare(found: np.ndarray, there: np.ndarray, voxel_mm: tuple[float, float, float]) -> dict[str, float]:
+    """Compare two surfaces, bool (X, Y, Z)."""
     if not (found.any() and there.any()):
-        return dict.fromkeys(SURFACE_DICE, 0.0 if found.any() or there.any() else math.nan)
-    every = np.concatenate([_between(found, there, voxel_mm), _between(there, found, voxel_mm)])
-    return {
-        name: float(np.mean(every <= mm + ROUNDING_MM))
-        for name, mm in zip(SURFACE_DICE, TOLERANCES_MM, strict=True)
-    }
+        dice = 0.0 if found.any() or there.any() else math.nan
+        return dict.fromkeys(DISTANCES, math.nan) | dict.fromkeys(SURFACE_DICE, dice)
+    ways = _between(found, there, voxel_mm), _between(there, found, voxel_mm)
+    every = np.concatenate(ways)
+    far = max(float(np.percentile(distances, PERCENTILE)) for distances in ways)
+    near = [float(np.mean(every <= mm + ROUNDING_MM)) for mm in TOLERANCES_MM]
+    return dict(zip(SURFACE_METRICS, (far, float(every.mean()), *near), strict=True))
 
 
 def _between(start: np.ndarray, end: np.ndarray, voxel_mm: tuple[float, float, float]) -> np.ndarray:

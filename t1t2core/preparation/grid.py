@@ -8,12 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from t1t2core.errors import InputError
-from t1t2core.settings import PreparationSettings
+from t1t2core.settings import BoxPlace, PreparationSettings
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-INFORMATIVE_SHARE = 0.25
-"""A slice with less head than this share of the fullest slice is an end slice (ours)."""
-
 MOST_VOXEL_MM = 50.0
 """Coarser voxels hold no anatomy."""
 MOST_VOXELS = 2**28
@@ -22,31 +19,22 @@ MOST_VOXELS = 2**28
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """A lattice of voxels that covers a scan, and the network's box in it; both are empty images.
+    """A lattice of voxels that covers a scan, and where the network's box lies in it.
 
     Args:
-        lattice: size, spacing, origin and direction; it covers scan and box.
-        box: the network's volume; each of its voxels is one of the lattice.
+        lattice: an empty image; it covers scan and box.
         start: lattice index (x, y, z) of the box's first voxel.
     """
 
     lattice: sitk.Image
-    box: sitk.Image
     start: tuple[int, int, int]
-
-    def crop(self, volume: np.ndarray) -> np.ndarray:
-        """The part of a volume on the lattice (X, Y, Z) that lies in the box."""
-        size = self.box.GetSize()
-        return np.ascontiguousarray(
-            volume[tuple(slice(a, a + n) for a, n in zip(self.start, size, strict=True))]
-        )
 
 
 def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings) -> Grid:
-    """The box of `settings.grid` voxels around the head, along the axes of the scan.
+    """Place the box of `settings.grid` voxels around the head, along the axes of the scan.
 
-    Centred on the head left-right and back-front, and on the informative slices upwards: end slices with
-    little head are what a scan begins and ends with. The box stays inside the scan where it fits.
+    Centred on the head left-right and back-front; upwards it lies as `settings.box` says. It stays inside the
+    scan where it fits.
 
     Args:
         scan: MR scan with axes nearest to RAS.
@@ -58,11 +46,14 @@ def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings
     _check_size(scan, settings)
     starts, first, last = [], [], []
     for axis, (size, voxel) in enumerate(zip(settings.grid, settings.voxel_mm, strict=True)):
-        low, high = _extent_mm(head, axis, INFORMATIVE_SHARE if axis == 2 else 0.0)
         field = scan.GetSize()[axis] * scan.GetSpacing()[axis]
         spare = field - size * voxel
-        start = (low + high - size * voxel) / 2
-        start = min(max(start, 0.0), spare) if spare > 0 else spare / 2
+        if spare <= 0:
+            start = spare / 2
+        elif axis == 2:
+            start = _lowest_mm(head, size * voxel, spare, settings.box)
+        else:
+            start = min(max(sum(_extent_mm(head, axis)) / 2 - size * voxel / 2, 0.0), spare)
         starts.append(start)
         first.append(min(0, int(np.floor(-start / voxel))))
         last.append(max(size, int(np.ceil((field - start) / voxel))))
@@ -71,11 +62,7 @@ def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings
     lattice = _empty(
         scan, lattice_size, voxels, [s + a * v for s, a, v in zip(starts, first, voxels, strict=True)]
     )
-    return Grid(
-        lattice=lattice,
-        box=_empty(scan, settings.grid, voxels, starts),
-        start=(-first[0], -first[1], -first[2]),
-    )
+    return Grid(lattice=lattice, start=(-first[0], -first[1], -first[2]))
 
 
 def _check_size(scan: sitk.Image, settings: PreparationSettings) -> None:
@@ -89,13 +76,36 @@ def _check_size(scan: sitk.Image, settings: PreparationSettings) -> None:
         )
 
 
-def _extent_mm(head: sitk.Image, axis: int, share: float) -> tuple[float, float]:
-    """Find the span, mm, of slices across `axis` that have more than `share` of the fullest slice's head."""
-    area = to_array(head).sum(axis=tuple(a for a in range(3) if a != axis), dtype=np.int64)
-    inside = np.flatnonzero(area > share * area.max())
-    if len(inside) == 0:
-        return 0.0, len(area) * head.GetSpacing()[axis]
-    return float(inside[0] * head.GetSpacing()[axis]), float((inside[-1] + 1) * head.GetSpacing()[axis])
+def _areas(head: sitk.Image, axis: int) -> np.ndarray:
+    """Count the voxels of the head in each slice across `axis`."""
+    return to_array(head).sum(axis=tuple(a for a in range(3) if a != axis), dtype=np.int64)
+
+
+def _extent_mm(head: sitk.Image, axis: int) -> tuple[float, float]:
+    """Find the span, mm, of the slices across `axis` that have any head; all of them where none has."""
+    spacing, inside = head.GetSpacing()[axis], np.flatnonzero(areas := _areas(head, axis))
+    first, last = (inside[0], inside[-1] + 1) if len(inside) else (0, len(areas))
+    return float(first * spacing), float(last * spacing)
+
+
+def _lowest_mm(head: sitk.Image, height: float, spare: float, box: BoxPlace) -> float:
+    """Find where upwards a box begins, mm from the lower end of the scan.
+
+    Args:
+        height: of the box, mm.
+        spare: the largest height at which it still ends inside the scan, mm.
+    """
+    if box == "crown":
+        return min(max(_extent_mm(head, 2)[1] - height, 0.0), spare)
+    spacing, areas = head.GetSpacing()[2], _areas(head, 2)
+    borders = np.arange(len(areas) + 1) * spacing
+    below = np.concatenate([[0], np.cumsum(areas)])
+    # The sum of areas is linear between these starts, so it is largest at some of them.
+    starts = np.clip(np.concatenate([[0.0, spare], borders, borders - height]), 0.0, spare)
+    sums = np.interp(starts + height, borders, below) - np.interp(starts, borders, below)
+    best = starts[sums >= sums.max() - 1e-6 * max(1.0, sums.max())]
+    # Where several hold as much, a small head among them, it lies in the middle.
+    return float((best.min() + best.max()) / 2)
 
 
 def _empty(

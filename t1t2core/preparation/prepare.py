@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -32,22 +33,35 @@ from t1t2core.preparation.outlines import OutlineDifference, compare_outlines
 from t1t2core.preparation.threads import one_thread
 from t1t2core.settings import PreparationSettings, Sequence
 
-PREPARATION_VERSION = 2
+PREPARATION_VERSION = 3
 """Raised by hand when the same scans and settings give other volumes."""
+HU_RANGE = np.iinfo(np.int16).min, np.iinfo(np.int16).max
 FORMAT = "t1t2core.prepared"
-FORMAT_VERSION = 2
-SCAN_ARRAYS = ("image", "labels", "hull", "affine")
+FORMAT_VERSION = 3
+SCAN_ARRAYS = ("image", "labels", "hull", "head", "affine", "hu")
+
+
+class _OnVoxels:
+    """Has an affine, (4, 4) from voxel to world coordinates, mm."""
+
+    affine: np.ndarray
+
+    @property
+    def voxel_mm(self) -> tuple[float, float, float]:
+        """Size of a voxel along each axis, mm."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparedImage:
-    """An MR scan as the network takes it.
+class PreparedImage(_OnVoxels):
+    """An MR scan at the network's voxels: all of it, with the box in it that training takes.
 
     Args:
         image: normalised intensities (X, Y, Z), float32.
         affine: (4, 4), from voxel to RAS world coordinates of the scan, mm.
         head: bool (X, Y, Z), the head as the preparation found it.
-        grid: the same grid as an empty image.
+        grid: the same lattice as an empty image.
         start: index (x, y, z) of the first voxel of the box of `settings.grid` voxels.
     """
 
@@ -59,26 +73,58 @@ class PreparedImage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreparedScan:
-    """An MR scan with its tissue classes.
+class WholeScan(_OnVoxels):
+    """All of an MR scan at the network's voxels, with its tissue classes.
+
+    Args:
+        image: normalised intensities (X, Y, Z), float32.
+        labels: 0 air, 1 soft tissue, 2 bone, 255 ignored (X, Y, Z), uint8.
+        hull: the closed hull of the head (X, Y, Z), bool: air in it is internal air.
+        head: the head as it was found in the MR (X, Y, Z), bool.
+        affine: (4, 4), from voxel to RAS world coordinates of the scan, mm.
+        start: index (x, y, z) of the first voxel of the box.
+        hu: CT (X, Y, Z), int16, Hounsfield units; None where label maps stand in for it.
+    """
+
+    image: np.ndarray
+    labels: np.ndarray
+    hull: np.ndarray
+    head: np.ndarray
+    affine: np.ndarray
+    start: tuple[int, int, int]
+    hu: np.ndarray | None
+
+    def box(self, size: tuple[int, int, int]) -> tuple[slice, slice, slice]:
+        """Return where the box of so many voxels lies."""
+        x, y, z = (slice(a, a + n) for a, n in zip(self.start, size, strict=True))
+        return x, y, z
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedScan(_OnVoxels):
+    """An MR scan with its tissue classes as the network takes it: the box around the head.
 
     Args:
         image: normalised intensities (X, Y, Z), float32.
         labels: 0 air, 1 soft tissue, 2 bone, 255 ignored (X, Y, Z), uint8.
         hull: the closed hull of the head (X, Y, Z), bool: air in it is internal air.
         affine: (4, 4), from voxel to RAS world coordinates of the scan, mm.
+        whole: all of the scan, of which this is a part.
     """
 
     image: np.ndarray
     labels: np.ndarray
     hull: np.ndarray
     affine: np.ndarray
+    whole: WholeScan
 
-    @property
-    def voxel_mm(self) -> tuple[float, float, float]:
-        """Size of a voxel along each axis, mm."""
-        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
-        return float(x), float(y), float(z)
+    @classmethod
+    def of(cls, whole: WholeScan, size: tuple[int, int, int]) -> "PreparedScan":
+        """Cut the box of so many voxels out of a scan."""
+        box, affine = whole.box(size), whole.affine.copy()
+        affine[:3, 3] += whole.affine[:3, :3] @ whole.start
+        cut = {name: np.ascontiguousarray(getattr(whole, name)[box]) for name in ("image", "labels", "hull")}
+        return cls(**cut, affine=affine, whole=whole)
 
     @property
     def slices_mm(self) -> tuple[float, float]:
@@ -118,33 +164,23 @@ class PreparedSubject:
 
 
 @one_thread()
-def prepare_image(scan: sitk.Image, settings: PreparationSettings, *, whole: bool = False) -> PreparedImage:
-    """Bring an MR scan to the network's voxels and intensities.
-
-    Args:
-        scan: float32, any orientation.
-        whole: all of the scan instead of the box of `settings.grid` voxels; the voxels of the box are among
-            those of the whole scan, with the same values.
-    """
+def prepare_image(scan: sitk.Image, settings: PreparationSettings) -> PreparedImage:
+    """Bring an MR scan, float32 in any orientation, to the network's voxels and intensities."""
     upright = to_ras(scan)
-    return _prepare_upright(upright, mr_head(upright), settings, whole)
+    return _prepare_upright(upright, mr_head(upright), settings)
 
 
-def _prepare_upright(
-    scan: sitk.Image, head: sitk.Image, settings: PreparationSettings, whole: bool
-) -> PreparedImage:
+def _prepare_upright(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings) -> PreparedImage:
     grid = place_grid(scan, head, settings)
     at_voxels = resample(smooth(scan, settings.voxel_mm), grid.lattice)
     seen = covered(scan, grid.lattice)
     inside = to_array(sitk.Resample(head, grid.lattice, sitk.Transform(), sitk.sitkNearestNeighbor, 0)) > 0
-    image = normalise(at_voxels, seen, inside, settings)
-    place = grid.lattice if whole else grid.box
     return PreparedImage(
-        image=image if whole else grid.crop(image),
-        affine=affine(place),
-        head=inside if whole else grid.crop(inside),
-        grid=place,
-        start=grid.start if whole else (0, 0, 0),
+        image=normalise(at_voxels, seen, inside, settings),
+        affine=affine(grid.lattice),
+        head=inside,
+        grid=grid.lattice,
+        start=grid.start,
     )
 
 
@@ -168,7 +204,7 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
         if path is None:
             continue
         mr = mr_anatomy(read_scan(path))
-        prepared = _prepare_upright(mr.scan, mr.head, settings, whole=False)
+        prepared = _prepare_upright(mr.scan, mr.head, settings)
         if label_path is not None:
             truth = _from_map(mr, read_labels(label_path), prepared.grid, settings)
         elif ct is not None:
@@ -203,12 +239,16 @@ def _label(
     """Ignore what the truth cannot tell, and join image and labels."""
     truth.labels[~covered(mr.scan, image.grid)] = IGNORED
     truth.labels[within(truth.difference.mask, image.grid)] = IGNORED
-    scan = PreparedScan(
+    whole = WholeScan(
         image=image.image,
         labels=truth.labels,
         hull=head_hull(truth.labels, settings.voxel_mm),
+        head=image.head,
         affine=image.affine,
+        start=image.start,
+        hu=truth.hu,
     )
+    scan = PreparedScan.of(whole, settings.grid)
     doubtful = [*doubts(mr.scan, sequence), *truth.difference.doubts()]
     return _Scan(
         scan,
@@ -220,9 +260,10 @@ def _label(
 
 @dataclass(frozen=True, kw_only=True)
 class _Truth:
-    """The classes of an MR scan's voxels, and how well they lie on it."""
+    """The classes of an MR scan's voxels and their HU, if there is a CT, and how well they lie on it."""
 
     labels: np.ndarray
+    hu: np.ndarray | None
     to_ct: sitk.Transform
     alignment: Alignment
     difference: OutlineDifference
@@ -238,6 +279,7 @@ def _from_ct(
     to_ct, alignment = align(mr, ct, settings.registration, hints)
     return _Truth(
         labels=label_from_ct(ct.scan, ct.measured, to_ct, grid, settings),
+        hu=np.clip(np.rint(to_array(resample(ct.scan, grid, to_ct))), *HU_RANGE).astype(np.int16),
         to_ct=to_ct,
         alignment=alignment,
         difference=compare_outlines(mr, ct, to_ct),
@@ -249,6 +291,7 @@ def _from_map(mr: Anatomy, label_map: sitk.Image, grid: sitk.Image, settings: Pr
     to_ct, alignment = align(mr, like_ct, "given")
     return _Truth(
         labels=label_from_map(label_map, grid, settings),
+        hu=None,
         to_ct=to_ct,
         alignment=alignment,
         difference=compare_outlines(mr, like_ct, to_ct),
@@ -270,15 +313,21 @@ def volumes_ml(scan: PreparedScan) -> dict[str, float]:
 def save_prepared(prepared: PreparedSubject, path: Path) -> None:
     """Write volumes and findings as one safetensors file, complete or not at all."""
     tensors: dict[str, np.ndarray] = {}
+    boxes: dict[str, Any] = {}
     for sequence, scan in (("t1", prepared.t1), ("t2", prepared.t2)):
         if scan is not None:
+            arrays = {name: getattr(scan.whole, name) for name in SCAN_ARRAYS}
             tensors |= {
-                f"{sequence}_{name}": np.ascontiguousarray(value) for name, value in vars(scan).items()
+                f"{sequence}_{name}": np.ascontiguousarray(array)
+                for name, array in arrays.items()
+                if array is not None
             }
+            boxes[sequence] = {"start": scan.whole.start, "size": scan.image.shape}
     about = {
         "format_version": FORMAT_VERSION,
         "preparation_version": PREPARATION_VERSION,
         "name": prepared.name,
+        "boxes": boxes,
         "alignment": {sequence: asdict(alignment) for sequence, alignment in prepared.alignment.items()},
         "volumes_ml": prepared.volumes_ml,
         "warnings": prepared.warnings,
@@ -307,11 +356,7 @@ def load_prepared(path: Path) -> PreparedSubject:
     if about.get("format_version") != FORMAT_VERSION:
         found = about.get("format_version", "none")
         raise InputError(f"{path}: format version {found}, expected {FORMAT_VERSION}; delete it")
-    scans = {
-        sequence: PreparedScan(**{name: tensors[f"{sequence}_{name}"] for name in SCAN_ARRAYS})
-        for sequence in ("t1", "t2")
-        if f"{sequence}_image" in tensors
-    }
+    scans = {sequence: _scan_of(tensors, sequence, box) for sequence, box in about["boxes"].items()}
     return PreparedSubject(
         name=about["name"],
         t1=scans["t1"],
@@ -320,3 +365,9 @@ def load_prepared(path: Path) -> PreparedSubject:
         volumes_ml=about["volumes_ml"],
         warnings=tuple(about["warnings"]),
     )
+
+
+def _scan_of(tensors: dict[str, np.ndarray], sequence: str, box: dict[str, Any]) -> PreparedScan:
+    named = {name: tensors.get(f"{sequence}_{name}") for name in SCAN_ARRAYS}
+    x, y, z = box["start"]
+    return PreparedScan.of(WholeScan(**named, start=(x, y, z)), tuple(box["size"]))  # type: ignore[arg-type]

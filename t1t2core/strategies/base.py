@@ -206,6 +206,7 @@ class Strategy:
             learning_rate=factors.learning_rate,
             seed=factors.seed or 0,
             compute=compute,
+            sliding=settings.preparation.slices == "sliding",
         )
 
     def _required(self, pretrained: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:

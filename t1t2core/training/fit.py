@@ -87,7 +87,8 @@ class Fit:
             self.optimiser, settings, learning_rate=learning_rate, steps=self._step_budget()
         )
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
-        self._frozen = FrozenCache(network, patches, compute) if settings.shares_frozen_features else None
+        is_constant = not settings.augmentation and patches.slides is None
+        self._frozen = FrozenCache(network, patches, compute) if is_constant else None
         self._trained = trained_part(network, compute)
         shares = class_shares(patches.labels)
         if network.fresh_classifier and settings.initial_bias == "class_shares":
@@ -184,11 +185,12 @@ class Fit:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _patches_of_step(self) -> "PatchSet | AugmentedPatches":
+        patches = self.patches.slid(generator(self.seed, "heights of patches", self.steps))
         if not self.settings.augmentation:
-            return self.patches
+            return patches
         from t1t2core.training.augmentation import AugmentedPatches
 
-        return AugmentedPatches(self.patches, self.settings.augmentation, self.seed, self.steps)
+        return AugmentedPatches(patches, self.settings.augmentation, self.seed, self.steps)
 
     def _features(self, patches: "PatchSet | AugmentedPatches", numbers: list[int]) -> Features:
         """Return features of this process's share of the patches; of none where there are too few for all."""

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,6 +27,7 @@ class PatchSet:
         starts: (patient, x, y, z) of each patch's first voxel.
         patch: its size.
         voxel_mm: size of each volume's voxels.
+        slides: how many slices down and up the patches of each patient may be moved; None where they stay.
     """
 
     images: tuple[Tensor, ...]
@@ -34,12 +36,13 @@ class PatchSet:
     starts: tuple[tuple[int, int, int, int], ...]
     patch: tuple[int, int, int]
     voxel_mm: tuple[tuple[float, float, float], ...]
+    slides: tuple[tuple[int, int], ...] | None = None
 
     @classmethod
     def cut(
         cls, scans: Sequence[PreparedScan], settings: TrainingSettings, device: str = "cpu"
     ) -> "PatchSet":
-        """Cut all patches of the scans at the settings' size and stride, on this device."""
+        """Cut all patches of the scans' boxes at the settings' size and stride, on this device."""
         starts = [
             (patient, *start)
             for patient, scan in enumerate(scans)
@@ -50,6 +53,33 @@ class PatchSet:
         labels = tuple(torch.from_numpy(scan.labels).to(device) for scan in scans)
         voxel_mm = tuple(scan.voxel_mm for scan in scans)
         return cls(images, labels, sources, tuple(starts), settings.patch, voxel_mm)
+
+    @classmethod
+    def cut_sliding(
+        cls, scans: Sequence[PreparedScan], settings: TrainingSettings, device: str = "cpu"
+    ) -> "PatchSet":
+        """Cut the same patches out of the whole scans, so that they can be moved up and down."""
+        boxes = cls.cut(scans, settings)
+        whole = [scan.whole for scan in scans]
+        sources = tuple(torch.from_numpy(scan.image) for scan in whole)
+        return replace(
+            boxes,
+            images=tuple(source.to(device) for source in sources),
+            labels=tuple(torch.from_numpy(scan.labels).to(device) for scan in whole),
+            sources=sources,
+            starts=tuple(_moved(place, whole[place[0]].start) for place in boxes.starts),
+            slides=tuple(_slide(scan) for scan in scans),
+        )
+
+    def slid(self, random: np.random.Generator) -> "PatchSet":
+        """Return the patches each at a random height, where they may be moved."""
+        if self.slides is None:
+            return self
+        moved = []
+        for place in self.starts:
+            below, above = self.slides[place[0]]
+            moved.append(_moved(place, (0, 0, int(random.integers(-below, above + 1)))))
+        return replace(self, starts=tuple(moved))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -70,3 +100,14 @@ class PatchSet:
         patient, x, y, z = self.starts[number]
         i, j, k = self.patch
         return volumes[patient][x : x + i, y : y + j, z : z + k]
+
+
+def _moved(place: tuple[int, int, int, int], by: tuple[int, int, int]) -> tuple[int, int, int, int]:
+    patient, x, y, z = place
+    return patient, x + by[0], y + by[1], z + by[2]
+
+
+def _slide(scan: PreparedScan) -> tuple[int, int]:
+    """Count the slices of the whole scan below its box, and above it."""
+    below = scan.whole.start[2]
+    return below, scan.whole.image.shape[2] - below - scan.image.shape[2]

@@ -22,6 +22,7 @@ from t1t2core.strategies import STRATEGIES, Factors
 from t1t2core.training.compute import Compute, device_here, resolve_precision
 from t1t2core.training.fit import Fit
 from t1t2core.training.patch_set import PatchSet
+from tests.builders.heads import scan_of
 
 GPU_BYTES = 16 * 2**30
 ARMS = {
@@ -70,7 +71,7 @@ def _scan(grid: tuple[int, int, int]) -> PreparedScan:
     draw = np.random.default_rng(0)
     image = draw.standard_normal(grid, dtype=np.float32)
     labels = draw.integers(0, 3, grid, dtype=np.uint8)
-    return PreparedScan(image=image, labels=labels, hull=labels > 0, affine=np.eye(4))
+    return scan_of(image, labels, labels > 0, np.eye(4))
 
 
 def _timed(work: Callable[[], object]) -> float:

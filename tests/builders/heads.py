@@ -7,7 +7,7 @@ from torch import Tensor
 from t1t2core.evaluation.scores import deep_part
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.alignment import Alignment
-from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
+from t1t2core.preparation.prepare import PreparedScan, PreparedSubject, WholeScan
 from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.feature_store import FeatureStore
@@ -23,6 +23,7 @@ INTENSITIES = {
     "T1": {AIR: -1.5, SOFT_TISSUE: 1.0, BONE: -0.3},
     "T2": {AIR: -1.5, SOFT_TISSUE: -0.3, BONE: 1.0},
 }
+TYPICAL_HU = np.array([-1000, 40, 1200], np.int16)
 NOISE = 0.2
 TINY = NetworkSettings(width=4)
 FLOAT32 = Compute(precision="float32")
@@ -44,9 +45,19 @@ def make_scan(seed: int, sequence: Sequence = "T1", *, shape: Shape = GRID, igno
     labels[sinus] = AIR
     image = np.vectorize(INTENSITIES[sequence].get)(labels) + noise
     labels[:, :, :ignored] = IGNORED
-    return PreparedScan(
-        image=image.astype(np.float32), labels=labels, hull=radius < 1, affine=np.diag([*VOXEL_MM, 1.0])
-    )
+    return scan_of(image.astype(np.float32), labels, radius < 1, np.diag([*VOXEL_MM, 1.0]))
+
+
+def scan_of(image: np.ndarray, labels: np.ndarray, hull: np.ndarray, affine: np.ndarray) -> PreparedScan:
+    """Return a scan whose box is all of it, with a CT that has the typical HU of each label."""
+    hu = TYPICAL_HU[np.where(labels == IGNORED, AIR, labels)]
+    whole = WholeScan(image=image, labels=labels, hull=hull, head=hull, affine=affine, start=(0, 0, 0), hu=hu)
+    return PreparedScan.of(whole, shape_of(image))
+
+
+def shape_of(volume: np.ndarray) -> Shape:
+    x, y, z = volume.shape
+    return x, y, z
 
 
 def deep_of(scan: PreparedScan) -> np.ndarray:

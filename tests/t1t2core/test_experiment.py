@@ -38,7 +38,7 @@ SPLIT = FoldSplit(
     t1=Roles(training=("P01", "P02"), validation=("P03",), test=("P06", "P07")),
     t2=Roles(training=("P04", "P01", "P02"), validation=("P05", "P03"), test=("P06", "P07")),
 )
-QUICK = EvaluationSettings(surface_distances=False)
+QUICK = EvaluationSettings(surface_distances=False, whole_scan=False)
 Subjects = dict[str, PreparedSubject]
 
 
@@ -255,7 +255,11 @@ def test_surface_distances_are_measured_in_test_patients_with_the_best_weights(
     subjects: Subjects, pretrained: dict[str, Tensor]
 ):
     outcome = start(
-        subjects, "no_fine_tuning", make_training(), pretrained, evaluation=EvaluationSettings()
+        subjects,
+        "no_fine_tuning",
+        make_training(),
+        pretrained,
+        evaluation=EvaluationSettings(whole_scan=False),
     ).score()
     measured = [s for s in outcome.scores if s.surface is not None]
     assert {(s.weights, s.split) for s in measured} == {("best", "test")}

@@ -72,7 +72,6 @@ def test_watching_the_validation_loss_needs_it_every_epoch():
 ADDED: dict[type, dict[str, Any]] = {
     NetworkSettings: {"attention": "none", "normalisation": "group"},
     TrainingSettings: {"augmentation": ("flips",)},
-    EvaluationSettings: {"internal_air_rim_mm": 6.0},
 }
 """Settings that results were recorded without, and another value than the default."""
 

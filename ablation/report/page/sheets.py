@@ -13,10 +13,11 @@ from ablation.report.statistics.network_effects import network_effects
 from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.study.claims import claims
 from ablation.report.study.comparison import compare_with_paper
-from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, study_tables
+from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, about_budgets, study_tables
 from ablation.report.study.paper import identity_failures
+from ablation.report.tables.regions import regions
 from ablation.report.tables.search import search_table
-from ablation.report.tables.summary import learning_rates
+from ablation.report.tables.summary import chosen, learning_rates
 from ablation.space.design import Design
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
@@ -33,8 +34,15 @@ CONDITIONAL = (
 )
 
 
-def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> dict[str, list[Sheet]]:
-    """Every table of the report by the heading that it stands under; empty tables are left out."""
+def sheets(
+    record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame, everywhere: pd.DataFrame
+) -> dict[str, list[Sheet]]:
+    """Every table of the report by the heading that it stands under; empty tables are left out.
+
+    Args:
+        results: of the box, as are `patients`.
+        everywhere: of the box and the whole scan.
+    """
     design = record.design
     # Arms that differ in settings are none of the study's.
     shown = study_tables(results)
@@ -43,13 +51,29 @@ def sheets(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) ->
         "The search": _search(record),
         "What each change did": _changes(results, patients, design),
         "The study's tables" if not design.settings else "Further tables": [
-            Sheet(name=name, title=TITLES[name], frame=table) for name, table in of_study.items()
+            Sheet(name=name, title=TITLES[name], frame=table, note=about_budgets(table))
+            for name, table in of_study.items()
         ],
+        "The whole scan": _whole(results, everywhere),
         "Statistical comparisons": _comparisons(record, results, patients),
         "Choices on validation": _choices(results, design),
         "Comparison with the study": [] if design.settings else _study(results, patients, margin_of(design)),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
+
+
+def _whole(results: pd.DataFrame, everywhere: pd.DataFrame) -> list[Sheet]:
+    """Scores where labels are written, not only where training looks."""
+    return [
+        Sheet(
+            name="regions",
+            title="Test Dice in the box, and of all that was scanned",
+            frame=regions(chosen(results), everywhere),
+            note="All other tables are of the box: the slices that training takes. Labels of new scans are "
+            "written for the whole scan, and there the right-hand figures hold. The last column is the share "
+            "of the test scans' bone that lies outside the box.",
+        )
+    ]
 
 
 def _search(record: PlanRecord) -> list[Sheet]:

@@ -10,10 +10,11 @@ from ablation.report.tables.arm_scores import (
     CONTROLS,
     STUDIED,
     best_of_strategies,
+    comparable,
     fold_scores,
     mean_scores,
 )
-from ablation.report.tables.costs import compute_time
+from ablation.report.tables.costs import STEPS, compute_time
 from ablation.report.tables.summary import TISSUES
 from ablation.report.tables.training_size import training_size
 from t1t2core.evaluation.scores import METRICS
@@ -66,11 +67,38 @@ def study_tables(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
     tables = {name: fold_table(folds, means, strategies, TISSUES) for name, strategies in FOLD_TABLES.items()}
     for name, tissue in BEST_TABLES.items():
         tables[name] = best_table(means, best_of_strategies(results, tissue), tissue)
+    steps = mean_steps(results)
+    tables = {name: with_steps(table, steps) for name, table in tables.items()}
     tables["table_9"] = augmentation_table(means)
     tables["internal_air"] = fold_table(folds, means, (*STUDIED, *CONTROLS), ["internal_air"])
     tables["training_size"] = training_size(results)
     tables["compute_time"] = compute_time(results)
     return {name: tables[name] for name in TITLES if not tables[name].empty}
+
+
+def mean_steps(results: pd.DataFrame) -> pd.Series:
+    """Return the mean number of training steps of the comparable arms, by arm."""
+    trials = comparable(results).drop_duplicates("trial_key")
+    return trials.groupby("arm")[STEPS].mean() if STEPS in trials else pd.Series(dtype="float64")
+
+
+def with_steps(table: pd.DataFrame, steps: pd.Series) -> pd.DataFrame:
+    """Return a table of arms with the column `steps` after the learning rate."""
+    place = list(table.columns).index("learning_rate") + 1
+    wider = table.copy()
+    wider.insert(place, STEPS, table["arm"].map(steps).astype("float64"))
+    return wider
+
+
+def about_budgets(table: pd.DataFrame) -> str:
+    """Return a sentence where the arms of a table were trained for different numbers of steps; else ''."""
+    if STEPS not in table:
+        return ""
+    trained = table.loc[table[STEPS].gt(0), ["arm", STEPS]].drop_duplicates()
+    if trained[STEPS].nunique() < 2:
+        return ""
+    listed = ", ".join(f"{arm} {steps:.0f}" for arm, steps in trained.itertuples(index=False))
+    return f"Budgets differ: the arms were trained for different numbers of steps ({listed})."
 
 
 def fold_table(

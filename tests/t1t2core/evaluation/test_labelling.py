@@ -11,7 +11,8 @@ from torch import Tensor
 
 from t1t2core.cohort.scan import read_scan
 from t1t2core.evaluation.inference import Predictor
-from t1t2core.evaluation.labelling import class_probabilities, label_scan, most_probable, write_labels
+from t1t2core.evaluation.labelling import label_scan, most_probable, write_labels
+from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.network.base import Network
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import ClassifierStage, Features
@@ -54,8 +55,8 @@ def label(scan: sitk.Image, *networks: Network) -> sitk.Image:
 
 
 def probabilities_of(scan: sitk.Image, *networks: Network) -> np.ndarray:
-    prepared = prepare_image(scan, PREPARATION, whole=True)
-    return class_probabilities(prepared, networks, PREPARATION, TRAINING, FLOAT32)
+    prepared = prepare_image(scan, PREPARATION)
+    return class_probabilities(prepared, PREPARATION.grid, networks, TRAINING, FLOAT32)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,8 @@ def test_every_voxel_of_the_scan_has_a_label(scan: sitk.Image) -> None:
 
 
 def test_on_the_networks_own_voxels_labels_are_those_of_the_prepared_scan(scan: sitk.Image) -> None:
-    box = prepare_image(scan, PREPARATION).grid
+    prepared = prepare_image(scan, PREPARATION)
+    box = sitk.RegionOfInterest(prepared.grid, PREPARATION.grid, prepared.start)
     coarse = resample(to_ras(scan), box)
     direct = probabilities_of(coarse, Thresholds()).argmax(axis=0)
     assert direct.shape == PREPARATION.grid
@@ -111,12 +113,12 @@ def test_labels_of_an_oblique_scan_lie_on_the_same_head(scan: sitk.Image) -> Non
 
 def test_in_the_box_they_are_what_was_scored(scan: sitk.Image) -> None:
     segmenter = Segmenter(TINY, seed=1)
-    box = torch.from_numpy(prepare_image(scan, PREPARATION).image)
+    whole = prepare_image(scan, PREPARATION)
+    where = tuple(slice(a, a + n) for a, n in zip(whole.start, PREPARATION.grid, strict=True))
+    box = torch.from_numpy(whole.image[where])
     starts = patch_starts(PREPARATION.grid, TRAINING.patch, TRAINING.stride)
     patches = PatchSet((box,), (), (box,), tuple((0, *start) for start in starts), TRAINING.patch, ())
     (scored,) = Predictor(segmenter, patches, FLOAT32).probabilities()
-    whole = prepare_image(scan, PREPARATION, whole=True)
-    where = tuple(slice(a, a + n) for a, n in zip(whole.start, PREPARATION.grid, strict=True))
     assert whole.image.shape != PREPARATION.grid
     np.testing.assert_allclose(probabilities_of(scan, segmenter)[(slice(None), *where)], scored, atol=1e-6)
 
@@ -124,7 +126,7 @@ def test_in_the_box_they_are_what_was_scored(scan: sitk.Image) -> None:
 def test_around_the_head_there_is_air(scan: sitk.Image) -> None:
     always_bone = Thresholds(middle=-100.0)
     probabilities = probabilities_of(scan, always_bone)
-    whole = prepare_image(scan, PREPARATION, whole=True)
+    whole = prepare_image(scan, PREPARATION)
     outside = np.ones(whole.image.shape, bool)
     outside[tuple(slice(a, a + n) for a, n in zip(whole.start, PREPARATION.grid, strict=True))] = False
     assert not np.isnan(probabilities).any()

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
-from t1t2core.preparation.grid import affine, to_array, to_image
+from t1t2core.preparation.grid import affine, place_grid, to_array, to_image
 from t1t2core.preparation.labels import AIR, BONE, IGNORED, SOFT_TISSUE, label_from_ct
 from t1t2core.preparation.prepare import (
     PreparedSubject,
@@ -97,21 +98,31 @@ def test_a_new_scan_is_prepared_as_the_training_scans_were(
     subjects: list[Subject], prepared: PreparedSubject
 ):
     new = prepare_image(read_scan(subjects[0].t1w), DEMO)
-    np.testing.assert_array_equal(new.image, prepared.t1.image)
-    np.testing.assert_array_equal(new.affine, prepared.t1.affine)
+    np.testing.assert_array_equal(new.image, prepared.t1.whole.image)
+    np.testing.assert_array_equal(new.affine, prepared.t1.whole.affine)
     np.testing.assert_allclose(affine(new.grid), new.affine)
 
 
 def test_the_whole_scan_has_the_box_in_it(subjects: list[Subject]):
     small = replace(DEMO, grid=(32, 32, 16))
     scan = read_scan(subjects[0].t1w)
-    box, whole = prepare_image(scan, small), prepare_image(scan, small, whole=True)
+    box = prepare_subject(replace(subjects[0], t2w=None), small).t1
+    whole = box.whole
     assert box.image.shape == (32, 32, 16)
     start = np.rint(np.linalg.solve(whole.affine, box.affine[:, 3])[:3]).astype(int)
-    inside = tuple(slice(a, a + n) for a, n in zip(start, box.image.shape, strict=True))
-    np.testing.assert_array_equal(whole.image[inside], box.image)
+    assert tuple(start) == whole.start
+    for name in ("image", "labels", "hull"):
+        np.testing.assert_array_equal(getattr(whole, name)[whole.box((32, 32, 16))], getattr(box, name))
     extent = np.array(whole.image.shape) * small.voxel_mm
     assert (extent >= np.array(scan.GetSize()) * scan.GetSpacing()).all()
+
+
+def test_the_ct_of_the_whole_scan_gave_its_labels(prepared: PreparedSubject):
+    whole = prepared.t1.whole
+    assert whole.hu is not None
+    known = whole.labels != IGNORED
+    assert (whole.hu[known & (whole.labels == BONE)] >= DEMO.bone_above_hu).all()
+    assert (whole.hu[known & (whole.labels == AIR)] <= DEMO.air_below_hu).all()
 
 
 def test_a_scan_smaller_than_the_grid_is_padded_and_the_padding_ignored(
@@ -132,6 +143,12 @@ def test_a_scan_smaller_than_the_grid_is_padded_and_the_padding_ignored(
     assert found.t2 is None
 
 
+def lowest_mm(scan: sitk.Image, settings: PreparationSettings) -> float:
+    """Height of the box's lowest slice in the world."""
+    prepared = prepare_image(scan, settings)
+    return float((prepared.affine @ [*prepared.start, 1])[2])
+
+
 def test_black_end_slices_are_left_out(subjects: list[Subject]):
     """A scan with 60 mm of nothing above the head has the same box as without."""
     scan = read_scan(subjects[0].t1w)
@@ -139,10 +156,37 @@ def test_black_end_slices_are_left_out(subjects: list[Subject]):
     padded = sitk.ConstantPad(scan, [0, 0, 0], [0, 0, 20], 0.0)
     noise = np.abs(np.random.default_rng(2).normal(0, np.percentile(values, 5), (*values.shape[:2], 20)))
     full = np.concatenate([values, noise.astype(np.float32)], axis=2)
-    small = replace(DEMO, grid=(48, 64, 24))
-    before = prepare_image(scan, small).affine
-    after = prepare_image(to_image(full, padded), small).affine
-    np.testing.assert_allclose(after[:3, 3], before[:3, 3], atol=4)
+    for settings in (replace(DEMO, grid=(48, 64, 24)), replace(DEMO, grid=(48, 64, 24), box="crown")):
+        assert lowest_mm(to_image(full, padded), settings) == pytest.approx(lowest_mm(scan, settings), abs=2)
+
+
+def ball_on_a_neck(neck_mm: int) -> tuple[sitk.Image, sitk.Image]:
+    """A scan and mask of 2 mm voxels: air, a neck of 80 x 80 mm, a ball of 160 mm, 20 mm of air."""
+    x, y, z = np.meshgrid(
+        *(np.arange(2.0, side, 2.0) - 1 for side in (202, 202, 182 + neck_mm)), indexing="ij"
+    )
+    ball = (x - 100) ** 2 + (y - 100) ** 2 + (z - neck_mm - 80) ** 2 < 80**2
+    neck = (np.abs(x - 100) < 40) & (np.abs(y - 100) < 40) & (z < neck_mm + 80)
+    scan = sitk.GetImageFromArray((ball | neck).astype(np.float32).transpose(2, 1, 0))
+    scan.SetSpacing((2.0, 2.0, 2.0))
+    return scan, sitk.Cast(scan, sitk.sitkUInt8)
+
+
+@pytest.mark.parametrize(("box", "expected"), [("most_head", 20.0), ("crown", 40.0)])
+@pytest.mark.parametrize("neck_mm", [0, 40, 80])
+def test_a_neck_does_not_move_the_box(box: Literal["most_head", "crown"], expected: float, neck_mm: int):
+    """The slices with the most head are those about the middle of the ball; the crown is its top."""
+    settings = PreparationSettings(grid=(40, 40, 30), voxel_mm=(4.0, 4.0, 4.0), box=box)
+    grid = place_grid(*ball_on_a_neck(neck_mm), settings)
+    begin = grid.lattice.TransformIndexToPhysicalPoint(grid.start)[2] - 2.0 + 1.0
+    assert begin == pytest.approx(neck_mm + expected, abs=8 if box == "most_head" else 2)
+
+
+def test_a_head_smaller_than_the_box_lies_in_its_middle():
+    settings = PreparationSettings(grid=(40, 40, 44), voxel_mm=(4.0, 4.0, 4.0))
+    grid = place_grid(*ball_on_a_neck(0), settings)
+    begin = grid.lattice.TransformIndexToPhysicalPoint(grid.start)[2] - 2.0 + 1.0
+    assert begin == pytest.approx(0.0, abs=4), "176 mm around 160 mm, inside a scan that begins at 0"
 
 
 def test_a_registered_cohort_says_so_and_is_believed_only_if_it_is_true(
@@ -160,7 +204,7 @@ def test_a_registered_cohort_says_so_and_is_believed_only_if_it_is_true(
 @pytest.mark.parametrize("name", OF_IMAGES)
 def test_each_setting_of_images_changes_them(subjects: list[Subject], prepared: PreparedSubject, name: str):
     changed = prepare_image(read_scan(subjects[0].t1w), with_another(name))
-    assert not np.array_equal(changed.image, prepared.t1.image)
+    assert not np.array_equal(changed.image, prepared.t1.whole.image)
 
 
 @pytest.mark.parametrize("name", OF_LABELS)
@@ -176,8 +220,9 @@ def test_each_setting_of_labels_changes_them(subjects: list[Subject], name: str)
 
 
 def test_no_setting_changes_nothing():
-    """That of the registration: see above."""
-    assert {name for _, name in names("preparation")} == {*OF_IMAGES, *OF_LABELS, "registration"}
+    """Those of the registration and the box: see above. `slices` is for training."""
+    tested = {*OF_IMAGES, *OF_LABELS, "registration", "box", "slices"}
+    assert {name for _, name in names("preparation")} == tested
 
 
 def with_another(name: str) -> PreparationSettings:
@@ -223,8 +268,8 @@ def test_a_damaged_file_is_refused(prepared: PreparedSubject, tmp_path: Path):
 def test_a_file_of_another_format_version_is_refused(prepared: PreparedSubject, tmp_path: Path):
     path = tmp_path / "sub-01.safetensors"
     save_prepared(prepared, path)
-    path.write_bytes(path.read_bytes().replace(b'format_version\\": 2', b'format_version\\": 7'))
-    with pytest.raises(InputError, match="format version 7, expected 2"):
+    path.write_bytes(path.read_bytes().replace(b'format_version\\": 3', b'format_version\\": 7'))
+    with pytest.raises(InputError, match="format version 7, expected 3"):
         load_prepared(path)
 
 

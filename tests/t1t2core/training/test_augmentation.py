@@ -12,7 +12,13 @@ from t1t2core.experiment import Experiment, Scans
 from t1t2core.network.base import Network
 from t1t2core.network.segmenter import Segmenter, stages_before
 from t1t2core.preparation.prepare import PreparedScan
-from t1t2core.settings import AugmentationName, EvaluationSettings, NetworkSettings, TrainingSettings
+from t1t2core.settings import (
+    AugmentationName,
+    EvaluationSettings,
+    NetworkSettings,
+    Settings,
+    TrainingSettings,
+)
 from t1t2core.training import augmentation
 from t1t2core.training.augmentation import AugmentedPatches, draw_matrix
 from t1t2core.training.checkpoint import pack_state, unpack_state
@@ -29,6 +35,7 @@ from tests.builders.heads import (
     make_fit,
     make_scan,
     make_training,
+    scan_of,
 )
 
 NARROW = NetworkSettings(width=2)
@@ -94,9 +101,7 @@ def test_a_landmark_moves_with_its_label():
     place = np.stack(np.meshgrid(*map(np.arange, SHAPE), indexing="ij"), axis=-1)
     ball = np.linalg.norm(place - [7, 20, 8], axis=-1) < 4
     labels = np.where(ball, 2, 1).astype(np.uint8)
-    scan = PreparedScan(
-        image=ball.astype(np.float32), labels=labels, hull=ball, affine=np.diag([2.0, 2.0, 3.0, 1.0])
-    )
+    scan = scan_of(ball.astype(np.float32), labels, ball, np.diag([2.0, 2.0, 3.0, 1.0]))
     patches = PatchSet.cut([scan], of_whole_heads())
     centres = set()
     for step in changed_steps(patches, *GEOMETRY):
@@ -227,8 +232,8 @@ def test_frozen_layers_see_the_changed_patches_and_what_they_make_of_them_is_not
     scans: list[PreparedScan],
 ):
     settings = of_whole_heads(augmentation=EACH)
-    assert not settings.shares_frozen_features
-    assert of_whole_heads().shares_frozen_features
+    assert not Settings(training=settings).shares_frozen_features
+    assert Settings(training=of_whole_heads()).shares_frozen_features
     store = FeatureStore(2**28)
     fit = make_tuned(scans, settings, Compute(precision="float32", features=store))
     before = clone(fit.network.state_dict())
