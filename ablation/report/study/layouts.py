@@ -86,7 +86,7 @@ def with_steps(table: pd.DataFrame, steps: pd.Series) -> pd.DataFrame:
     """Return a table of arms with the column `steps` after the learning rate."""
     place = list(table.columns).index("learning_rate") + 1
     wider = table.copy()
-    wider.insert(place, STEPS, table["arm"].map(steps).astype("float64"))
+    wider.insert(place, STEPS, table["arm"].map(steps).round().astype("Int64"))
     return wider
 
 
