@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from t1t2core.cohort.roles import Roles
+from t1t2core.evaluation.attenuation import Attenuation, compare_attenuation
+from t1t2core.evaluation.calibration import Calibration, calibrate
 from t1t2core.evaluation.inference import Predictor, cross_entropy
 from t1t2core.evaluation.scores import Counts, count_classes, deep_part
 from t1t2core.evaluation.surface import surface_distances
@@ -55,6 +57,8 @@ class PatientScore:
         counts: of each class.
         surface: distances of each class, mm; test patients with the best weights only.
         region: `whole` for test patients with the best weights only.
+        calibration: of the probabilities of each class, in the box; likewise.
+        attenuation: at 511 keV, in each region of the head, of the whole scan; likewise, where there is a CT.
     """
 
     weights: Weights
@@ -64,6 +68,8 @@ class PatientScore:
     counts: dict[str, Counts]
     surface: dict[str, dict[str, float]] | None = None
     region: Region = "box"
+    calibration: dict[str, Calibration] | None = None
+    attenuation: dict[str, Attenuation] | None = None
 
 
 @dataclass(frozen=True)
@@ -287,26 +293,50 @@ class Experiment:
         """The scores of a test scan, in its box and with the best weights as a whole; labels of the box."""
         sequence, patient, scan = scored
         labels = _labels(probabilities)
-        regions: list[tuple[Region, PreparedScan | WholeScan, np.ndarray]] = [("box", scan, labels)]
-        if weights == "best" and self.evaluation.whole_scan:
-            everywhere = class_probabilities(
-                scan.whole, scan.image.shape, [self.network], self.training, self.compute, probabilities
-            )
-            regions.append(("whole", scan.whole, _labels(torch.from_numpy(everywhere))))
-        with_surface = weights == "best" and self.evaluation.surface_distances
+        in_box = PatientScore(weights, "test", sequence, patient, self._count(labels, scan))
+        if weights == "last":
+            return [in_box], labels
         scores = [
-            PatientScore(
-                weights,
-                "test",
-                sequence,
-                patient,
-                self._count(found, part),
-                surface_distances(found, part.labels, scan.voxel_mm) if with_surface else None,
-                region,
+            replace(
+                in_box,
+                surface=self._surface(labels, scan),
+                calibration=calibrate(probabilities.numpy(), scan.labels),
             )
-            for region, part, found in regions
         ]
+        if self.evaluation.whole_scan:
+            everywhere = self._label_whole(scan, probabilities)
+            scores.append(
+                replace(
+                    in_box,
+                    region="whole",
+                    counts=self._count(everywhere, scan.whole),
+                    surface=self._surface(everywhere, scan.whole),
+                    attenuation=attenuation_of(everywhere, scan.whole),
+                )
+            )
         return scores, labels
+
+    def _surface(
+        self, labels: np.ndarray, scan: PreparedScan | WholeScan
+    ) -> dict[str, dict[str, float]] | None:
+        if not self.evaluation.surface_distances:
+            return None
+        return surface_distances(labels, scan.labels, scan.voxel_mm)
+
+    def _label_whole(self, scan: PreparedScan, probabilities: Tensor) -> np.ndarray:
+        """Labels (X, Y, Z) of the whole scan, given the class probabilities of its box."""
+        x, y, z = scan.image.shape
+        found = class_probabilities(
+            scan.whole, (x, y, z), [self.network], self.training, self.compute, probabilities
+        )
+        return _labels(torch.from_numpy(found))
+
+
+def attenuation_of(labels: np.ndarray, scan: WholeScan) -> dict[str, Attenuation] | None:
+    """Compare the attenuation by labels (X, Y, Z) with that by the scan's CT; None where it has none."""
+    if scan.hu is None:
+        return None
+    return compare_attenuation(labels, scan.labels, scan.hu, scan.hull, scan.voxel_mm)
 
 
 def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:

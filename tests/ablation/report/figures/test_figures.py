@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ablation.record.further_scores import CALIBRATION
 from ablation.record.results import PATIENTS, RESULTS, with_arms
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.arm import pick, unit_of
@@ -512,12 +513,33 @@ def everything() -> dict[str, Any]:
     return {
         "results": table_of(*trials),
         "patients": patients_of({"P1": 0.0, "P2": 0.1}, *trials),
+        "calibration": pd.concat([calibration_of(key_of(rows)) for rows in trials]),
         "curves": pd.concat([curves_of(key_of(rows), "train/loss", [1.0, 0.5]) for rows in trials]),
         "slices": {key_of(rows): slices_of() | slices_of(sequence="T1") for rows in trials},
     }
 
 
-NO_OTHERS = {"patients": table_of(columns=PATIENTS), "curves": NO_CURVES, "slices": {}}
+def calibration_of(key: str) -> pd.DataFrame:
+    """As `calibration_frame` has a trial's, of one T2 patient and networks that are a little too sure."""
+    bins = np.arange(15)
+    given = (bins + 0.5) / 15
+    rows = pd.DataFrame({"bin": bins, "voxels": 1000, "probabilities": 1000 * given, "true": 900 * given})
+    return pd.concat(
+        [
+            rows.assign(
+                **{"trial_key": key, "sequence": "T2", "patient": "P1", "class": name, "squares": 900.0}
+            )
+            for name in ("bone", "soft_tissue", "air")
+        ]
+    )
+
+
+NO_OTHERS = {
+    "patients": table_of(columns=PATIENTS),
+    "calibration": pd.DataFrame(columns=CALIBRATION),
+    "curves": NO_CURVES,
+    "slices": {},
+}
 
 
 def all_drawn(layout: Layout = WIDE, **data: Any) -> dict[str, Drawn]:
@@ -535,6 +557,7 @@ def test_a_whole_sweep_has_every_figure_with_its_words(everything: dict[str, Any
         "slices",
         "slices_augmentation",
         "learning_rates",
+        "calibration",
         "learning_curves",
     ]
     for result in figures.values():

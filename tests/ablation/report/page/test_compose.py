@@ -6,12 +6,13 @@ import pytest
 from ablation.names import NOTE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
-from ablation.record.results import patients_frame, results_frame
+from ablation.record.results import results_frame
 from ablation.report.page.compose import compose_page
 from ablation.report.page.conclusions import NO_TEST
 from ablation.report.page.html import Page, render_page
 from ablation.report.page.mlflow_note import note_of
 from ablation.report.page.sheets import sheets
+from ablation.report.tables.frames import Frames
 from tests.builders.recorded_sweeps import add_sweep, factors
 
 ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")]
@@ -19,8 +20,8 @@ ARMS = [factors("no_fine_tuning"), factors("open"), factors("conservative", "9")
 
 def compose(record: PlanRecord) -> Page:
     """Without its figures."""
-    results, patients = results_frame(record.records), patients_frame(record.records)
-    return compose_page(record, results, patients, [], sheets(record, results, patients))
+    frames = Frames(record)
+    return compose_page(record, frames.results, frames.patients, [], sheets(record, frames))
 
 
 def test_a_finished_sweep_opens_with_the_answer_and_without_warnings(ledger: Ledger) -> None:

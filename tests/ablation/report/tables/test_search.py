@@ -7,8 +7,8 @@ from ablation.models.find import best_model
 from ablation.names import PLAN_FILE, SEARCH
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
-from ablation.record.results import patients_frame, results_frame
 from ablation.report.page.sheets import sheets
+from ablation.report.tables.frames import Frames
 from ablation.report.tables.search import choice_sentences, choose, scored_candidates, search_table
 from ablation.search.candidates import Candidate
 from tests.builders.recorded_sweeps import add_sweep, factors
@@ -70,8 +70,7 @@ def test_what_was_pruned_enters_no_table_no_choice_and_is_not_missing(ledger: Le
     record = add_search(ledger)
     assert (len(record.records), len(record.partial), record.finished) == (4, 1, 5)
     assert (record.pruned, record.missing) == (1, 0)
-    results, patients = results_frame(record.records), patients_frame(record.records)
-    groups = sheets(record, results, patients)
+    groups = sheets(record, Frames(record))
     assert [sheet.name for sheet in groups["The search"]] == ["search"]
     compared = groups["Statistical comparisons"][0].frame
     assert "conservative 18" not in {*compared["first"], *compared["second"]}
