@@ -71,7 +71,15 @@ def trial_tags(workspace: Workspace) -> dict[str, str]:
 def this_machine() -> str:
     """Return what trials run on, as far as this machine is like those of a cluster."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {gpu}"
+    return f"{processor()}, {os.cpu_count()} cores, {gpu}"
+
+
+def processor() -> str:
+    """Return the processor's model and its widest arithmetic, by which scores differ in their digits."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{named[0] if named else platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def git_commit() -> str:

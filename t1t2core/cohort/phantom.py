@@ -18,7 +18,7 @@ from t1t2core.cohort.phantom_anatomy import Anatomy, draw_anatomy
 from t1t2core.cohort.phantom_shapes import Array, smooth_noise
 from t1t2core.errors import InputError
 
-VERSION = 1
+VERSION = 2
 DESCRIPTION = "dataset_description.json"
 ANATOMY_VOXEL = 0.75  # of the MR voxel: fine enough for its partial volumes
 

@@ -298,7 +298,7 @@ def _paint_bones(canvas: _Canvas) -> None:
     thickness = canvas.skull_thickness
     canvas.paint("cortical_bone", canvas.cavity - thickness)
     canvas.paint("diploe", np.maximum(canvas.cavity - thickness + table, table * 0.85 - canvas.cavity))
-    canvas.paint_solids("petrous_bone", DENSE_BONES)
+    canvas.paint_solids("petrous_bone", DENSE_BONES, inside=canvas.head + 5)
     _vary_diploe(canvas, texture)
 
 
@@ -335,7 +335,7 @@ def _paint_airways(canvas: _Canvas) -> None:
     canvas.paint_solids("air", sinuses, grown_mm=-1.0, inside=canvas.head + 8)
     cells = 1.1 - 2.6 * np.abs(canvas.noise(13))
     canvas.paint_solids("air", [ETHMOID], grown_mm=-0.5, inside=cells)
-    canvas.paint_solids("air", [MASTOID_CELLS], inside=cells)
+    canvas.paint_solids("air", [MASTOID_CELLS], inside=np.maximum(cells, canvas.head + 7))
     canvas.paint_solids("mucosa", [NASAL_CAVITY], grown_mm=1.5)
     canvas.paint_solids("air", [NASAL_CAVITY])
     canvas.paint_solids("mucosa", TURBINATES)
