@@ -31,7 +31,8 @@ RESULTS = [
     *("trial_key", *FACTORS, "weights", "split", "sequence", "class"),
     *("precision", "recall", "dsc", "jsc", "tp", "fp", "fn", "patients"),
     *("epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalone_seconds", "peak_memory_mb"),
-    *("encoder_digest", "cohort_fingerprint", "mlflow_run_id", "pretraining_seed", "parameters", "steps"),
+    *("encoder_digest", "cohort_fingerprint", "mlflow_run_id", "pretraining_seed", "region", "steps"),
+    "parameters",
 ]
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds", "pretraining_seed"]
 CLASSES = {"bone", "soft_tissue", "air", "internal_air"}
