@@ -241,6 +241,11 @@ class TrainingSettings:
     max_steps: Positive | None = Field(
         default=None, description="most optimiser steps, whatever the training size (ours)"
     )
+    match: Literal["none", "steps"] = _added(
+        "none",
+        "budgets of the arms: none: each has that of its strategy (what starts from scratch: pretraining's); "
+        "steps: every arm trains for max_steps of training, without an early stop (ours)",
+    )
     steps_per_epoch: Positive | None = Field(
         default=None,
         description="optimiser steps of an epoch; null: one pass over the training patches (ours)",
@@ -341,3 +346,11 @@ class Settings:
     def shares_frozen_features(self) -> bool:
         """Return whether frozen layers see the same patches in each step and trial, and so compute once."""
         return not self.training.augmentation and self.preparation.slices == "fixed"
+
+    @model_validator(mode="after")
+    def _budgets_can_be_matched(self) -> Self:
+        if self.training.match != "none" and self.training.max_steps is None:
+            raise ValueError("training.match: steps needs training.max_steps")
+        if self.pretraining.match != "none":
+            raise ValueError("pretraining.match: means nothing there; training.match is that of the arms")
+        return self

@@ -60,7 +60,7 @@ class Recorded:
         )
 
     def keys(self, **arm: str) -> dict[int, str]:
-        """Return the trial keys of an arm by fold, at the learning rate with the best mean validation Dice."""
+        """Return the trial keys of an arm by fold, at the learning rate that was best on validation."""
         rows = self.results
         for name, value in arm.items():
             rows = rows[rows[name] == value]
@@ -95,7 +95,7 @@ class Recorded:
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float, float]:
-    """Return mean, 95 % interval and p of no difference, of patients (rows) crossed with T1 networks (columns).
+    """Return mean, 95 % interval and p of no difference, of patients (rows) by T1 networks (columns).
 
     Two-way analysis of variance without repeats; the error of the mean is that of Satterthwaite's
     combination of mean squares, and never below that of the larger of the two alone.

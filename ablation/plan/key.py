@@ -31,7 +31,7 @@ class Keys:
         strategy = STRATEGIES[point.strategy]
         name, size, fold, text = point.strategy, point.t2_train_size, split.fold, self._text
         # A group of settings is told by its identity: `Variants` makes it once, and keeps it.
-        training = id(getattr(settings, strategy.training_group))
+        budgets = id(settings.training), id(settings.pretraining)
         network, preparation = settings.network, settings.preparation
         factors = point.factors
         evaluation = settings.evaluation
@@ -46,7 +46,7 @@ class Keys:
                     lambda: sorted(split.t1.training) if strategy.trains_on_t1 else None,
                 ),
                 "training": text(
-                    ("training", name, point.fusion, training),
+                    ("training", name, point.fusion, *budgets),
                     lambda: strategy.counted_training(point, settings),
                 ),
                 "network": text(

@@ -72,7 +72,7 @@ def _start(address: str, folder: str | None) -> None:
             # are the same for the whole job, so that its workers are still reused.
             runtime_env=None if is_local else {"env_vars": environment.of_workers()},
         )
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+    except Exception as error:  # plain ones too, where a process of its own does not come up in time
         where = "Ray cannot be started here" if is_local else f"no Ray cluster answers at {address}"
         raise InputError(f"{where}: {first_line(error)}") from error
 

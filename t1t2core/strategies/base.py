@@ -31,11 +31,15 @@ OF_TRANSFER = ("hybrid_", "frozen_")
 """Network settings that begin so are about the transfer: the T1 network has no part in them."""
 OF_HYBRIDS = ("batch_size_of_concatenation", "hybrid_steps_factor")
 """Training settings that only a hybrid has a use for."""
+MATCH = "match"
+"""The training setting by which all arms get the budget of tuning."""
 OF_FRESH_CLASSIFIERS = ("initial_bias",)
 """Training settings that mean nothing to the classifier of the T1 network."""
-COUNTED_ELSEWHERE = ("learning_rate", "precision", *OF_HYBRIDS)
+COUNTED_ELSEWHERE = ("learning_rate", "precision", MATCH, *OF_HYBRIDS)
 """Training settings that a key has by other means: the factor's rate, the precision that was resolved, and
 the batch size and the steps that `Strategy.training` gives."""
+BUDGET = (f"training.{MATCH}", "training.max_steps")
+"""By which arms that have another budget of their own may get that of tuning."""
 
 
 def counted_network(network: NetworkSettings, kept: tuple[str, ...] = ()) -> NetworkSettings:
@@ -88,8 +92,10 @@ class Strategy:
             return name in self.factors or (name == "pretraining_seed" and self.starts_pretrained)
         if group == "network":
             return not setting.startswith(OF_TRANSFER) or setting.startswith(self.network_settings)
+        if name in BUDGET:
+            return self.trains
         if group == "pretraining" and self.starts_pretrained:
-            return setting not in OF_HYBRIDS
+            return setting not in (MATCH, *OF_HYBRIDS)
         if group == self.training_group and setting in self.training_settings:
             return True
         return group == "preparation" or name == "training.precision"
@@ -103,7 +109,14 @@ class Strategy:
         return self.name
 
     def training(self, factors: Factors, settings: Settings) -> TrainingSettings:
-        """Return how it is trained."""
+        """Return how it is trained, with the budget of all arms where they are to have one."""
+        own = self.own_training(factors, settings)
+        if settings.training.match == "none":
+            return own
+        return replace(own, max_steps=settings.training.max_steps, max_epochs=None, stop_patience=None)
+
+    def own_training(self, factors: Factors, settings: Settings) -> TrainingSettings:
+        """Return how it is trained where each arm has a budget of its own."""
         training: TrainingSettings = getattr(settings, self.training_group)
         return training
 

@@ -33,7 +33,7 @@ class Hybrid(Strategy):
     freezes = True
     network_settings = ("hybrid_",)
 
-    def training(self, factors: Factors, settings: Settings) -> TrainingSettings:
+    def own_training(self, factors: Factors, settings: Settings) -> TrainingSettings:
         """Return a multiple of the steps of tuning, and the batch size of concatenation (Sec. 4.3).
 
         A part of it starts from scratch, so it needs more steps.

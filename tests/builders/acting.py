@@ -24,6 +24,7 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     "batch_size_of_concatenation": {"batch_size": 2},
     "hybrid_steps_factor": {"max_steps": 2},
     "max_epochs": LAST,
+    "match": {"max_steps": 2},
     "gradient_clip": {"gradient_clip": 1e-3},
     "min_delta": {**LAST, "min_delta": 0.0, "max_epochs": 5},
     "plateau_patience": STILL,
@@ -32,6 +33,11 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     "validate_every": {"max_epochs": 4},
 }
 """Settings of the same group that a setting needs to act, beyond what all these trials have."""
+OF_BUDGETS: Mapping[tuple[str, str], Mapping[str, Any]] = {
+    (strategy, "training.max_steps"): {"training.match": "steps", "training.max_steps": 2}
+    for strategy in ("scratch", "augmented")
+}
+"""Settings that act where arms are to have one budget."""
 VALUES: Mapping[str, Any] = {
     "patch": SHORT,
     "stride": (4, 8, 8),
@@ -49,6 +55,7 @@ def acting(strategy: StrategyName, name: str) -> Iterator[tuple[Asked, Asked]]:
     """
     group, _, setting = name.partition(".")
     varied = {f"{group}.{needed}": value for needed, value in NEEDS.get(setting, {}).items()}
+    varied |= OF_BUDGETS.get((strategy, name), {})
     for seed in SEEDS:
         one = Asked.of(strategy, varied, seed=seed, **FACTORS.get(strategy, {}))
         yield one, with_another(one, name)

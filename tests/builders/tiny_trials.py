@@ -34,7 +34,7 @@ BASE = Settings(
     network=NetworkSettings(width=2),
     training=TRAINING,
     pretraining=TRAINING,
-    evaluation=EvaluationSettings(surface_distances=False),
+    evaluation=EvaluationSettings(surface_distances=False, whole_scan=False),
 )
 HEADS = make_subjects(6, shape=PATCH)
 

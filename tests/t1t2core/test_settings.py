@@ -71,7 +71,7 @@ def test_watching_the_validation_loss_needs_it_every_epoch():
 
 ADDED: dict[type, dict[str, Any]] = {
     NetworkSettings: {"attention": "none", "normalisation": "group"},
-    TrainingSettings: {"augmentation": ("flips",)},
+    TrainingSettings: {"augmentation": ("flips",), "match": "steps"},
 }
 """Settings that results were recorded without, and another value than the default."""
 

@@ -51,4 +51,5 @@ def test_every_setting_but_those_of_factors_counts_for_a_strategy() -> None:
         "training.learning_rate",  # the factor
         "pretraining.batch_size_of_concatenation",
         "pretraining.hybrid_steps_factor",
+        "pretraining.match",
     }

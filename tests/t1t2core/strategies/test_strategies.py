@@ -3,10 +3,11 @@
 import subprocess
 import sys
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from t1t2core.network.segmenter import STATISTICS, Segmenter
@@ -190,6 +191,33 @@ def test_what_starts_from_scratch_gets_the_budget_of_the_t1_network():
     names: tuple[StrategyName, ...] = ("scratch", "augmented", "open")
     budgets = {name: training_of(Factors(strategy=name), settings).max_steps for name in names}
     assert budgets == {"scratch": 9, "augmented": 9, "open": 2}
+
+
+def test_all_arms_get_one_budget_where_they_are_to_be_matched():
+    training = make_training(max_steps=2, hybrid_steps_factor=3, match="steps", stop_patience=1)
+    settings = Settings(pretraining=make_training(max_steps=9, max_epochs=1), training=training)
+    for factors in (
+        Factors(strategy="scratch"),
+        Factors(strategy="augmented"),
+        Factors(strategy="open"),
+        AVERAGE,
+    ):
+        given = training_of(factors, settings)
+        assert (given.max_steps, given.max_epochs, given.stop_patience) == (2, None, None)
+
+
+@pytest.mark.parametrize(
+    ("training", "pretraining", "message"),
+    [
+        ({"match": "steps"}, {}, "needs training.max_steps"),
+        ({"max_steps": 2}, {"match": "steps"}, "pretraining.match: means nothing there"),
+    ],
+)
+def test_a_budget_that_cannot_be_matched_is_refused(
+    training: dict[str, Any], pretraining: dict[str, Any], message: str
+):
+    with pytest.raises(ValidationError, match=message):
+        Settings(training=make_training(**training), pretraining=make_training(**pretraining))
 
 
 def test_a_hybrid_gets_a_multiple_of_the_steps_of_tuning():
