@@ -308,6 +308,8 @@ class TrainingSettings:
             raise ValueError("max_epochs and max_steps are both null: training would never end")
         if self.monitor == "validation_loss" and self.validate_every != 1:
             raise ValueError("monitor: validation_loss needs validate_every: 1")
+        if self.match == "steps" and self.max_steps is None:
+            raise ValueError("match: steps needs max_steps")
         return self
 
 
@@ -346,11 +348,3 @@ class Settings:
     def shares_frozen_features(self) -> bool:
         """Return whether frozen layers see the same patches in each step and trial, and so compute once."""
         return not self.training.augmentation and self.preparation.slices == "fixed"
-
-    @model_validator(mode="after")
-    def _budgets_can_be_matched(self) -> Self:
-        if self.training.match != "none" and self.training.max_steps is None:
-            raise ValueError("training.match: steps needs training.max_steps")
-        if self.pretraining.match != "none":
-            raise ValueError("pretraining.match: means nothing there; training.match is that of the arms")
-        return self

@@ -120,7 +120,11 @@ class Study:
             preparation=own.preparation,
             network=t1_network(own.network),
             pretraining=replace(
-                pretraining, precision=precision, batch_size_of_concatenation=None, hybrid_steps_factor=1
+                pretraining,
+                precision=precision,
+                batch_size_of_concatenation=None,
+                hybrid_steps_factor=1,
+                match="none",
             ),
             precision=precision,
             preparation_version=PREPARATION_VERSION,

@@ -21,7 +21,7 @@ ROTATED = FoldSplit(
     2, Roles(training=("x", "y", "c"), validation=("d",), test=("a", "b")), replace(FOLD_2.t2, test=("a",))
 )
 STUDY = Study(
-    settings=Settings(training=TrainingSettings(max_steps=100)),
+    settings=Settings(training=TrainingSettings(max_steps=100), pretraining=TrainingSettings(max_steps=100)),
     device=Device(kind="cpu", bfloat16=False),
     cohort_fingerprint="cohort",
     splits=(FOLD_1, FOLD_2),
@@ -46,6 +46,7 @@ HYBRID_ALONE = {
     ("training", "batch_size_of_concatenation"),
     ("training", "hybrid_steps_factor"),
 }
+OF_ARMS = ("training", "match")
 CONSERVATIVE_ALONE = ("network", "frozen_norm")
 HYBRID = Point.canonical(
     strategy="hybrid", fusion="concatenation", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0
@@ -259,7 +260,7 @@ def test_a_plan_takes_for_each_fold_the_encoder_of_its_own_recipe() -> None:
         item
         for item in names("pretraining", "network", "preparation")
         if item[1] != "precision"
-        and ("training", item[1]) not in HYBRID_ALONE
+        and ("training", item[1]) not in HYBRID_ALONE | {OF_ARMS}
         and item not in HYBRID_ALONE | {CONSERVATIVE_ALONE}
     ],
 )
