@@ -15,6 +15,8 @@ RUNS = "runs"
 """Tag of a version: the runs whose networks it is, separated by commas."""
 LIMITS = (
     "For research. Not tested for, and not to be used in, the care of patients.",
+    "Scores of validation and test are of the slices that training takes. Labels are written for the whole "
+    "scan: there those of `test_whole` hold, on the same test patients.",
     "The scores are those of single networks, each on the heads it was not trained on; together they were "
     "not scored.",
     "The frozen part of each network is not in this record: it is fetched from object storage by the "
@@ -33,7 +35,8 @@ class Card:
         chosen_for: class whose validation DSC it was best in.
         cohort: name of the data.
         simulated: whether those are no real patients.
-        scores: mean DSC over the networks by split (`validation`, `test`), then class.
+        scores: mean DSC over the networks by split (`validation`, `test`, and `test_whole`, the whole
+            scan of the test patients), then class.
         data: fingerprint of the cohort, patients and whatever else tells where it comes from, by name.
     """
 

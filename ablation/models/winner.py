@@ -11,7 +11,7 @@ from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from t1t2core.evaluation.scores import CLASSES
 
-SPLITS = {"validation": "best_validation", "test": "test"}
+SPLITS = {"validation": "best_validation", "test": "test", "test_whole": "test_whole"}
 """What a card calls a split, and what the metrics of the best weights on it begin with."""
 
 
