@@ -32,7 +32,7 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
         chosen_for=tissue,
         cohort=plan.tags.get("cohort", "unknown"),
         simulated=plan.simulated,
-        scores={split: _means(runs, prefix) for split, prefix in SPLITS.items()},
+        scores={split: found for split, prefix in SPLITS.items() if (found := _means(runs, prefix))},
         data={
             "cohort_fingerprint": first.tags.get(COHORT_FINGERPRINT, "unknown"),
             "T2w training patients": first.params.get("t2_train_size", "none"),
