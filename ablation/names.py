@@ -27,8 +27,9 @@ ENCODER_DIGEST, COHORT_FINGERPRINT, GIT_COMMIT = "encoder_digest", "cohort_finge
 """Tags of a trial: its T1 network, its cohort, and the code that ran it."""
 ENCODER, WORKERS = "encoder", "workers"
 """Tags of a T1 network: where its weights lie, and how many workers trained it together."""
-GPUS, HARDWARE = "gpus", "hardware"
-"""Tags of a trial: the share of a GPU that it has, and the kind of machine that it ran on."""
+GPUS, HARDWARE, PRECISION = "gpus", "hardware", "precision"
+"""Tags of a trial: the share of a GPU that it has, the kind of machine that it ran on, and the arithmetic of
+its network, which the setting `auto` leaves to the machine."""
 OUT_OF_MEMORY = "out_of_memory"
 """Tag of a trial that was tried again with more of a GPU."""
 STOP_REASON, PRUNED = "stop_reason", "pruned"

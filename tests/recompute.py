@@ -131,7 +131,7 @@ def check_dice(recorded: Recorded, fold: int = 1) -> Iterator[Check]:
     network.load_state_dict(load_file(t1_network))
     network.load_state_dict(load_file(folder / "weights.safetensors"), strict=False)
     reported = recorded.table("bone", strategy="conservative", tuned_layers="9")[fold]
-    is_bfloat16 = run.data.params["training.precision"] == "bfloat16"
+    is_bfloat16 = run.data.tags["precision"] == "bfloat16"
     for patient, dice in reported.items():
         image, truth = _volumes(recorded.output, str(patient))
         labels = _label(network, image, settings.training.patch, settings.training.stride, is_bfloat16)

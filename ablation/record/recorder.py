@@ -9,7 +9,7 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ablation.names import ENCODER_DIGEST, PRUNED_SCORE, STOP_REASON, TOTAL_SECONDS, TRIAL_KEY
+from ablation.names import ENCODER_DIGEST, PRECISION, PRUNED_SCORE, STOP_REASON, TOTAL_SECONDS, TRIAL_KEY
 from ablation.plan.plan import Trial
 from ablation.plan.trial_result import TrialResult
 from ablation.record.claims import Claim, TrialClaims
@@ -202,7 +202,8 @@ class Recorder:
         params = {name: value for name, value in trial.factors.items() if value is not None}
         params |= shortened_params(trial.settings)
         key = trial.key
-        tags = {**self._tags, TRIAL_KEY: key, ENCODER_DIGEST: trial.encoder or ""}
+        own = {TRIAL_KEY: key, ENCODER_DIGEST: trial.encoder or "", PRECISION: trial.precision}
+        tags = {**self._tags, **own}
         self._epochs.begin(key)
         return self.ledger.start_trial(
             self._experiment_id, self.parent, self.names[key], params=params, tags=tags
