@@ -114,6 +114,8 @@ def interval(values: np.ndarray) -> tuple[float, float, float, float]:
     else:
         total, freedom = max(a, b), limit
     error = np.sqrt(total / (patients * networks))
+    if error == 0:
+        return mean, mean, mean, float(mean == 0)
     half = stats.t.ppf(0.975, freedom) * error
     return mean, mean - half, mean + half, 2 * stats.t.sf(abs(mean) / error, freedom)
 
@@ -180,7 +182,7 @@ def _label(
     return labels
 
 
-def check_comparison(recorded: Recorded, tissue: str = "bone") -> Iterator[Check]:
+def check_comparison(recorded: Recorded, tissue: str) -> Iterator[Check]:
     """Compare the best arm with all others, and correct as Holm does."""
     reported = recorded.report("comparisons")
     reported = reported[reported["class"] == tissue].reset_index(drop=True)
@@ -211,7 +213,7 @@ def _arms(results: pd.DataFrame) -> dict[str, dict[str, str]]:
     return found
 
 
-def check_interval(recorded: Recorded, tissue: str = "bone") -> Iterator[Check]:
+def check_interval(recorded: Recorded, tissue: str) -> Iterator[Check]:
     """Compute the mean and interval of each arm."""
     reported = recorded.report("intervals")
     for row in reported[(reported["class"] == tissue) & (reported["sequence"] == "T2")].itertuples():
@@ -250,8 +252,9 @@ def checks(output: Path, space: str) -> Iterator[Check]:
     arms = _arms(recorded.results)
     if "conservative 9" in arms:
         yield from check_dice(recorded)
-    yield from check_comparison(recorded)
-    yield from check_interval(recorded)
+    for tissue in LABELS:
+        yield from check_comparison(recorded, tissue)
+        yield from check_interval(recorded, tissue)
     if {f"hybrid {fusion}" for fusion in FUSIONS} <= arms.keys():
         yield from check_claim(recorded)
 

@@ -13,19 +13,37 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def swept(prepared_heads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def swept(tiny_heads: Path, prepared_heads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep of five arms on three folds, each with its T1 network; two test patients."""
     folder = tmp_path_factory.mktemp("recompute")
     shutil.copytree(prepared_heads, folder / "runs" / "store")
     space = folder / "space.yaml"
-    text = SMOKE.read_text(encoding="utf-8").split("arms:")[1].split("t2_train_size")[1]
+    _, after = SMOKE.read_text(encoding="utf-8").split("t2_train_size: [2]")
     arms = "  - {strategy: conservative, tuned_layers: [9]}\n  - strategy: hybrid\n"
     arms += "    fusion: [concatenation, multiplication, average, maximum]\n"
-    space.write_text(
-        f"name: space\narms:\n{arms}t2_train_size{text}".replace("folds: [1]", "folds: [1, 2, 3]")
+    after = after.replace("folds: [1]", "folds: [1, 2, 3]").replace(
+        "cohort: {", f"cohort: {{split_file: {write_split(folder, tiny_heads)}, "
     )
+    space.write_text(f"name: space\narms:\n{arms}t2_train_size: [1]{after}")
     succeed(folder / "runs", space)
     return folder / "runs"
+
+
+def write_split(folder: Path, heads: Path) -> Path:
+    """Of the four heads with T2w two are tested; the others of the six train and validate T1."""
+    names = sorted(path.name for path in heads.glob("sub-*"))
+    with_t2w = [name for name in names if list(heads.glob(f"{name}/anat/*_T2w.nii.gz"))]
+    first, second, *tested = with_t2w
+    t1_only = [name for name in names if name not in with_t2w]
+    rows = ["subject,fold,sequence,role"]
+    for fold in (1, 2, 3):
+        roles = [("T1", "training", name) for name in t1_only] + [("T1", "validation", first)]
+        roles += [("T2", "training", first), ("T2", "validation", second)]
+        roles += [(sequence, "test", name) for sequence in ("T1", "T2") for name in tested]
+        rows += [f"{name},{fold},{sequence},{role}" for sequence, role, name in roles]
+    path = folder / "split.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
 
 
 def test_each_number_is_found_again(swept: Path) -> None:
