@@ -12,7 +12,7 @@ from ablation.record.plan_record import PlanRecord
 from ablation.record.results import NAMED, patients_frame, results_frame
 from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
-from ablation.report.figures.rendered import Rendering
+from ablation.report.figures.rendered import Rendered, Rendering
 from ablation.report.page.compose import compose_page, pictures_of
 from ablation.report.page.html import Sheet, render_page
 from ablation.report.page.markup import to_csv, to_latex, to_markdown
@@ -66,15 +66,19 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
             _write_forms(sheet, report / "tables")
         figures = rendering.finish()
         helper.shutdown(wait=False)  # its end takes a while
-        for name, figure in figures.items():
-            write_atomically(report / "figures" / f"{name}.png", figure.wide)
-            write_atomically(report / "figures" / f"{name}.svg", figure.svg)
+        _write_figures(figures, report / "figures")
         page = compose_page(record, results, patients, pictures_of(record, figures), groups)
         write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id
     ledger.keep_files(parent, {PAGE: (report / PAGE).read_bytes()})
     ledger.describe(parent, note_of(record, page, PAGE))
     return results
+
+
+def _write_figures(figures: Mapping[str, Rendered], folder: Path) -> None:
+    for name, figure in figures.items():
+        write_atomically(folder / f"{name}.png", figure.wide)
+        write_atomically(folder / f"{name}.svg", figure.svg)
 
 
 def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:
