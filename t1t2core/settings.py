@@ -46,6 +46,7 @@ def _as_names(given: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
 
+ChoiceName = Literal["mean", "bone", "soft_tissue", "air", "internal_air"]
 AugmentationName = Literal["flips", "affine", "intensity", "noise", "contrast"]
 
 
@@ -311,6 +312,11 @@ class EvaluationSettings:
         0.0,
         "depth under the surface of the head, mm, from which air counts as internal air; nearer to it, only "
         "where it has no way to the air outside; 0: all air in the head's hull (ours)",
+    )
+    choose_by: ChoiceName = _added(
+        "mean",
+        "validation Dice that chooses best weights and tuned values: mean of bone, soft tissue and air, or "
+        "that of one class (ours)",
     )
     pictures: Whole = Field(default=2, ge=0, description="test patients drawn into the record of each trial")
 

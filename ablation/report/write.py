@@ -37,7 +37,8 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
         folder: of the space: `results.csv` and `patients.csv` go there, the rest under `report/`.
     """
     design = record.design
-    results, patients = results_frame(record.records, design), patients_frame(record.records, design)
+    results = results_frame(record.records, design, record.objectives)
+    patients = patients_frame(record.records, design)
     every = [*record.records, *record.partial]
     write_table(results_frame(every, design).drop(columns=NAMED), folder / "results.csv")
     write_table(patients_frame(every, design).drop(columns=NAMED), folder / "patients.csv")

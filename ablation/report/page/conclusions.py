@@ -15,7 +15,7 @@ from ablation.report.statistics.network_scores import NetworkScores, network_sco
 from ablation.report.statistics.verdicts import BETTER, EQUAL, WORSE
 from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.tables.arms import best_arms, validation_scores
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import chosen
 
 SIGNIFICANT = 0.05
 NO_TEST = "No test can exclude an arm"

@@ -15,9 +15,11 @@ from ablation.report.study.claims import claims
 from ablation.report.study.comparison import compare_with_paper
 from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, study_tables
 from ablation.report.study.paper import identity_failures
+from ablation.report.tables.choice import as_chosen, is_in_folds, rule_of
 from ablation.report.tables.search import search_table
 from ablation.report.tables.summary import learning_rates
 from ablation.space.design import Design
+from ablation.space.objectives import in_words
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
 VERDICTS = (
@@ -100,8 +102,8 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
             name="comparisons",
             title="Each arm against the best of its class",
             frame=against,
-            note=f"{label} Paired over test patients and T1 networks, folds and seeds averaged first. The "
-            "best arm is chosen on validation. Interval: how it was made, and what it holds for; p: of no "
+            note=f"{label} Each arm {as_chosen(results)}. Paired over test patients and T1 networks, folds and "
+            "seeds averaged first. The best arm is the one with the best validation Dice of the class. Interval: how it was made, and what it holds for; p: of no "
             "difference, likewise; p holm: after Holm's correction in the class; effect: rank-biserial "
             "correlation over patients; detectable: the smallest difference that this many patients and "
             f"networks could have shown (80 % power). {CONDITIONAL}",
@@ -157,19 +159,24 @@ def _choices(results: pd.DataFrame, design: Design) -> list[Sheet]:
             name="learning_rates",
             title=f"How each arm was chosen: its {design.tuned_in_words}",
             frame=learning_rates(results),
-            note="Mean validation Dice on T2 over folds and seeds; test scores play no part.",
+            note=f"Mean validation Dice on T2 over {_over(results)}seeds. Chosen: {as_chosen(results)}; test "
+            "scores play no part, and every table and figure, and `best:`, goes by this choice.",
         ),
         Sheet(
             name="importance",
             title="Importance of the factors",
             frame=importance(results),
-            note="Of this sweep's validation Dice. Fold and seed are yardsticks: a factor below them matters "
+            note=f"Of the score that chooses ({in_words(rule_of(results))}). Fold and seed are yardsticks: a factor below them matters "
             "less than who trains and validates. Shares of variance, where every combination was run: exact, "
             "interactions of two factors beside them, rest: of more; f and p against the interaction with "
             "folds. fANOVA and condPED-ANOVA are estimates, the latter relative to the best quarter of the "
             "trials.",
         ),
     ]
+
+
+def _over(results: pd.DataFrame) -> str:
+    return "" if is_in_folds(results) else "folds and "
 
 
 def _study(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None) -> list[Sheet]:
