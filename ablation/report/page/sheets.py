@@ -78,8 +78,8 @@ def _surfaces(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
             frame=surfaces(results, patients),
             note=f"Each arm {as_chosen(results)}. Means over the test patients: hausdorff 95, the 95th "
             "percentile of surface distances, and the mean distance, mm, less is better; nsd, the share of "
-            "both surfaces that lies within 1, 2 or 3 mm of the other, more is better. Undefined: patients in "
-            "whom the class is not found; they have no distance and are left out of it, but count 0 in nsd.",
+            "both surfaces that lies within 1, 2 or 3 mm of the other, more is better. Undefined: patients "
+            "without a distance, in whom the class is not found: they are left out of it, and count 0 in nsd.",
         ),
         Sheet(
             name="comparisons_surface",

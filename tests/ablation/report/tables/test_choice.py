@@ -1,4 +1,4 @@
-"""One rule chooses the tuned values of an arm: the mean of the classes, one class, or what a search goes by."""
+"""One rule chooses the tuned values of an arm: the mean of the classes, a class, or an objective."""
 
 import pandas as pd
 import pytest

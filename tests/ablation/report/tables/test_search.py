@@ -78,6 +78,23 @@ def test_what_was_pruned_enters_no_table_no_choice_and_is_not_missing(ledger: Le
     assert "conservative 9" in best_model(ledger, record, "bone").about
 
 
+def test_its_report_chooses_by_the_same_objective(ledger: Ledger) -> None:
+    for objectives in (["validation/air/jsc"], ["time/epochs", "validation/bone/dsc"]):
+        record = add_search(ledger, objectives)
+        assert record.objectives == tuple(objectives)
+        groups = sheets(
+            record,
+            results_frame(record.records, record.design, record.objectives),
+            patients_frame(record.records),
+        )
+        (rates, *_) = groups["Choices on validation"]
+        words = {
+            "validation/air/jsc": "on validation by Jaccard index of air",
+            "time/epochs": "by the least number of epochs",
+        }
+        assert words[objectives[0]] in rates.note
+
+
 def test_a_grid_has_no_search(ledger: Ledger) -> None:
     record = add_sweep(ledger, [factors("open"), factors("open", fold=2)])
     assert choice_sentences(record) == []
