@@ -79,7 +79,7 @@ def _surfaces(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
             note=f"Each arm {as_chosen(results)}. Means over the test patients: hausdorff 95, the 95th "
             "percentile of surface distances, and the mean distance, mm, less is better; nsd, the share of "
             "both surfaces that lies within 1, 2 or 3 mm of the other, more is better. Undefined: patients "
-            "without a distance, in whom the class is not found: they are left out of it, and count 0 in nsd.",
+            "without a distance, where the class is not found: left out of it, and 0 in nsd.",
         ),
         Sheet(
             name="comparisons_surface",
