@@ -13,12 +13,12 @@ from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.attenuation import Attenuation, compare_attenuation
 from t1t2core.evaluation.calibration import Calibration, calibrate
 from t1t2core.evaluation.inference import Predictor, cross_entropy
-from t1t2core.evaluation.scores import Counts, count_classes, deep_part
+from t1t2core.evaluation.scores import TISSUES, Counts, count_classes, deep_part
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.network.base import Network
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject, WholeScan
-from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
+from t1t2core.settings import ChoiceName, EvaluationSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit, StopReason
 from t1t2core.training.patch_set import PatchSet
@@ -29,8 +29,6 @@ Region = Literal["box", "whole"]
 """What of a scan is scored: the box that training takes, or all that was scanned."""
 Scored = tuple[Sequence, str, PreparedScan]
 """A scan with its sequence and the name of its patient."""
-TISSUES = ("bone", "soft_tissue", "air")
-"""The classes whose mean Dice chooses the best weights."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class PatientScore:
     """How one patient's scan was labelled.
 
     Args:
-        weights: `best` (highest mean validation Dice) or `last`.
+        weights: `best` (highest validation Dice, by `evaluation.choose_by`) or `last`.
         counts: of each class.
         surface: distances of each class, mm; test patients with the best weights only.
         region: `whole` for test patients with the best weights only.
@@ -240,7 +238,7 @@ class Experiment:
         counts = [one for one, _ in measured]
         self._counts["last"] = counts
         pooled = pool(counts)
-        dice = mean_dice(pooled)
+        dice = choice_dice(pooled, self.evaluation.choose_by)
         if dice > self._best_dice:
             self._best_dice = dice
             self._best = copy.deepcopy(self.network.trained_state())
@@ -347,6 +345,11 @@ def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:
 def mean_dice(counts: dict[str, Counts]) -> float:
     """Mean Dice of bone, soft tissue and air; an absent class counts as 0, so it never wins."""
     return float(np.mean(np.nan_to_num([counts[name].dsc for name in TISSUES])))
+
+
+def choice_dice(counts: dict[str, Counts], choose_by: ChoiceName) -> float:
+    """Dice that chooses: the mean of `mean_dice` or that of one class; an absent class counts as 0."""
+    return mean_dice(counts) if choose_by == "mean" else float(np.nan_to_num(counts[choose_by].dsc))
 
 
 def _labels(probabilities: Tensor) -> np.ndarray:

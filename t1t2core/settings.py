@@ -47,6 +47,7 @@ def _as_names(given: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
 
+ChoiceName = Literal["mean", "bone", "soft_tissue", "air", "internal_air"]
 AugmentationName = Literal["flips", "affine", "intensity", "noise", "contrast"]
 
 
@@ -329,6 +330,11 @@ class EvaluationSettings:
         default=6.0,
         description="depth under the surface of the head, mm, from which air counts as internal air; nearer "
         "to it, only where it has no way to the air outside; 0: all air in the head's hull (ours)",
+    )
+    choose_by: ChoiceName = _added(
+        "mean",
+        "validation Dice that chooses best weights and tuned values: mean of bone, soft tissue and air, or "
+        "that of one class (ours)",
     )
     pictures: Whole = Field(default=2, ge=0, description="test patients drawn into the record of each trial")
 

@@ -87,10 +87,11 @@ def tell(request: "Request", name: str, result: "SweepResult") -> int:
     Args:
         name: of the search space.
     """
+    from ablation.report.tables.choice import as_chosen
     from ablation.report.tables.summary import render, summarise
 
     if result.report is not None:
-        show(render(summarise(result.results), f"{name}: mean test DSC"))
+        show(render(summarise(result.results), f"{name}: mean test DSC, {as_chosen(result.results)}"))
         for sentence in result.choice:
             print(sentence)
         log.info("report: %s", result.report)

@@ -13,7 +13,7 @@ from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import results_frame
 from ablation.record.selection import select
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import as_chosen, chosen
 from ablation.space.factors import REPLICATED
 from ablation.space.naming import SIZE_IN_NAME
 from t1t2core.cohort.names import did_you_mean
@@ -35,12 +35,14 @@ class Model:
         runs: finished trials, a network each.
         warnings: what the user should know before relying on it, a sentence each.
         arm: its name, where the networks are those of an arm.
+        choice: how its tuned values were chosen, in words.
     """
 
     about: str
     runs: tuple[Run, ...]
     warnings: tuple[str, ...] = ()
     arm: str = ""
+    choice: str = ""
 
 
 def find_model(ledger: Ledger, name: str, sequence: Sequence) -> Model:
@@ -67,8 +69,8 @@ def find_model(ledger: Ledger, name: str, sequence: Sequence) -> Model:
 def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence = "T2") -> Model:
     """The arm of a plan that labels a class best: one network for each of its folds and seeds.
 
-    That is the arm with the highest validation DSC of the class, mean over folds and seeds, each arm at
-    its chosen learning rate; an undefined DSC counts as 0.
+    That is the arm with the highest validation DSC of the class, mean over folds and seeds; an undefined DSC
+    counts as 0. The learning rate of each arm, and what else is tuned, is chosen as in the report.
 
     Args:
         name: of the class.
@@ -85,9 +87,8 @@ def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence =
     if plan.missing:
         trials = f"{plan.missing} of {len(plan.plan)} trials of {plan.space}"
         warnings.append(f"{trials} are not finished: this is as it stands")
-    rows = select(
-        chosen(results_frame(plan.records, plan.design)), split="validation", sequence=sequence, tissue=name
-    )
+    results = results_frame(plan.records, plan.design, plan.objectives)
+    rows = select(chosen(results), split="validation", sequence=sequence, tissue=name)
     if rows.empty:
         raise InputError(f"no arm of {plan.space} was scored on {sequence}w scans")
     arms = [_Arm(frame) for _, frame in rows.groupby("arm", sort=False)]
@@ -96,7 +97,8 @@ def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence =
         warnings.append(f"it has {len(best.run_ids)} of {most} folds and seeds so far")
     dice = f"validation DSC of {name} {best.dice:.3f}, mean of {len(best.run_ids)}"
     runs = tuple(ledger.run(one) for one in best.run_ids)
-    return Model(f"{best.name} of {plan.space}: {dice}", runs, tuple(warnings), best.arm)
+    about = f"{best.name} of {plan.space}: {dice}"
+    return Model(about, runs, tuple(warnings), best.arm, as_chosen(results))
 
 
 class _Arm:

@@ -18,6 +18,8 @@ SPLITS = {"validation": "best_validation", "test": "test", "test_whole": "test_w
 def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
     """Registers the arm with the best validation DSC of a class, all its folds and seeds, as `SPACE-CLASS`.
 
+    Its tuned values are those of the report: the class chooses the arm, `choose_by` the values in it.
+
     Registering the same winner again renews its card. Gives its address, `models:/SPACE-CLASS/VERSION`.
 
     Raises:
@@ -35,6 +37,7 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
         scores={split: found for split, prefix in SPLITS.items() if (found := _means(runs, prefix))},
         data={
             "cohort_fingerprint": first.tags.get(COHORT_FINGERPRINT, "unknown"),
+            "tuned values": best.choice,
             "T2w training patients": first.params.get("t2_train_size", "none"),
             "networks": str(len(runs)),
             "voxel_mm": first.params["preparation.voxel_mm"],

@@ -54,7 +54,10 @@ class Keys:
                 ),
                 "preparation": text(("preparation", id(preparation)), lambda: identity(preparation)),
                 "preparation_version": text("preparation_version", lambda: PREPARATION_VERSION),
-                "evaluation": text(("evaluation", id(evaluation)), lambda: _scoring(evaluation)),
+                "evaluation": text(
+                    ("evaluation", strategy.trains, id(evaluation)),
+                    lambda: _scoring(evaluation, strategy.trains),
+                ),
                 "precision": text(("precision", precision), lambda: precision),
                 "cohort": text("cohort", lambda: self._study.cohort_fingerprint),
                 "encoder": text(("encoder", encoder), lambda: encoder),
@@ -67,9 +70,10 @@ class Keys:
         return self._texts[what]
 
 
-def _scoring(evaluation: EvaluationSettings) -> dict[str, Any]:
-    """Return what changes scores; pictures do not."""
-    return {name: value for name, value in identity(evaluation).items() if name != "pictures"}
+def _scoring(evaluation: EvaluationSettings, trains: bool) -> dict[str, Any]:
+    """Return what changes scores; pictures do not, nor what chooses weights where none are trained."""
+    without = {"pictures"} if trains else {"pictures", "choose_by"}
+    return {name: value for name, value in identity(evaluation).items() if name not in without}
 
 
 def _t2(split: FoldSplit, size: int | None) -> dict[str, Any]:

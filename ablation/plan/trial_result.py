@@ -6,7 +6,7 @@ from math import isnan
 from statistics import fmean
 from typing import Any
 
-from ablation.space.search_settings import metric_of
+from ablation.space.objectives import classes_of, metric_of, parts_of
 from t1t2core.evaluation.scores import Counts
 
 
@@ -24,18 +24,21 @@ class TrialResult:
 
     def value(self, objective: str) -> float:
         """Return the value of an objective; an undefined score counts as 0."""
-        return float(self.metrics.get(metric_of(objective), 0.0))
+        return fmean(self.metrics.get(metric_of(one), 0.0) for one in parts_of(objective))
 
     def of_patients(self, objective: str) -> list[float]:
         """Return the validation score of each T2 patient, best weights; an undefined one counts as 0."""
-        _, name, metric = objective.split("/")
+        classes, metric = classes_of(objective), objective.rpartition("/")[2]
         wanted = {"split": "validation", "weights": "best", "sequence": "T2"}
-        found = [
-            getattr(Counts(**score["counts"][name]), metric)
+        return [
+            fmean(_defined(getattr(Counts(**score["counts"][name]), metric)) for name in classes)
             for score in self.scores
             if all(score[key] == value for key, value in wanted.items())
         ]
-        return [0.0 if isnan(value) else float(value) for value in found]
+
+
+def _defined(value: float) -> float:
+    return 0.0 if isnan(value) else value
 
 
 def mean_over_patients(results: Iterable[TrialResult], objective: str) -> float:

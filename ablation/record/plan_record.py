@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,12 @@ class PlanRecord:
         """Roles of its factors; those of the study where it was recorded before there were others."""
         text = self.tags.get(DESIGN)
         return STUDY if text is None else Design.model_validate_json(text)
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Of its search; none for a grid."""
+        settings = self.tags.get(SEARCH)
+        return () if settings is None else tuple(json.loads(settings)["objective"])
 
     @property
     def simulated(self) -> bool:

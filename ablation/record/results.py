@@ -1,6 +1,6 @@
 """Recorded scores as tables: a row a trial, weights, split, sequence and class."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pandas as pd
@@ -11,6 +11,7 @@ from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 from ablation.space.naming import arm_names
+from ablation.space.objectives import MEAN_DICE, objective_of
 from t1t2core.evaluation.calibration import Calibration
 from t1t2core.evaluation.scores import CLASSES, METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
@@ -52,8 +53,9 @@ PATIENTS = [
     *PROBABILITY,
 ]
 """Columns of `patients.csv`; those of varied settings stand after them."""
-NAMED = ["arm", "choice"]
-"""Further columns of the frames: the arm's name, and the number of its tuned values among all."""
+NAMED = ["arm", "choice", "chosen_by", "chosen_in"]
+"""Further columns of the frames: the arm's name; the number of its tuned values among all; the objective by
+which they are chosen; and the fold in which they are chosen, 0 where they are chosen over all folds."""
 TEXTS = ["strategy", "tuned_layers", "fusion"]
 NUMBERS = {
     "t2_train_size": "Int64",
@@ -64,29 +66,63 @@ NUMBERS = {
 }
 
 
-def results_frame(records: Iterable[Record], design: Design = STUDY) -> pd.DataFrame:
+def results_frame(
+    records: Collection[Record], design: Design = STUDY, objectives: Sequence[str] = ()
+) -> pd.DataFrame:
     """`results.csv`: scores pooled over the patients of a split, and the columns `NAMED`.
+
+    Tuned values are chosen by the first objective of a search, and in a grid by `evaluation.choose_by`, over
+    all folds; but inside each fold where a patient who validates in one is tested in another.
 
     Args:
         design: of the plan that the records are of.
+        objectives: of its search; none for a grid.
     """
     rows = [row | _varied(record, design) for record in records for row in _pooled(record)]
-    return _frame(rows, RESULTS, design)
+    chosen_by = objectives[0] if objectives else _choose_by(records)
+    return _frame(rows, RESULTS, design, chosen_by, _is_rotated(records))
 
 
-def patients_frame(records: Iterable[Record], design: Design = STUDY) -> pd.DataFrame:
+def patients_frame(records: Collection[Record], design: Design = STUDY) -> pd.DataFrame:
     """`patients.csv`: the same scores a patient, with surface distances where they were measured."""
     rows = [row | _varied(record, design) for record in records for row in _patients(record)]
     return _frame(rows, PATIENTS, design)
 
 
-def with_arms(frame: pd.DataFrame, design: Design = STUDY) -> pd.DataFrame:
-    """Return the frame with the columns `NAMED`, from those of its factors and varied settings."""
+def with_arms(
+    frame: pd.DataFrame, design: Design = STUDY, chosen_by: str = MEAN_DICE, *, in_folds: bool = False
+) -> pd.DataFrame:
+    """Return the frame with the columns `NAMED`, from those of its factors and varied settings.
+
+    Args:
+        chosen_by: objective by which tuned values are chosen.
+        in_folds: whether each fold chooses its own.
+    """
     tuned = [name for name in design.tuned if name in frame]
     # Equal scores leave the lowest value, so that numbers count as numbers, and nothing stands first.
     ranks = frame[tuned].apply(lambda values: _numeric(values).rank(method="dense")).fillna(0)
     choice = ranks.groupby(tuned, sort=True).ngroup() if tuned else 0
-    return frame.assign(arm=arm_names(frame, design), choice=choice)
+    chosen_in = frame["fold"] if in_folds else 0
+    return frame.assign(arm=arm_names(frame, design), choice=choice, chosen_by=chosen_by, chosen_in=chosen_in)
+
+
+def _choose_by(records: Iterable[Record]) -> str:
+    """Return the objective of trials whose weights were chosen: that of the others means nothing."""
+    trained = (one.params for one in records if STRATEGIES[cast(StrategyName, one.params["strategy"])].trains)
+    params = next(trained, None)
+    return MEAN_DICE if params is None else objective_of(setting_text(params, "evaluation.choose_by"))
+
+
+def _is_rotated(records: Iterable[Record]) -> bool:
+    """Return whether T2 patients who validate in one fold are tested in another."""
+    patients: dict[str, set[str]] = {"validation": set(), "test": set()}
+    for record in records:
+        if record.params.get("cohort.test_patients") == "rotated":
+            return True
+        for score in record.scores:
+            if score["sequence"] == "T2":
+                patients[score["split"]].add(score["patient"])
+    return not patients["validation"].isdisjoint(patients["test"])
 
 
 def _numeric(values: pd.Series) -> pd.Series:
@@ -96,11 +132,18 @@ def _numeric(values: pd.Series) -> pd.Series:
     return numbers.fillna(numbers.max() + texts.rank(method="dense")) if texts.notna().any() else numbers
 
 
-def _frame(rows: list[dict[str, Any]], columns: list[str], design: Design) -> pd.DataFrame:
+def _frame(
+    rows: list[dict[str, Any]],
+    columns: list[str],
+    design: Design,
+    chosen_by: str = MEAN_DICE,
+    in_folds: bool = False,
+) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=[*columns, *design.settings]).astype(NUMBERS)
     # One type for a column whether a strategy has the factor or not: joins rely on it.
     texts = [*TEXTS, *design.settings]
-    return with_arms(frame.assign(**{name: frame[name].fillna("").astype("str") for name in texts}), design)
+    frame = frame.assign(**{name: frame[name].fillna("").astype("str") for name in texts})
+    return with_arms(frame, design, chosen_by, in_folds=in_folds)
 
 
 def _varied(record: Record, design: Design) -> dict[str, str]:

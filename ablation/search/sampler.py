@@ -21,8 +21,9 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from ablation.search.candidates import Candidate, CandidateSpace
+from ablation.space.objectives import goes_up
 from ablation.space.points import Point
-from ablation.space.search_settings import Search, goes_up
+from ablation.space.search_settings import Search
 
 ATTEMPTS = 10
 """Times that Optuna is asked for a candidate that was not tried yet."""

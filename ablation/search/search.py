@@ -11,8 +11,9 @@ from ablation.plan.trial_result import TrialResult, mean_over_patients
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.sampler import Known, Sampler
+from ablation.space.objectives import goes_up
 from ablation.space.points import Point
-from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search, goes_up
+from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search
 
 
 @dataclass(frozen=True)

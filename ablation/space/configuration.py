@@ -137,6 +137,12 @@ def _nearest(word: str, words: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
+def _nearest_word(item: Mapping[str, Any]) -> str:
+    """A question that offers the word most like what was found, where one of several is expected."""
+    words = re.findall(r"'([^']+)'", item.get("ctx", {}).get("expected", ""))
+    return _nearest(item["input"], words) if isinstance(item["input"], str) else ""
+
+
 def _validate(groups: Groups, places: dict[tuple[str, str], str], findings: list[str]) -> Settings | None:
     try:
         return TypeAdapter(Settings).validate_python(groups)
@@ -145,9 +151,8 @@ def _validate(groups: Groups, places: dict[tuple[str, str], str], findings: list
             group, name = (str(part) for part in (*item["loc"], "", "")[:2])
             place = places.get((group, name), f"{group}.{name}" if name else group)
             message = item["msg"].removeprefix("Value error, ")
-            findings.append(
-                f"{place}: {message} (found {reprlib.repr(item['input'])})" if name else f"{place}: {message}"
-            )
+            found = f" (found {reprlib.repr(item['input'])}){_nearest_word(item)}"
+            findings.append(f"{place}: {message}{found if name else ''}")
     return None
 
 

@@ -10,6 +10,7 @@ from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Pruning, Search, Start
 from ablation.space.variation import GROUPS
 from t1t2core.cohort.names import is_reserved
+from t1t2core.settings import ChoiceName
 
 _TAKEN_NAMES = ("store", "artifacts", "mlflow.db", "phantom")
 
@@ -37,6 +38,7 @@ class SpaceFile(FactorValues):
 
     Args:
         tune: see `Design.tuned`; None leaves the learning rate.
+        choose_by: the setting `evaluation.choose_by`; None leaves it.
     """
 
     name: _FolderName
@@ -45,6 +47,7 @@ class SpaceFile(FactorValues):
     tune: _FactorNames | None = None
     primary: Primary | None = None
     equivalence: Equivalence | None = None
+    choose_by: ChoiceName | None = None
     resources: Resources = Resources()
     recovery: Recovery = Recovery()
     search: Search = Search()
@@ -54,7 +57,7 @@ class SpaceFile(FactorValues):
 FILE: TypeAdapter[Any] = TypeAdapter(SpaceFile)
 SETTINGS: TypeAdapter[Any] = TypeAdapter(dict[str, dict[str, JsonValue]])
 
-_OF_DESIGN = ("design", "tune", "primary", "equivalence")
+_OF_DESIGN = ("design", "tune", "primary", "equivalence", "choose_by")
 FACTOR_KEYS = tuple(key for key in FACTOR_OF_KEY if key != "strategy")
 KEYS_IN: dict[str, tuple[str, ...]] = {
     "": ("name", "arms", *_OF_DESIGN, *FACTOR_OF_KEY, *GROUPS, "resources", "recovery", "search", "budget"),
@@ -72,6 +75,7 @@ KEYS_IN: dict[str, tuple[str, ...]] = {
 WORDS: dict[str, tuple[str, ...]] = {
     **{key: factor.words for key, factor in FACTOR_OF_KEY.items()},
     "design": get_args(Method),
+    "choose_by": get_args(ChoiceName),
     "class": ("bone", "soft_tissue", "air"),
     "method": ("grid", "optuna"),
     "sampler": ("tpe", "random"),
@@ -92,6 +96,8 @@ ALLOWED = {
     "class": "bone, soft_tissue or air",
     "equivalence": "a mapping with the key dsc, such as {dsc: 0.01}",
     "dsc": "a number above 0 and below 1",
+    "choose_by": "mean, the mean Dice of the classes, or the class whose Dice chooses: "
+    + ", ".join(get_args(ChoiceName)[1:]),
     "resources": "a mapping with the keys cpus, gpus and price_per_hour",
     "cpus": "a number above 0",
     "gpus": "auto, or a number, 0 or more",

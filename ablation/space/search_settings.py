@@ -4,23 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from ablation.names import EPOCHS, PEAK_MEMORY, SECONDS_PER_EPOCH, STANDALONE_SECONDS, TOTAL_SECONDS
 from ablation.space.factors import Layers
+from ablation.space.objectives import MEAN_DICE, OBJECTIVES, goes_up, objective_of
 from ablation.space.ranges import Range
 from ablation.space.strict import Count, Number, Seed, Strict
 from ablation.space.variation import read_values, take_settings
 from t1t2core.cohort.names import did_you_mean
-from t1t2core.evaluation.scores import CLASSES, METRICS
 from t1t2core.settings import Fusion, Settings
 from t1t2core.strategies import STRATEGIES, StrategyName
 
-TIMES = (TOTAL_SECONDS, STANDALONE_SECONDS, SECONDS_PER_EPOCH, EPOCHS)
-OBJECTIVES = (
-    *(f"validation/{name}/{metric}" for name in CLASSES for metric in METRICS),
-    *TIMES,
-    PEAK_MEMORY,
-)
-"""What a trial reports that a search may go by. Scores of test patients choose nothing."""
 FOLDS_BEFORE_PRUNING = 2
 """After which an arm may be given up."""
 
@@ -86,15 +78,13 @@ class Search(Strict):
 
     Args:
         trials: at most so many are run, folds and seeds counted each.
-        objective: one or more of `OBJECTIVES`.
+        objective: one or more of `OBJECTIVES`; left out it is what `choose_by` says.
         start: candidates that come first.
     """
 
     method: Literal["grid", "optuna"] = "grid"
     trials: Count | None = None
-    objective: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (
-        "validation/bone/dsc",
-    )
+    objective: Annotated[tuple[str, ...], BeforeValidator(_as_tuple), Field(min_length=1)] = (MEAN_DICE,)
     sampler: Literal["tpe", "random"] = "tpe"
     seed: Seed = 0
     start: Annotated[tuple[Start, ...], BeforeValidator(_listed)] = ()
@@ -105,6 +95,12 @@ class Search(Strict):
         """Return whether points are sampled."""
         return self.method == "optuna"
 
+    def going_by(self, choose_by: str) -> "Search":
+        """Return the search with this score for its objective, unless it names one itself."""
+        if "objective" in self.model_fields_set:
+            return self
+        return self.model_copy(update={"objective": (objective_of(choose_by),)})
+
 
 class Budget(Strict):
     """What may be spent before nothing more is started; None is no limit."""
@@ -112,16 +108,6 @@ class Budget(Strict):
     trials: Count | None = None
     gpu_hours: Number | None = None
     minutes: Number | None = None
-
-
-def goes_up(objective: str) -> bool:
-    """Return whether more of it is better: scores go up, times and memory down."""
-    return objective.startswith("validation/")
-
-
-def metric_of(objective: str) -> str:
-    """Return what the record calls an objective of a finished trial: scores are those of its best weights."""
-    return f"best_{objective}" if goes_up(objective) else objective
 
 
 def search_findings(search: Search, budget: Budget, is_given: bool) -> list[str]:

@@ -82,14 +82,15 @@ def read_space(path: Path) -> Space:
     findings = search_findings(file.search, file.budget, "budget" in file.model_fields_set)
     findings += unsampled(file, arms, levels.of_arms) or repeated(file)
     design, about_design = read_design(file, arms)
-    if findings := findings + about_design:
+    settings, about_choice = _with_choice(levels.fixed, file)
+    if findings := findings + about_design + about_choice:
         raise refusal(path, findings)
     if not file.search.samples and (points := sum(_count(arm, design) for arm in arms)) > MOST_POINTS:
         raise refusal(path, [f"arms: {points:,} combinations of factors; at most {MOST_POINTS:,}"])
     return Space(
         name=file.name,
         arms=arms,
-        settings=levels.fixed,
+        settings=settings,
         design=design,
         resources=file.resources,
         recovery=file.recovery,
@@ -97,6 +98,18 @@ def read_space(path: Path) -> Space:
         budget=file.budget,
         source=path,
     )
+
+
+def _with_choice(
+    fixed: dict[str, dict[str, Any]], file: SpaceFile
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the settings with the one that `choose_by` is, and a line where both are there."""
+    if file.choose_by is None:
+        return fixed, []
+    evaluation = fixed.get("evaluation", {})
+    if "choose_by" in evaluation:
+        return fixed, ["choose_by: evaluation.choose_by says the same; leave out one of them"]
+    return {**fixed, "evaluation": {**evaluation, "choose_by": file.choose_by}}, []
 
 
 def _count(arm: Arm, design: Design) -> int:

@@ -188,6 +188,7 @@ def open_workspace(request: Request) -> Workspace:
     space = read_space(request.space) if request.space else NO_SPACE
     preset: PresetName = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
     settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
+    space = replace(space, search=space.search.going_by(settings.evaluation.choose_by))
     check_settings(settings)
     check_overrides(space, request.overrides)
     _check_search(space, settings)

@@ -10,6 +10,8 @@ from t1t2core.preparation.labels import IGNORED
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
 """What is scored, in the order of the study's tables; `internal_air` is air inside the head."""
+TISSUES = ("bone", "soft_tissue", "air")
+"""The classes of which every voxel has one."""
 LABELS = {"air": 0, "soft_tissue": 1, "bone": 2}
 METRICS = ("precision", "recall", "dsc", "jsc")
 

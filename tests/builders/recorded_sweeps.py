@@ -72,7 +72,7 @@ def _finish(ledger: Ledger, run_id: str, hits: int, absent: str) -> None:
             "weights": "best",
             "split": split,
             "sequence": "T2",
-            "patient": f"sub-{patient:02}",
+            "patient": f"{'sub' if split == 'test' else 'val'}-{patient:02}",
             "counts": {name: _counts(hits + 7 * patient, name == absent) for name in CLASSES},
             "surface": None,
         }

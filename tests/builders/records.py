@@ -137,5 +137,9 @@ def _scores(dice: float | Mapping[str, float], sequences: tuple[str, ...]) -> li
     for name in ("bone", "soft_tissue", "air", "internal_air"):
         hits = round(1000 * of_class.get(name, 0.5 if of_class else dice))  # type: ignore[arg-type]
         counts[name] = {"tp": hits, "fp": 1000 - hits, "fn": 1000 - hits}
-    common = {"weights": "best", "patient": "P01", "surface": None, "counts": counts}
-    return [{**common, "split": split, "sequence": s} for split in ("validation", "test") for s in sequences]
+    common = {"weights": "best", "surface": None, "counts": counts}
+    return [
+        {**common, "split": split, "patient": patient, "sequence": sequence}
+        for split, patient in (("validation", "P02"), ("test", "P01"))
+        for sequence in sequences
+    ]

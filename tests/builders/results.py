@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablation.record.results import PATIENTS, RESULTS
+from ablation.record.results import NAMED, PATIENTS, RESULTS
 from ablation.record.selection import select
 from ablation.report.study.paper import corrected
 from t1t2core.evaluation.scores import CLASSES, METRICS
@@ -72,7 +72,7 @@ def patients_of(results: pd.DataFrame, number: int = 14, *, noise: float = 0.001
             zip(offsets, rng.normal(0, noise, size=(number, len(rows))), strict=True)
         )
     ]
-    return pd.concat(single, ignore_index=True).reindex(columns=[*PATIENTS, "arm", "choice"])
+    return pd.concat(single, ignore_index=True).reindex(columns=[*PATIENTS, *NAMED])
 
 
 def study_results() -> pd.DataFrame:

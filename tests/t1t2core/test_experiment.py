@@ -23,8 +23,9 @@ from t1t2core.experiment import (
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.seeds import generator
-from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, TrainingSettings
+from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
+from t1t2core.trial import pretraining_experiment
 from tests.builders.heads import (
     GRID,
     PLENTY,
@@ -142,6 +143,30 @@ def test_best_weights_are_those_of_the_epoch_with_the_highest_mean_validation_di
         scan = subjects[patient].scan(sequence)
         [score] = [s for s in outcome.scores if (s.weights, s.patient) == ("best", patient)]
         assert count_classes(labels, scan.labels, scan.hull, deep_of(scan)) == score.counts
+
+
+def test_best_weights_are_those_of_the_class_that_is_to_choose(subjects: Subjects):
+    """An early epoch and the last score highest by the mean; by bone alone a third one does."""
+    settings = make_training(max_epochs=16)
+    kept = {}
+    for choose_by in ("mean", "bone", "internal_air"):
+        evaluation = EvaluationSettings(surface_distances=False, choose_by=choose_by)
+        experiment = start(subjects, "scratch", settings, rate=1e-2, evaluation=evaluation)
+        results = [result.validation for result in run(experiment) if result.validation]
+        names = ("bone", "soft_tissue", "air") if choose_by == "mean" else (choose_by,)
+        dice = [np.mean([np.nan_to_num(one[name].dsc) for name in names]) for one in results]
+        kept[choose_by] = pooled(experiment.score(), "best", "validation")
+        assert kept[choose_by] == results[int(np.argmax(dice))]
+    assert kept["bone"]["bone"].dsc >= kept["mean"]["bone"].dsc
+    assert kept["internal_air"] != kept["mean"]
+
+
+def test_the_t1_network_is_chosen_by_the_mean_whatever_chooses_on_t2(subjects: Subjects):
+    settings = Settings(
+        network=TINY, pretraining=make_training(max_epochs=2), evaluation=EvaluationSettings(choose_by="bone")
+    )
+    experiment = pretraining_experiment(("P01",), ("P02",), subjects, settings, seed=0, compute=PLENTY)
+    assert experiment.evaluation.choose_by == "mean"
 
 
 def test_where_the_last_epoch_was_best_both_score_the_same(subjects: Subjects, pretrained: dict[str, Tensor]):

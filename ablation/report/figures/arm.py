@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ablation.record.selection import select
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import chosen
 from ablation.space.naming import SIZE_IN_NAME
 from t1t2core.strategies import STRATEGIES
 

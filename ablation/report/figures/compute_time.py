@@ -6,6 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ablation.report.figures.arm import largest, look_of, scored_rows, unit_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
+from ablation.report.tables.choice import as_chosen
 
 BAR = 0.27
 """Inches of height an arm takes."""
@@ -48,7 +49,7 @@ def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | N
         figure=figure,
         title="Compute time by strategy (Fig. 7 of the study)",
         caption="Time that a trial would take alone, with nothing shared (standalone_seconds), mean over "
-        "folds and seeds, each arm as chosen on validation, at the largest T2 training set; dots: single "
+        f"folds and seeds, each arm {as_chosen(results)}, at the largest T2 training set; dots: single "
         "trials. The rest is what is not training epochs: start, scoring, and whatever else a trial does. "
         "The time to train the T1 network and to choose what is tuned is not in it." + _budget(trials),
         alt=_alt(means, divisor, unit),

@@ -6,6 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ablation.report.figures.arm import CLASSES, Look, largest, look, pick, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+from ablation.report.tables.choice import as_chosen
 
 METRICS = {"train/loss": "Training loss"} | {
     f"validation/{name}/dsc": f"{title}, validation DSC" for name, title in CLASSES.items()
@@ -43,7 +44,7 @@ def draw_curves(results: pd.DataFrame, curves: pd.DataFrame, layout: Layout = WI
     return Drawn(
         figure=figure,
         title="Learning curves",
-        caption="Training loss and validation DSC by epoch, each arm as chosen on validation, at the "
+        caption=f"Training loss and validation DSC by epoch, each arm {as_chosen(results)}, at the "
         "largest T2 training set: means over folds and seeds as far as all of them were trained; thin: "
         "single trials." + _left_out(arms, values),
         alt="Line charts of training loss and validation Dice by epoch. Last mean validation Dice of bone: "

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 
 from ablation.report.figures.arm import CLASSES, look, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+from ablation.report.tables.choice import as_chosen
 from ablation.report.tables.training_size import DEPTH_STRATEGIES, on_equal_terms
 
 DEPTHS = ("fc", "3", "6", "9", "12", "15", "18", "21")
@@ -42,8 +43,8 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
         title="Dice by layers tuned and size of the T2 training set (Fig. 5 of the study)",
         caption="Test DSC of conservative fine-tuning by the number of convolutions tuned, counted from the "
         "output (fc: the last layer alone; 21: all of them, which is open fine-tuning). Lines: means over "
-        "folds and seeds at the learning rate chosen on validation among those that every size was trained "
-        "with; small dots: single trials. The scales of the panels differ.",
+        f"folds and seeds at the learning rate {as_chosen(results).removeprefix('as ')} among those that "
+        "every size was trained with; small dots: single trials. The scales of the panels differ.",
         alt=_alt(rows, sizes[-1]),
     )
 

@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from ablation.report.figures.arm import CLASSES
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
 from ablation.report.statistics.contrasts import REFERENCE, ablation_table, main_effects, margin_of
+from ablation.report.tables.choice import as_chosen
 from ablation.space.design import Design
 
 ROW = 0.42
@@ -41,7 +42,8 @@ def draw_forest(
     return Drawn(
         figure=figure,
         title="What each change did to Dice",
-        caption="Difference in test DSC with its 95 % interval, paired by patients and T1 networks. "
+        caption="Difference in test DSC with its 95 % interval, paired by patients and T1 networks, each arm "
+        f"{as_chosen(results)}. "
         "Triangles up: better; down: worse (p < 0.05 after Holm); squares: practically equal; dots: "
         "cannot tell. "
         f"Shaded: the margin within which a difference does not matter, where the space states one.{more}",

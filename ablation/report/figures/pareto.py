@@ -14,6 +14,7 @@ from matplotlib.transforms import Bbox
 
 from ablation.report.figures.arm import CLASSES, largest, look_of, scored_rows, unit_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, freeze, make_panels, styled
+from ablation.report.tables.choice import as_chosen
 
 DISTANCES = (7, 16, 28, 42)
 """Points between an arm and its label, tried in this order."""
@@ -50,7 +51,7 @@ def draw_pareto(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
         figure=figure,
         title="Score against compute time",
         caption="Test DSC against the time that a trial would take alone; means over folds and seeds, each "
-        "arm as chosen on validation, at the largest T2 training set. Filled and named: the Pareto front, "
+        f"arm {as_chosen(results)}, at the largest T2 training set. Filled and named: the Pareto front, "
         "arms that no other beats in both score and time; differences along it may be smaller than their "
         "uncertainty.",
         alt="Scatter charts of test Dice against compute time. Pareto front, fastest first: "

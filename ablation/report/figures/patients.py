@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from ablation.record.selection import select
 from ablation.report.figures.arm import CLASSES, LOOKS, Look, largest, look, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+from ablation.report.tables.choice import as_chosen
 
 ROW = 0.3
 """Inches of height an arm takes."""
@@ -43,7 +44,7 @@ def draw_patients(results: pd.DataFrame, patients: pd.DataFrame, layout: Layout 
         figure=figure,
         title="Dice of each test patient",
         caption=f"Test DSC of each of the {len(names)} T2 test patients, a line a patient; means over the "
-        "folds and seeds that tested the patient, each arm as chosen on validation, at the largest T2 "
+        f"folds and seeds that tested the patient, each arm {as_chosen(results)}, at the largest T2 "
         "training set. Where lines run side by side, patients differ more than arms do.",
         alt=f"Dot charts of the test Dice of {len(names)} patients by arm. Range of bone over patients: "
         + _ranges(means, arms),

@@ -7,10 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ablation.report.figures.arm import largest, look
+from ablation.report.figures.arm import CLASSES, largest, look
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
+from ablation.report.tables.choice import as_chosen, rule_of, score_name
 from ablation.report.tables.summary import learning_rates
 from ablation.space.design import LEARNING_RATE
+from ablation.space.objectives import goes_up, in_words
 
 GROUPS = {"conservative": "Conservative", "hybrid": "Hybrid", "": "Whole networks"}
 """Panels by strategy; the last has all others."""
@@ -26,7 +28,8 @@ def draw_rates(results: pd.DataFrame, layout: Layout = WIDE, *, factor: str = LE
     rates = learning_rates(results) if not results.empty else pd.DataFrame()
     if rates.empty:
         return None
-    rates = _best_at_each_value(largest(rates), factor)
+    score, rule, choice = score_name(results), rule_of(results), as_chosen(results).removeprefix("as ")
+    rates = _best_at_each_value(_over_folds(largest(rates), score), factor, score, falls=not goes_up(rule))
     choices = rates.groupby("arm")["value"].transform("nunique")
     rates = rates[choices > 1].assign(group=lambda rows: _groups(rows["strategy"]))
     if rates.empty:
@@ -36,22 +39,36 @@ def draw_rates(results: pd.DataFrame, layout: Layout = WIDE, *, factor: str = LE
     figure, panels = make_panels(layout, len(groups), 4.6)
     for axes, group in zip(panels, groups, strict=True):
         part = rates[rates["group"] == group]
-        _lines(axes, part, _order(results, part))
-        axes.set(title=GROUPS[group], xlabel=label, ylabel="mean validation DSC")
+        _lines(axes, part, _order(results, part), score)
+        axes.set(title=GROUPS[group], xlabel=label, ylabel=_score_in_words(rule))
     return Drawn(
         figure=figure,
         title=f"Choice of the {label}",
-        caption=f"Validation DSC, mean of bone, soft tissue and air over folds and seeds, at each {label} "
-        "tried, with the largest T2 training set. Ringed: the value chosen, which all tables use. Test "
-        "scores play no part in it.",
-        alt=f"Line charts of validation Dice against the {label}. Chosen: " + _choice(rates),
+        caption=f"{_score_in_words(rule).capitalize()}, mean over folds and seeds, at each {label} tried, "
+        f"with the largest T2 training set. Ringed: the value {choice}, which all tables use. Test scores "
+        "play no part in it.",
+        alt=f"Line charts of {_score_in_words(rule)} against the {label}. Chosen: {_choice(rates)}",
     )
 
 
-def _best_at_each_value(rates: pd.DataFrame, factor: str) -> pd.DataFrame:
+def _score_in_words(rule: str) -> str:
+    """Return `validation, mean Dice`, or `total time`."""
+    return in_words(rule).replace("on validation by", "validation,").removeprefix("by the least ")
+
+
+def _over_folds(rates: pd.DataFrame, score: str) -> pd.DataFrame:
+    """Return means over folds, and whether any fold chose the values, where each chooses for itself."""
+    if "fold" not in rates:
+        return rates
+    keys = [name for name in rates.columns if name not in {"fold", "chosen", "mean", score, *CLASSES}]
+    groups = rates.groupby(keys, dropna=False, sort=False)
+    return groups.agg(**{score: (score, "mean"), "chosen": ("chosen", "any")}).reset_index()
+
+
+def _best_at_each_value(rates: pd.DataFrame, factor: str, score: str, *, falls: bool) -> pd.DataFrame:
     """Return the best row of each arm at each value of a factor, its `value` a number."""
     numbers = rates.assign(value=pd.to_numeric(rates[factor], errors="coerce")).dropna(subset=["value"])
-    best = numbers.sort_values("mean", ascending=False, kind="stable").drop_duplicates(["arm", "value"])
+    best = numbers.sort_values(score, ascending=falls, kind="stable").drop_duplicates(["arm", "value"])
     return best.sort_index()
 
 
@@ -65,12 +82,12 @@ def _order(results: pd.DataFrame, rates: pd.DataFrame) -> list[str]:
     return [arm for arm in results["arm"].drop_duplicates() if arm in arms]
 
 
-def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str]) -> None:
+def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str], score: str) -> None:
     for place, arm in enumerate(arms):
         style, rows = look(place), rates[rates["arm"] == arm].sort_values("value")
         axes.plot(
             rows["value"],
-            rows["mean"],
+            rows[score],
             color=style.colour,
             ls=style.line,
             marker=style.marker,
@@ -87,7 +104,7 @@ def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str]) -> None:
             "mec": style.colour,
             "mew": 1.6,
         }
-        axes.plot(best["value"], best["mean"], label="_chosen", **ring)
+        axes.plot(best["value"], best[score], label="_chosen", **ring)
     values = sorted(rates["value"].unique())
     if values[0] > 0:
         axes.set_xscale("log")

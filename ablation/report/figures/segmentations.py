@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from ablation.report.figures.arm import largest, pick, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
+from ablation.report.tables.choice import as_chosen
 from t1t2core.evaluation.slices import (
     COLOURS,
     UNKNOWN,
@@ -63,7 +64,7 @@ def draw_segmentations(
         figure=_draw(strips, layout),
         title="Segmented slices (Fig. 6 of the study)",
         caption=f"Axial T2w slices of test patient {patient}: MR, labels from CT, and the labels of each arm "
-        f"(fold {fold}, as chosen on validation). {_key(strips)}",
+        f"(fold {fold}, {as_chosen(results)}). {_key(strips)}",
         alt=f"Axial slices of a test patient: MR, labels from CT, and the labels of {', '.join(shown)}, with "
         f"wrong voxels marked.",
     )

@@ -13,8 +13,9 @@ from ablation.report.page.html import Page, Picture, Sheet
 from ablation.report.page.primary import counted, primary_answer
 from ablation.report.page.warnings import machines_of, page_warnings
 from ablation.report.statistics.contrasts import margin_of
+from ablation.report.tables.choice import as_chosen, by_fold, varied_settings
 from ablation.report.tables.search import choice_sentences
-from ablation.report.tables.summary import SHOWN, summarise, varied_settings
+from ablation.report.tables.summary import SHOWN, summarise
 from ablation.space.design import Design
 
 SHOWN_TAGS = {
@@ -47,7 +48,7 @@ def compose_page(
         subtitle=", ".join(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),
-        warnings=page_warnings(record, results, patients),
+        warnings=page_warnings(record, results),
         answers=[
             *choice_sentences(record),
             *primary_answer(record, results, patients),
@@ -105,8 +106,9 @@ def _summary(results: pd.DataFrame, design: Design) -> Sheet:
         name="summary",
         title=f"Every arm at its chosen {design.tuned_in_words}: test Dice",
         frame=frame,
-        note="Pooled over patients, means over folds and seeds. Internal air is air inside the head; most "
-        "other air lies outside it and flatters the score. Seconds: of a trial computed alone.",
+        note=f"Each arm {as_chosen(results)}. Pooled over patients, means over folds and seeds. Internal air "
+        "is air inside the head; most other air lies outside it and flatters the score. Seconds: of a trial "
+        f"computed alone.{by_fold(results)}",
     )
 
 

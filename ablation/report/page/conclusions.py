@@ -12,10 +12,11 @@ from ablation.report.statistics.bootstrap import FEWEST_PATIENTS, count_patients
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.intervals import intervals
 from ablation.report.statistics.network_scores import NetworkScores, network_scores
+from ablation.report.statistics.surfaces import surfaces
 from ablation.report.statistics.verdicts import BETTER, EQUAL, WORSE
 from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.tables.arms import best_arms, validation_scores
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import chosen
 
 SIGNIFICANT = 0.05
 NO_TEST = "No test can exclude an arm"
@@ -41,6 +42,7 @@ class Evidence:
     means: pd.DataFrame
     against: pd.DataFrame
     to_add: pd.DataFrame
+    surfaces: pd.DataFrame
 
 
 def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None = None) -> list[str]:
@@ -66,6 +68,7 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | N
         intervals(results, patients),
         against,
         what_to_add(results, patients, against),
+        surfaces(results, patients),
     )
     certainty = {tissue: _others(_part(against, tissue), found.scores) for tissue in best}
     # That no test can tell is said once, at the end, where it holds for every class alike.
@@ -114,9 +117,21 @@ def _best(found: Evidence, tissue: str, arm: str) -> str:
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
     return (
         f"{arm} is best on validation (DSC {scores[tissue, arm]:.3f}{_spread(rows, tissue)})"
-        f"{_led(found, tissue, arm)}; its test DSC is {shown}. "
+        f"{_led(found, tissue, arm)}; its test DSC is {shown}{_surface(found, tissue, arm)}. "
         f"A trial of it takes {_duration(seconds)}, computed alone."
     )
+
+
+def _surface(found: Evidence, tissue: str, arm: str) -> str:
+    """The surface Dice and distance of the best arm on the test, beside its Dice."""
+    rows = _part(found.surfaces, tissue)
+    rows = rows[(rows["arm"] == arm) & (rows["sequence"] == "T2")]
+    if rows.empty or rows["nsd_2_mm"].isna().all():
+        return ""
+    row = rows.iloc[0]
+    distance = row["hausdorff_95_mm"]
+    far = "" if pd.isna(distance) else f", 95th percentile of surface distances {distance:.1f} mm"
+    return f", surface Dice within 2 mm {row['nsd_2_mm']:.3f}{far}"
 
 
 def _led(found: Evidence, tissue: str, arm: str) -> str:

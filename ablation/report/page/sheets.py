@@ -10,6 +10,7 @@ from ablation.report.statistics.contrasts import ablation_table, main_effects, m
 from ablation.report.statistics.importance import importance
 from ablation.report.statistics.intervals import intervals
 from ablation.report.statistics.network_effects import network_effects
+from ablation.report.statistics.surfaces import surface_comparisons, surfaces
 from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.study.claims import claims
 from ablation.report.study.comparison import compare_with_paper
@@ -17,11 +18,13 @@ from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, about_budgets, st
 from ablation.report.study.paper import identity_failures
 from ablation.report.tables.attenuation import attenuation_table
 from ablation.report.tables.calibration import calibration_table
+from ablation.report.tables.choice import as_chosen, is_in_folds, rule_of
 from ablation.report.tables.frames import Frames
 from ablation.report.tables.regions import regions
 from ablation.report.tables.search import search_table
 from ablation.report.tables.summary import chosen, learning_rates
 from ablation.space.design import Design
+from ablation.space.objectives import in_words
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
 VERDICTS = (
@@ -46,6 +49,7 @@ def sheets(record: PlanRecord, frames: Frames) -> dict[str, list[Sheet]]:
     of_study = {name: table for name, table in shown.items() if not design.settings or name in OF_ANY_ARMS}
     groups = {
         "The search": _search(record),
+        "Surfaces beside Dice": _surfaces(results, patients),
         "What each change did": _changes(results, patients, design),
         "The study's tables" if not design.settings else "Further tables": [
             Sheet(name=name, title=TITLES[name], frame=table, note=about_budgets(table))
@@ -105,6 +109,29 @@ def _search(record: PlanRecord) -> list[Sheet]:
     ]
 
 
+def _surfaces(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
+    """Surface distances and surface Dice of the arms, and comparisons by them."""
+    return [
+        Sheet(
+            name="surface",
+            title="Surface distances and surface Dice of every arm",
+            frame=surfaces(results, patients),
+            note=f"Each arm {as_chosen(results)}. Means over the test patients: hausdorff 95, the 95th "
+            "percentile of surface distances, and the mean distance, mm, less is better; nsd, the share of "
+            "both surfaces that lies within 1, 2 or 3 mm of the other, more is better. Undefined: patients "
+            "without a distance, where the class is not found: left out of it, and 0 in nsd.",
+        ),
+        Sheet(
+            name="comparisons_surface",
+            title="Each arm against the best of its class, by surfaces",
+            frame=surface_comparisons(results, patients),
+            note="As the comparisons by Dice, with the same best arms; Holm's correction counts the pairs of "
+            "a class and metric. The verdict is of the first arm; of hausdorff 95 less is better. Patients "
+            f"without a distance under either arm are left out. {CONDITIONAL}",
+        ),
+    ]
+
+
 def _changes(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> list[Sheet]:
     """Effects of the compared factors, where settings are among them."""
     paired = (
@@ -140,11 +167,12 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
             name="comparisons",
             title="Each arm against the best of its class",
             frame=against,
-            note=f"{label} Paired over test patients and T1 networks, folds and seeds averaged first. The "
-            "best arm is chosen on validation. Interval: how it was made, and what it holds for; p: of no "
-            "difference, likewise; p holm: after Holm's correction in the class; effect: rank-biserial "
-            "correlation over patients; detectable: the smallest difference that this many patients and "
-            f"networks could have shown (80 % power). {CONDITIONAL}",
+            note=f"{label} Each arm {as_chosen(results)}. Paired over test patients and T1 networks, folds "
+            "and seeds averaged first. The best arm has the best validation Dice of the class. Interval: how "
+            "it was made, and what it holds for; p: of no difference, likewise; p holm: after Holm's "
+            "correction in the class; effect: rank-biserial correlation over patients; detectable: the "
+            "smallest difference that this many patients and networks could have shown (80 % power). "
+            f"{CONDITIONAL}",
         ),
         Sheet(
             name="comparisons_all",
@@ -197,19 +225,24 @@ def _choices(results: pd.DataFrame, design: Design) -> list[Sheet]:
             name="learning_rates",
             title=f"How each arm was chosen: its {design.tuned_in_words}",
             frame=learning_rates(results),
-            note="Mean validation Dice on T2 over folds and seeds; test scores play no part.",
+            note=f"Mean validation Dice on T2 over {_over(results)}seeds. Chosen: {as_chosen(results)}; test "
+            "scores play no part, and every table and figure, and `best:`, goes by this choice.",
         ),
         Sheet(
             name="importance",
             title="Importance of the factors",
             frame=importance(results),
-            note="Of this sweep's validation Dice. Fold and seed are yardsticks: a factor below them matters "
-            "less than who trains and validates. Shares of variance, where every combination was run: exact, "
-            "interactions of two factors beside them, rest: of more; f and p against the interaction with "
-            "folds. fANOVA and condPED-ANOVA are estimates, the latter relative to the best quarter of the "
-            "trials.",
+            note=f"Of the score that chooses ({in_words(rule_of(results))}). Fold and seed are yardsticks: a "
+            "factor below them matters less than who trains and validates. Shares of variance, where every "
+            "combination was run: exact, interactions of two factors beside them, rest: of more; f and p "
+            "against the interaction with folds. fANOVA and condPED-ANOVA are estimates, the latter relative "
+            "to the best quarter of the trials.",
         ),
     ]
+
+
+def _over(results: pd.DataFrame) -> str:
+    return "" if is_in_folds(results) else "folds and "
 
 
 def _study(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None) -> list[Sheet]:

@@ -6,13 +6,13 @@ from ablation.names import HARDWARE
 from ablation.record.plan_record import PlanRecord
 from ablation.record.selection import select
 from ablation.report.page.conclusions import shortened
-from ablation.report.statistics.network_scores import network_scores
+from ablation.report.tables.choice import is_in_folds
 from ablation.report.tables.edges import edges
 from ablation.report.tables.summary import TISSUES
 from t1t2core.strategies import STRATEGIES
 
 
-def page_warnings(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
+def page_warnings(record: PlanRecord, results: pd.DataFrame) -> list[str]:
     """A sentence or two each: the state of the sweep, the scans, and what tilts choices and scores."""
     warnings = []
     if record.simulated:
@@ -36,7 +36,7 @@ def page_warnings(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFr
     return [
         *warnings,
         *_leaks(record, results),
-        *_rotated(results, patients),
+        *_rotated(record, results),
         *edge_warnings(record, results),
         *_machines(record),
     ]
@@ -90,13 +90,15 @@ def _trained_t1(record: PlanRecord, results: pd.DataFrame, split: str) -> str:
     return ", ".join(f"{leaked[fold]} of {number:g} in fold {fold}" for fold, number in numbers.items())
 
 
-def _rotated(results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
-    """Where each patient is tested once, the choice is not blind to the test patients."""
-    if results.empty or network_scores(results, patients).kind != "rotated":
+def _rotated(record: PlanRecord, results: pd.DataFrame) -> list[str]:
+    """Where each patient is tested once, what is chosen over folds is not blind to the test patients."""
+    if results.empty or not is_in_folds(results):
         return []
+    search = ", and of which candidates a search samples" if record.objectives else ""
     return [
-        "Test patients rotate, and tuned values are chosen over all folds: a patient who is tested in one "
-        "fold validates in another. So the test scores of what was chosen are a little too good."
+        "Test patients rotate: a patient who is tested in one fold validates in another. So tuned values are "
+        "chosen inside each fold, by its own validation patients alone. The choice of the best arm of a class"
+        f"{search} is over all folds, and the test score of that arm is a little too good."
     ]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ablation.record.selection import select
 from ablation.report.statistics.network_scores import NetworkScores, with_networks
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import chosen
 
 PAIRS = {
     "one": "pairs of patient and fold",

@@ -16,6 +16,7 @@ from ablation.report.statistics.signed_rank import signed_rank, smallest_p
 from ablation.report.statistics.verdicts import verdicts
 from ablation.report.tables.arms import best_arms
 from ablation.report.tables.summary import TISSUES
+from t1t2core.evaluation.surface import DISTANCES
 
 COMPARISONS = [
     "class",
@@ -139,7 +140,7 @@ def _compare(cube: Cube, pairs: Pairs, margin: float | None, metric: str) -> pd.
         p_holm=corrected,
         p_equivalence=equal,
         verdict=verdicts(
-            table["difference"].to_numpy(), corrected, equal, larger_is_better=not metric.endswith("_mm")
+            table["difference"].to_numpy(), corrected, equal, larger_is_better=metric not in DISTANCES
         ),
     )
 

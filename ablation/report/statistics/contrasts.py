@@ -12,7 +12,8 @@ from ablation.report.statistics.equivalence import equivalence
 from ablation.report.statistics.multiple_testing import holm
 from ablation.report.statistics.network_scores import NetworkScores, network_scores
 from ablation.report.statistics.verdicts import verdicts
-from ablation.report.tables.summary import TISSUES, chosen
+from ablation.report.tables.choice import chosen
+from ablation.report.tables.summary import TISSUES
 from ablation.space.design import ONE_AT_A_TIME, Design
 
 REFERENCE = "reference"

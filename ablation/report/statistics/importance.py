@@ -11,9 +11,8 @@ import pandas as pd
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.importance import FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
-from ablation.record.selection import select
 from ablation.report.statistics.variance_shares import variance_shares
-from ablation.report.tables.summary import TISSUES, varied_settings
+from ablation.report.tables.choice import scored, varied_settings
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 
 IMPORTANCE = ["scope", "factor", "importance", "f", "p", "trials", "method"]
@@ -32,8 +31,8 @@ FOLD = "fold"
 def importance(results: pd.DataFrame) -> pd.DataFrame:
     """Importance of each factor that varies, within each strategy and across them.
 
-    The objective is a trial's validation Dice on T2 (weights best, mean over bone, soft tissue and air, an
-    undefined one counting as 0); test scores play no part.
+    The objective is the score by which tuned values are chosen (validation on T2, weights best, an undefined
+    one counting as 0), such as the mean Dice of bone, soft tissue and air; test scores play no part.
 
     Args:
         results: as in `results.csv`.
@@ -72,11 +71,9 @@ def _factors(frame: pd.DataFrame) -> list[str]:
 
 def _trials(results: pd.DataFrame) -> pd.DataFrame:
     """A row a trial: its factors and `objective`."""
-    part = select(results, split="validation", sequence="T2", tissue=TISSUES)
-    defined = part.assign(objective=part["dsc"].fillna(0))
     columns = ["trial_key", *_factors(results)]
-    means = defined.groupby(columns, dropna=False, sort=False)["objective"].mean()
-    return means.reset_index()
+    means = scored(results).groupby(columns, dropna=False, sort=False)["score"].mean()
+    return means.rename("objective").reset_index()
 
 
 def _scope(scope: str, trials: pd.DataFrame) -> pd.DataFrame:

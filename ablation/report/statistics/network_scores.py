@@ -11,7 +11,7 @@ from ablation.record.selection import select
 from ablation.report.statistics.crossed import crossed
 from ablation.report.statistics.estimates import Estimates
 from ablation.report.statistics.nested import nested
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import chosen
 from ablation.space.factors import PRETRAINING_SEED
 
 Kind = Literal["one", "seeds", "folds", "rotated"]

@@ -11,8 +11,8 @@ from ablation.report.study.comparison import study_cells
 from ablation.report.study.differences import Differences, differences_of, differences_of_study
 from ablation.report.study.layouts import BEST_TABLES, DIFFERENCE, augmentation_differences
 from ablation.report.tables.arm_scores import best_of_strategies, comparable, mean_scores
+from ablation.report.tables.choice import chosen
 from ablation.report.tables.costs import compute_time, training_steps
-from ablation.report.tables.summary import chosen
 from ablation.report.tables.training_size import ALL, DEPTH_STRATEGIES, on_equal_terms, training_size
 from ablation.space.naming import arm_name
 from t1t2core.evaluation.scores import METRICS

@@ -4,7 +4,7 @@ import pandas as pd
 
 from ablation.record.selection import select
 from ablation.report.tables.arms import validation_scores
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import chosen
 from t1t2core.evaluation.scores import METRICS
 
 ARM_KEYS = ["arm", "strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate"]

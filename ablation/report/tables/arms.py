@@ -3,7 +3,8 @@
 import pandas as pd
 
 from ablation.record.selection import select
-from ablation.report.tables.summary import TISSUES, chosen
+from ablation.report.tables.choice import chosen
+from ablation.report.tables.summary import TISSUES
 
 
 def validation_scores(results: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ablation.report.tables.summary import chosen
+from ablation.report.tables.choice import rows_chosen
 from ablation.space.design import Design
 
 EDGES = ["arm", "factor", "value", "edge"]
@@ -18,20 +18,22 @@ def edges(results: pd.DataFrame, design: Design) -> pd.DataFrame:
 
     Returns:
         `EDGES`, a row an arm and factor whose chosen value is the lowest or the highest of those that were
-        tried for the arm. Factors whose values are no numbers have no edge; nor has one with a single value,
-        which was not chosen.
+        tried for the arm, in any fold where each chooses for itself. Factors whose values are no numbers
+        have no edge; nor has one with a single value, which was not chosen.
     """
     if results.empty:
         return pd.DataFrame(columns=EDGES)
-    best = chosen(results).drop_duplicates("arm").set_index("arm")
+    best = rows_chosen(results)
     rows = []
     for name in (name for name in design.tuned if name in results):
         numbers = pd.to_numeric(results[name], errors="coerce")
         for arm, tried in numbers.dropna().groupby(results["arm"], sort=False):
-            if arm not in best.index or tried.nunique() < 2:
+            if tried.nunique() < 2:
                 continue
-            value = float(pd.to_numeric(best.loc[arm, name]))
             ends = {float(tried.min()): LOWEST, float(tried.max()): HIGHEST}
-            if value in ends:
-                rows.append({"arm": arm, "factor": name, "value": value, "edge": ends[value]})
+            rows += [
+                {"arm": arm, "factor": name, "value": value, "edge": ends[value]}
+                for value in pd.to_numeric(best.loc[best["arm"] == arm, name]).unique().tolist()
+                if value in ends
+            ]
     return pd.DataFrame(rows, columns=EDGES)

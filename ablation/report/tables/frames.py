@@ -24,7 +24,7 @@ class Frames:
     @cached_property
     def everywhere(self) -> pd.DataFrame:
         """`results.csv` with the names of the arms: scores of the box and of the whole scan."""
-        return results_frame(self.record.records, self.record.design)
+        return results_frame(self.record.records, self.record.design, self.record.objectives)
 
     @cached_property
     def results(self) -> pd.DataFrame:

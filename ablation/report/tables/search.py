@@ -1,6 +1,5 @@
 """The candidates of a search, and the one that validation over folds and seeds chooses."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -8,7 +7,6 @@ from typing import cast
 
 import pandas as pd
 
-from ablation.names import SEARCH
 from ablation.plan.trial_result import TrialResult
 from ablation.record.plan_record import PlanRecord
 from ablation.record.settings import setting_text
@@ -16,8 +14,8 @@ from ablation.record.trials import Record
 from ablation.search.candidates import SAMPLED, Candidate
 from ablation.search.record import read_candidates, read_given_up
 from ablation.space.naming import arm_name
+from ablation.space.objectives import goes_up
 from ablation.space.points import Point
-from ablation.space.search_settings import goes_up
 from ablation.space.variation import shown
 from t1t2core.strategies import STRATEGIES, StrategyName
 
@@ -53,15 +51,9 @@ class Scored:
         return arm_name(one.strategy, one.tuned_layers, one.fusion) + size + rate + settings
 
 
-def objectives_of(record: PlanRecord) -> tuple[str, ...]:
-    """Return the objectives of a plan's search; none for a grid."""
-    settings = record.tags.get(SEARCH)
-    return () if settings is None else tuple(json.loads(settings)["objective"])
-
-
 def scored_candidates(record: PlanRecord) -> list[Scored]:
     """The candidates of a search in the order of sampling."""
-    objectives, given_up = objectives_of(record), read_given_up(record.tags)
+    objectives, given_up = record.objectives, read_given_up(record.tags)
     varied = record.design.settings
     whole, partial = _by_factors(record.records, varied), _by_factors(record.partial, varied)
     found = []
@@ -101,7 +93,7 @@ def choose(scored: Sequence[Scored], objectives: Sequence[str]) -> list[Scored]:
 
 def choice_sentences(record: PlanRecord) -> list[str]:
     """Tell what the search chose and how many candidates it gave up; nothing for a grid."""
-    objectives = objectives_of(record)
+    objectives = record.objectives
     if not objectives:
         return []
     scored = scored_candidates(record)
@@ -117,7 +109,7 @@ def choice_sentences(record: PlanRecord) -> list[str]:
 
 def search_table(record: PlanRecord) -> pd.DataFrame:
     """A row a candidate, in the order of sampling; empty for a grid."""
-    objectives, scored = objectives_of(record), scored_candidates(record)
+    objectives, scored = record.objectives, scored_candidates(record)
     best = choose(scored, objectives)
     mark = CHOSEN if len(objectives) == 1 else FRONT
     rows = []

@@ -4,27 +4,21 @@ import pandas as pd
 from rich.table import Table
 
 from ablation.record.selection import select
+from ablation.report.tables.choice import (
+    CHOICE,
+    choice_scores,
+    chosen,
+    is_in_folds,
+    rows_chosen,
+    rule_of,
+    score_name,
+    varied_settings,
+)
 from ablation.space.factors import ARM, FACTORS
+from ablation.space.objectives import goes_up
 
 TISSUES = ["bone", "soft_tissue", "air"]
 SHOWN = [*TISSUES, "internal_air"]
-
-
-def chosen(results: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each arm at the best values of its tuned factors, such as the learning rate.
-
-    The best have the highest validation Dice: mean over bone, soft tissue and air, then over folds and
-    seeds; an undefined Dice counts as 0. Test scores play no part (Sec. 3.5 names neither).
-    """
-    tissue = select(results, split="validation", sequence="T2", tissue=TISSUES)
-    choices = tissue.assign(dsc=tissue["dsc"].fillna(0)).groupby(["arm", "choice"])["dsc"].mean()
-    best = choices.reset_index().sort_values("dsc", ascending=False, kind="stable").drop_duplicates("arm")
-    return results.merge(best[["arm", "choice"]], on=["arm", "choice"], how="inner")
-
-
-def varied_settings(frame: pd.DataFrame) -> list[str]:
-    """Return the columns of settings that the space varies."""
-    return [str(name) for name in frame.columns if "." in str(name)]
 
 
 def summarise(results: pd.DataFrame) -> pd.DataFrame:
@@ -49,18 +43,25 @@ def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
     """How each arm's tuned factors were chosen: its validation Dice at each of their values, and the choice.
 
     A row an arm and learning rate (and values of the other tuned factors): Dice of each class and their
-    mean, over folds and seeds; `chosen` is true once an arm.
+    mean, over folds and seeds, and the score that chooses if that is none of these; `chosen` is true once an
+    arm. Where each fold chooses for itself, `fold` has its number, and an arm is there once a fold.
     """
     validation = select(results, split="validation", sequence="T2", tissue=TISSUES)
     trained = validation[validation["learning_rate"].notna()]
-    keys = ["arm", "choice", *ARM, "learning_rate", *varied_settings(results)]
+    keys = [*CHOICE, *ARM, "learning_rate", *varied_settings(results)]
     dice = trained.assign(dsc=trained["dsc"].fillna(0))
     table = dice.pivot_table(index=keys, columns="class", values="dsc", aggfunc="mean", dropna=False)
     table = table.reindex(columns=TISSUES).dropna(how="all")
     table["mean"] = table.mean(axis=1)
     table = table.reset_index()
-    best = chosen(results)[keys].drop_duplicates().assign(chosen=True)
-    return table.merge(best, on=keys, how="left").fillna({"chosen": False}).drop(columns="choice")
+    if (name := score_name(results)) not in table:
+        sign = 1 if goes_up(rule_of(results)) else -1
+        scores = choice_scores(results)
+        table = table.merge(scores.assign(**{name: sign * scores["score"]})[[*CHOICE, name]], on=CHOICE)
+    best = rows_chosen(results)[keys].drop_duplicates().assign(chosen=True)
+    table = table.merge(best, on=keys, how="left").fillna({"chosen": False}).drop(columns="choice")
+    folds = {"chosen_in": "fold"} if is_in_folds(results) else {}
+    return table.rename(columns=folds).drop(columns="chosen_in", errors="ignore")
 
 
 def render(summary: pd.DataFrame, title: str) -> Table:

@@ -4,7 +4,8 @@ import pandas as pd
 
 from ablation.record.selection import select
 from ablation.report.tables.arm_scores import DEPTHS
-from ablation.report.tables.summary import TISSUES, chosen
+from ablation.report.tables.choice import chosen
+from ablation.report.tables.summary import TISSUES
 from ablation.space.factors import ARM
 
 DEPTH_STRATEGIES = ("conservative", "open")

@@ -1,5 +1,7 @@
 """A model is found by what the user calls it; what is not there is told with the nearest that is."""
 
+from dataclasses import replace
+
 import pytest
 
 from ablation.models.find import best_model, find_model
@@ -7,7 +9,7 @@ from ablation.names import OPENED, PLAN_FILE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import read_plan
 from t1t2core.errors import InputError
-from tests.builders.records import record_trial
+from tests.builders.records import SMALL, record_trial
 
 
 def ids(ledger: Ledger, name: str, sequence: str = "T2") -> list[str]:
@@ -32,6 +34,30 @@ def test_each_arm_competes_at_the_rate_that_was_best_for_it(ledger: Ledger) -> N
     record_trial(ledger, rate=1e-2, dice={"bone": 0.7, "soft_tissue": 0.1, "air": 0.1})
     good = record_trial(ledger, rate=1e-3, dice={"bone": 0.6, "soft_tissue": 0.9, "air": 0.9})
     assert ids(ledger, "best:conservative:bone") == [good]
+
+
+def test_the_class_chooses_the_arm_and_choose_by_the_values_in_it(ledger: Ledger) -> None:
+    settings = replace(SMALL, evaluation=replace(SMALL.evaluation, choose_by="bone"))
+    for layers in (3, 9):
+        record_trial(
+            ledger,
+            tuned_layers=layers,
+            rate=1e-3,
+            dice={"bone": 0.2, "soft_tissue": 0.9, "air": 0.9},
+            settings=settings,
+        )
+    good = record_trial(
+        ledger,
+        tuned_layers=9,
+        rate=1e-2,
+        dice={"bone": 0.7, "soft_tissue": 0.1, "air": 0.95},
+        settings=settings,
+    )
+    assert ids(ledger, "best:conservative:bone") == [good]
+    assert ids(ledger, "best:conservative:soft_tissue") != [good], "the arm is chosen by the class"
+    found = best_model(ledger, read_plan(ledger, "conservative"), "air")
+    assert [run.info.run_id for run in found.runs] == [good]
+    assert found.choice == "as chosen on validation by Dice of bone"
 
 
 def test_an_arm_that_lacks_folds_comes_with_a_warning(ledger: Ledger) -> None:

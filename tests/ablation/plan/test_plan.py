@@ -130,6 +130,16 @@ def test_whether_surface_distances_are_measured_counts() -> None:
     assert key(study=changed(STUDY, "evaluation", "surface_distances")) != key()
 
 
+def test_what_chooses_on_validation_counts_where_weights_are_trained() -> None:
+    study = changed(STUDY, "evaluation", "choose_by")
+    for point in (TUNED, HYBRID, SCRATCH):
+        assert key(point, study) != key(point), point.strategy
+    adapted = Point.canonical(strategy="norm_adaptation", t2_train_size=2, fold=1)
+    for point in (UNTUNED, adapted):
+        assert key(point, study) == key(point), point.strategy
+    assert study.recipe(1).digest == STUDY.recipe(1).digest
+
+
 def test_precision_counts_as_it_was_resolved() -> None:
     assert key(study=replace(STUDY, device=Device(kind="cpu", bfloat16=True))) != key()
     asked = replace(STUDY.settings, training=replace(STUDY.settings.training, precision="float32"))

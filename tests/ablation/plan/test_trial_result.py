@@ -19,6 +19,14 @@ def test_a_score_is_that_of_the_best_weights_and_a_missing_one_counts_as_0() -> 
     assert result.value("time/total_seconds") == 9
 
 
+def test_a_mean_is_over_the_classes_and_one_that_is_missing_counts_as_0() -> None:
+    result = TrialResult({"best_validation/bone/dsc": 0.3, "best_validation/air/dsc": 0.9}, ())
+    assert result.value("validation/mean/dsc") == pytest.approx(0.4)
+    counts = {name: {"tp": hits, "fp": 0, "fn": 0} for name, hits in (("bone", 0), ("soft_tissue", 5))}
+    scores = [{**patient(5), "counts": {**counts, "air": {"tp": 5, "fp": 5, "fn": 5}}}]
+    assert TrialResult({}, scores).of_patients("validation/mean/dsc") == [pytest.approx(0.5)]
+
+
 def test_patients_are_those_of_validation_on_t2_and_an_undefined_score_counts_as_0() -> None:
     absent = {"bone": {"tp": 0, "fp": 0, "fn": 0}}
     scores = [

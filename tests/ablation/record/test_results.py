@@ -166,3 +166,30 @@ def test_patients_add_up_to_the_pooled_scores() -> None:
     summed = patients_frame(records).groupby(what)[["tp", "fp", "fn"]].sum()
     pooled = results_frame(records).set_index(what)[["tp", "fp", "fn"]].sort_index()
     pd.testing.assert_frame_equal(summed, pooled)
+
+
+# How tuned values are chosen
+
+
+def test_what_chooses_is_that_of_the_trials_whose_weights_were_chosen_by_it() -> None:
+    untuned = record({**UNTUNED, "evaluation.choose_by": "air"}, SCORES, "a")
+    tuned = record({**TUNED, "evaluation.choose_by": "bone"}, SCORES, "b")
+    assert set(results_frame([untuned, tuned])["chosen_by"]) == {"validation/bone/dsc"}
+    older = record(TUNED, SCORES)
+    assert set(results_frame([older])["chosen_by"]) == {"validation/mean/dsc"}
+
+
+def test_a_search_chooses_by_its_first_objective() -> None:
+    objectives = ("validation/air/jsc", "time/total_seconds")
+    assert set(results_frame([record(TUNED, SCORES)], objectives=objectives)["chosen_by"]) == {objectives[0]}
+
+
+def test_each_fold_chooses_for_itself_where_one_validates_with_patients_that_another_tests() -> None:
+    fold_2 = {**TUNED, "fold": "2"}
+    fixed = [record(TUNED, SCORES, "a"), record(fold_2, SCORES, "b")]
+    assert set(results_frame(fixed)["chosen_in"]) == {0}
+    exchanged = [score("sub-03", {"tp": 5, "fp": 5, "fn": 5})]
+    assert set(results_frame([fixed[0], record(fold_2, exchanged, "b")])["chosen_in"]) == {1, 2}
+    # Of folds that are not recorded yet nothing is known but the setting.
+    rotated = record({**fold_2, "cohort.test_patients": "rotated"}, SCORES)
+    assert set(results_frame([rotated])["chosen_in"]) == {2}

@@ -7,7 +7,7 @@ import pytest
 
 from ablation.space.points import expand
 from ablation.space.ranges import Range
-from ablation.space.search_settings import Budget, Pruning, Search, epoch_findings, goes_up, metric_of
+from ablation.space.search_settings import Budget, Pruning, Search, epoch_findings
 from ablation.space.space import read_space
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
@@ -44,15 +44,15 @@ def test_of_a_range_the_ends_are_what_must_be_possible(tmp_path: Path) -> None:
 
 def test_one_objective_and_tpe_are_the_default(tmp_path: Path) -> None:
     search = read(tmp_path, ARMS + "search: {method: optuna, trials: 9}").search
-    assert (search.objective, search.sampler, search.seed) == (("validation/bone/dsc",), "tpe", 0)
+    assert (search.objective, search.sampler, search.seed) == (("validation/mean/dsc",), "tpe", 0)
     assert (search.start, search.pruning) == ((), Pruning(epochs=False, margin=None))
 
 
-def test_scores_go_up_and_costs_down() -> None:
-    assert goes_up("validation/air/jsc")
-    assert not goes_up("time/total_seconds")
-    assert metric_of("validation/air/jsc") == "best_validation/air/jsc"
-    assert metric_of("memory/peak_mb") == "memory/peak_mb"
+def test_a_search_goes_by_what_chooses_unless_it_names_an_objective(tmp_path: Path) -> None:
+    search = read(tmp_path, ARMS + "search: {method: optuna, trials: 9}").search
+    assert search.going_by("air").objective == ("validation/air/dsc",)
+    text = ARMS + "search: {method: optuna, trials: 9, objective: validation/mean/dsc}"
+    assert read(tmp_path, text).search.going_by("air").objective == ("validation/mean/dsc",)
 
 
 @pytest.mark.parametrize(

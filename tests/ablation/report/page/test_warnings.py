@@ -1,11 +1,9 @@
 """What the page says before anything is read: leaks, choices at an edge, machines."""
 
-import pytest
-
-from ablation.names import HARDWARE
+from ablation.names import HARDWARE, SEARCH
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
-from ablation.record.results import patients_frame, results_frame
+from ablation.record.results import results_frame
 from ablation.report.page.warnings import edge_warnings, page_warnings
 from tests.builders.recorded_sweeps import add_sweep, factors
 from tests.builders.tables import sweep, trial
@@ -15,7 +13,7 @@ LEAKED = {f"overlap.fold_1.{TAG}": "2", f"overlap.fold_2.{TAG}": "0"}
 
 
 def told(record: PlanRecord) -> list[str]:
-    return page_warnings(record, results_frame(record.records), patients_frame(record.records))
+    return page_warnings(record, results_frame(record.records))
 
 
 def test_who_validates_and_trained_the_t1_network_is_told_fold_by_fold(ledger: Ledger) -> None:
@@ -68,13 +66,18 @@ def test_choices_at_the_edge_are_named_a_sentence_a_factor(ledger: Ledger) -> No
     ]
 
 
-@pytest.mark.parametrize(("patients", "expected"), [(("a", "b"), 1), (("a", "a"), 0)])
-def test_that_rotated_patients_also_validate_is_told(
-    ledger: Ledger, patients: tuple[str, str], expected: int
-) -> None:
+def test_that_rotated_patients_also_validate_is_told_with_what_still_leaks(ledger: Ledger) -> None:
     record = add_sweep(ledger, [factors("open")])
-    results, single = sweep(
-        *(trial(test={name: 0.5}, fold=fold) for fold, name in enumerate(patients, start=1))
+    trials = [trial(test={name: 0.5}, fold=fold) for fold, name in ((1, "a"), (2, "b"))]
+    (warning,) = (
+        text for text in page_warnings(record, sweep(*trials, in_folds=True)[0]) if "rotate" in text
     )
-    found = [text for text in page_warnings(record, results, single) if "Test patients rotate" in text]
-    assert len(found) == expected
+    assert "tuned values are chosen inside each fold, by its own validation patients alone" in warning
+    assert "best arm of a class is over all folds" in warning
+    assert not any("rotate" in text for text in page_warnings(record, sweep(*trials)[0]))
+
+
+def test_a_search_samples_by_all_folds_and_says_so_where_patients_rotate(ledger: Ledger) -> None:
+    record = add_sweep(ledger, [factors("open")], tags={SEARCH: '{"objective": ["validation/mean/dsc"]}'})
+    results, _ = sweep(trial(test=[0.5]), in_folds=True)
+    assert any("of which candidates a search samples" in text for text in page_warnings(record, results))

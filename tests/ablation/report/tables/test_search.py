@@ -3,6 +3,8 @@
 import json
 from collections.abc import Sequence
 
+import pytest
+
 from ablation.models.find import best_model
 from ablation.names import PLAN_FILE, SEARCH
 from ablation.record.ledger import Ledger
@@ -12,6 +14,7 @@ from ablation.report.tables.frames import Frames
 from ablation.report.tables.search import choice_sentences, choose, scored_candidates, search_table
 from ablation.search.candidates import Candidate
 from tests.builders.recorded_sweeps import add_sweep, factors
+from tests.builders.records import record_trial
 
 DICE = ["validation/bone/dsc"]
 OPEN = Candidate(arm=0, strategy="open", t2_train_size=8, learning_rate=0.001)
@@ -75,6 +78,31 @@ def test_what_was_pruned_enters_no_table_no_choice_and_is_not_missing(ledger: Le
     compared = groups["Statistical comparisons"][0].frame
     assert "conservative 18" not in {*compared["first"], *compared["second"]}
     assert "conservative 9" in best_model(ledger, record, "bone").about
+
+
+@pytest.mark.parametrize(
+    ("objectives", "words"),
+    [
+        (["validation/air/jsc"], "on validation by Jaccard index of air"),
+        (["time/epochs", "validation/bone/dsc"], "by the least number of epochs"),
+    ],
+)
+def test_its_report_chooses_by_the_same_objective(ledger: Ledger, objectives: list[str], words: str) -> None:
+    record = add_search(ledger, objectives)
+    (rates, *_) = sheets(record, Frames(record))["Choices on validation"]
+    assert f"Chosen: as chosen {words}; test scores" in rates.note
+
+
+def test_the_rate_that_the_search_finds_best_is_the_one_that_the_report_shows(ledger: Ledger) -> None:
+    """By bone the low rate is better, by the mean of the classes the high one."""
+    tags = {SEARCH: json.dumps({"objective": DICE})}
+    dice = {1e-2: {"bone": 0.2, "soft_tissue": 0.9, "air": 0.9}, 1e-3: {"bone": 0.6, "soft_tissue": 0.3}}
+    runs = {rate: record_trial(ledger, rate=rate, dice=one) for rate, one in dice.items()}
+    parent = ledger.plans("conservative")[0].info.run_id
+    for name, value in tags.items():
+        ledger.client.set_tag(parent, name, value)
+    (found,) = best_model(ledger, read_plan(ledger, "conservative"), "air").runs
+    assert found.info.run_id == runs[1e-3]
 
 
 def test_a_grid_has_no_search(ledger: Ledger) -> None:

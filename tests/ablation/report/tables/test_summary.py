@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from ablation.record.results import RESULTS
-from ablation.report.tables.summary import chosen, learning_rates, never_predicted, render, summarise
+from ablation.report.tables.choice import chosen
+from ablation.report.tables.summary import learning_rates, never_predicted, render, summarise
 from tests.builders.tables import frame_of
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
