@@ -48,10 +48,11 @@ class Evidence:
 def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None = None) -> list[str]:
     """A paragraph of plain English for each of bone, soft tissue and air, and one for all where they agree.
 
-    It opens with the arms that may be the best: the one with the best validation Dice, and each that the
-    test of their difference (`comparisons(pairs="best")`, Holm's correction within the class) does not show
-    to be worse, cheapest first. Below six patients it counts the pairs in which the best scores higher.
-    Where so few patients were tested that no p can be small, it says so in place of a verdict.
+    It opens with the arms that may be the best: the one with the best validation Dice, and each that the 95 %
+    interval of their difference does not exclude (`comparisons(pairs="best")`), cheapest first. Then comes
+    which of them tests show to be worse, after Holm's correction within the class. Below six patients it
+    counts the pairs in which the best scores higher. Where so few patients were tested that no p can be
+    small, it says so in place of a verdict.
 
     Args:
         results, patients: as for `network_scores`.
@@ -91,19 +92,22 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | N
 
 
 def _candidates(found: Evidence, tissue: str, arm: str) -> str:
-    """Name the arms that no test shows to be worse than the best, cheapest first."""
+    """Name the arms that the interval of their difference from the best does not exclude, cheapest first."""
     against = _part(found.against, tissue)
     seconds = found.rows.drop_duplicates("trial_key").groupby("arm")["standalone_seconds"].mean()
     title = tissue.replace("_", " ").capitalize()
     if against.empty:
         return f"{title}: {arm}, the only arm that was tested."
-    excluded = against["verdict"] == BETTER
+    excluded = against["low"] > 0
     by_count = _is_too_few(against) and against["patients"].max() > 0
     if by_count:
         excluded = pd.Series([_count(found, row).is_unanimous for row in against.to_dict("records")])
     left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=lambda name: float(seconds[name]))
     first = f"{title}: {'by count, not by test, ' if by_count else ''}{len(left)} of {len(against) + 1} arms "
-    why = f". The others score lower in all {PAIRS[found.scores.kind]}" if by_count and excluded.any() else ""
+    why = ""
+    if excluded.any():
+        lower = f"The others score lower in all {PAIRS[found.scores.kind]}"
+        why = f". {lower if by_count else 'The 95 % interval of the difference excludes the others'}"
     order = ", cheapest first" if len(left) > 1 else ""
     return f"{first}may be the best{order}: {shortened(left)}{why}."
 
@@ -190,7 +194,9 @@ def _others(against: pd.DataFrame, scores: NetworkScores) -> list[str]:
     parts = [f"{IN_WORDS[verdict]}: {_names(rows)}" for verdict, rows in told.items() if not rows.empty]
     is_one = scores.kind == "one"
     test = "Wilcoxon" if is_one else f"t test, {against['interval'].mode()[0]}"
-    verdict = f"{'. '.join(parts) or 'No arm is shown to be worse'} ({test}, p < 0.05 after Holm)."
+    number = f"the {len(against)} comparisons" if len(against) > 1 else "one comparison"
+    none = f"Corrected for {number} no arm is shown to be worse"
+    verdict = f"{'. '.join(parts) or none} ({test}, p < 0.05 after Holm)."
     return [verdict, *([ONE_NETWORK] if is_one else [])]
 
 

@@ -75,8 +75,29 @@ def test_an_arm_that_is_shown_to_be_worse_is_not_among_the_best() -> None:
             trial("augmented", validation=0.6, test=FOURTEEN + RNG.normal(0, 0.01, size=14), seconds=8),
         )
     )
-    assert bone.startswith("Bone: 2 of 3 arms may be the best, cheapest first: augmented, open. Shown")
+    assert bone.startswith(
+        "Bone: 2 of 3 arms may be the best, cheapest first: augmented, open. The 95 % interval of the "
+        "difference excludes the others. Shown to be worse: scratch"
+    )
     assert "Of the pairs" not in bone
+
+
+def test_an_arm_far_behind_is_out_by_its_interval_even_where_correction_leaves_no_test() -> None:
+    """Six comparisons of three patients and three networks: Holm's correction leaves none below 0.05."""
+    noise = np.random.default_rng(5)
+    best = [trial("open", validation=0.9, test=THREE, network=n) for n in (0, 1, 2)]
+    near = [
+        trial("conservative", str(depth), validation=0.5, test=THREE + noise.normal(0, 0.01, 3), network=n)
+        for depth in (3, 6, 9, 12, 15)
+        for n in (0, 1, 2)
+    ]
+    far = [trial("scratch", validation=0.1, test=THREE - 0.3 - n / 15, network=n) for n in (0, 1, 2)]
+    (bone, *_) = conclusions(*sweep(*best, *near, *far))
+    assert bone.startswith("Bone: 6 of 7 arms may be the best")
+    assert (
+        "The 95 % interval of the difference excludes the others. Corrected for the 6 comparisons no arm"
+        in bone
+    )
 
 
 def test_the_test_does_not_choose_and_who_leads_there_is_told() -> None:
