@@ -1,5 +1,7 @@
 """What a trial scored, pooled and a patient."""
 
+from math import nan
+
 import pytest
 
 from ablation.plan.trial_result import TrialResult, mean_over_patients, value_after_epoch
@@ -28,11 +30,8 @@ def test_a_mean_is_over_the_classes_and_one_that_is_missing_counts_as_0() -> Non
 
 
 def test_after_an_epoch_the_mean_is_what_pruning_goes_by() -> None:
-    epoch = {
-        "validation/bone/dsc": 0.3,
-        "validation/soft_tissue/dsc": 0.9,
-        "validation/air/dsc": float("nan"),
-    }
+    scores = {"bone": 0.3, "soft_tissue": 0.9, "air": nan}
+    epoch = {f"validation/{name}/dsc": score for name, score in scores.items()}
     assert value_after_epoch(epoch, "validation/mean/dsc") == pytest.approx(0.4)
     assert value_after_epoch(epoch, DICE) == 0.3
     assert value_after_epoch({}, DICE) == 0
