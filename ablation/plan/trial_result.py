@@ -37,6 +37,11 @@ class TrialResult:
         ]
 
 
+def value_after_epoch(metrics: Mapping[str, float], objective: str) -> float:
+    """Return a score of validation after an epoch; one that is undefined or not measured counts as 0."""
+    return fmean(_defined(metrics.get(one, 0.0)) for one in parts_of(objective))
+
+
 def _defined(value: float) -> float:
     return 0.0 if isnan(value) else value
 

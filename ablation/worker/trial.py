@@ -5,7 +5,6 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from statistics import fmean
 from typing import Any
 
 import ray
@@ -15,7 +14,7 @@ from torch import Tensor
 from ablation.plan.plan import PlannedTrial, Recipes, Trial, plan_trial
 from ablation.plan.recipe import digest_of_preparation
 from ablation.plan.study import Study
-from ablation.space.objectives import parts_of
+from ablation.plan.trial_result import value_after_epoch
 from ablation.space.points import Point
 from ablation.store.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
 from ablation.store.outcome import Cost, write_outcome
@@ -166,7 +165,7 @@ class TrialWork:
         """Return how well the trial does so far, and how far it has got: what pruning goes by."""
         if self._shared.objective is None or not self._history:
             return {}
-        best = max(_score(epoch, self._shared.objective) for epoch in self._history)
+        best = max(value_after_epoch(epoch, self._shared.objective) for epoch in self._history)
         return {SCORE: best, PROGRESS: 100 * self._experiment.progress}
 
     def _keep(self) -> None:
@@ -196,12 +195,6 @@ class TrialWork:
     def _borrowed_seconds(self) -> float:
         """Return the seconds that other trials took to compute what this one used."""
         return self._borrowed_before + self._worker.features.borrowed_seconds
-
-
-def _score(epoch: Mapping[str, float], objective: str) -> float:
-    """Return the objective after an epoch; NaN, of a class neither there nor predicted, counts as 0."""
-    found = [epoch.get(one, 0.0) for one in parts_of(objective)]
-    return fmean(score if score == score else 0.0 for score in found)
 
 
 def experiment_of(

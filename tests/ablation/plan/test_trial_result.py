@@ -1,8 +1,10 @@
 """What a trial scored, pooled and a patient."""
 
+from math import nan
+
 import pytest
 
-from ablation.plan.trial_result import TrialResult, mean_over_patients
+from ablation.plan.trial_result import TrialResult, mean_over_patients, value_after_epoch
 
 DICE = "validation/bone/dsc"
 
@@ -25,6 +27,14 @@ def test_a_mean_is_over_the_classes_and_one_that_is_missing_counts_as_0() -> Non
     counts = {name: {"tp": hits, "fp": 0, "fn": 0} for name, hits in (("bone", 0), ("soft_tissue", 5))}
     scores = [{**patient(5), "counts": {**counts, "air": {"tp": 5, "fp": 5, "fn": 5}}}]
     assert TrialResult({}, scores).of_patients("validation/mean/dsc") == [pytest.approx(0.5)]
+
+
+def test_after_an_epoch_the_mean_is_what_pruning_goes_by() -> None:
+    scores = {"bone": 0.3, "soft_tissue": 0.9, "air": nan}
+    epoch = {f"validation/{name}/dsc": score for name, score in scores.items()}
+    assert value_after_epoch(epoch, "validation/mean/dsc") == pytest.approx(0.4)
+    assert value_after_epoch(epoch, DICE) == 0.3
+    assert value_after_epoch({}, DICE) == 0
 
 
 def test_patients_are_those_of_validation_on_t2_and_an_undefined_score_counts_as_0() -> None:

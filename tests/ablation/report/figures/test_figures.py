@@ -288,6 +288,18 @@ def test_the_chosen_rate_is_ringed_and_arms_without_a_choice_are_left_out() -> N
     assert "conservative 9 0.001, open 0.01" in result.alt
 
 
+def test_the_choice_is_drawn_by_the_score_that_chose_and_each_folds_own_is_ringed() -> None:
+    scores = {(1e-2, 1): 0.2, (1e-2, 2): 0.6, (1e-3, 1): 0.4, (1e-3, 2): 0.5}
+    table = table_of(*(trial(rate=rate, fold=fold, validation=v) for (rate, fold), v in scores.items()))
+    named = with_arms(table, chosen_by="validation/bone/dsc", in_folds=True)
+    result = drawn(draw_rates(named))
+    line, ring = panel(result).get_lines()
+    np.testing.assert_allclose(line.get_xydata(), [[1e-3, 0.45], [1e-2, 0.4]])
+    np.testing.assert_allclose(ring.get_xydata(), [[1e-3, 0.45], [1e-2, 0.4]])
+    assert panel(result).get_ylabel() == "validation, Dice of bone"
+    assert "Ringed: the value chosen on validation by Dice of bone inside each fold" in result.caption
+
+
 def test_another_tuned_setting_has_a_figure_at_the_best_of_the_others() -> None:
     table = table_of(
         trial("open", rate=1e-2, validation=0.7),

@@ -37,6 +37,20 @@ def test_with_three_patients_it_counts_pairs_and_says_that_this_is_no_test() -> 
     assert air.startswith("Air: by count")
 
 
+def test_surfaces_of_the_best_arm_stand_beside_its_dice() -> None:
+    measured = {"hausdorff_95_mm": [3.0, 5.0, 7.0], "nsd_2_mm": [0.6, 0.7, 0.8]}
+    arms = [
+        trial(name, validation=dice, test=THREE, surface=measured)
+        for name, dice in (("open", 0.9), ("scratch", 0.1))
+    ]
+    (bone, *_) = conclusions(*sweep(*arms))
+    assert (
+        "DSC is 0.600, surface Dice within 2 mm 0.700, 95th percentile of surface distances 5.0 mm. A" in bone
+    )
+    (bone, *_) = conclusions(*sweep(trial(validation=0.9, test=THREE)))
+    assert "its test DSC is 0.600. A trial" in bone
+
+
 def test_an_arm_that_loses_some_pairs_stays_by_count_and_the_cheapest_is_named_first() -> None:
     (bone, *_) = conclusions(
         *sweep(

@@ -136,3 +136,17 @@ def test_optuna_is_left_as_it_was() -> None:
     before = optuna.logging.get_verbosity()
     importance(simulated(lambda t: 0.1 * (t["layers"] == "9")))
     assert optuna.logging.get_verbosity() == before
+
+
+def test_it_is_of_the_score_that_chooses() -> None:
+    """Bone depends on the learning rate, the mean of the classes on nothing."""
+    trials = [
+        trial(
+            "open", rate=rate, fold=fold, test=[0.5], validation={"bone": b, "soft_tissue": 1 - b, "air": 0.5}
+        )
+        for rate, b in ((1e-2, 0.9), (1e-3, 0.5), (1e-4, 0.1))
+        for fold in (1, 2, 3)
+    ]
+    assert importance(sweep(*trials)[0]).empty
+    table = importance(sweep(*trials, chosen_by="validation/bone/dsc")[0])
+    assert table.set_index("factor")["importance"]["learning_rate"] == pytest.approx(1)
