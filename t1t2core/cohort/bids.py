@@ -1,4 +1,4 @@
-"""A cohort from a BIDS folder: `sub-*/[ses-*/]anat/*_T1w`, `anat/*_T2w` and `ct/*_ct`."""
+"""A cohort from a BIDS folder: `sub-*/[ses-*/]anat/*_T1w`, `anat/*_T2w`, `ct/*_ct`, `participants.tsv`."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from t1t2core.cohort.entities import find_files, folders_of
 from t1t2core.cohort.names import LONGEST_NAME, check_excluded, exclude_line, given_name
+from t1t2core.cohort.participants import read_participants
 from t1t2core.cohort.scan_choice import Chosen, ScanChoice
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.cohort.text import is_there, read_text, unfetched
@@ -53,6 +54,7 @@ def read_bids(
     files = {name: find_files(path) for name, path in folders.items() if name not in exclude}
     choice = ScanChoice(session, run, select, [file for found in files.values() for file in found])
     findings: dict[str, list[str]] = {}
+    known, warnings = read_participants(folder, folders)
     left_out, subjects = {}, []
     for subject, found in files.items():
         chosen = choice.choose(found)
@@ -62,13 +64,15 @@ def read_bids(
         elif defects := lost or [*_defects(subject, chosen), *chosen.defects]:
             findings[subject] = defects
         else:
-            subjects.append(_subject(subject, chosen))
+            subjects.append(_subject(subject, chosen, known.get(subject, {})))
             left_out |= {f"{kind} of {subject}": why for kind, why in chosen.lacks.items()}
     if findings:
         raise _refusal(folder, findings)
     if all(subject.t2w is None for subject in subjects):
         raise _without_t2w(folder, len(subjects), left_out)
-    return Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+    return Cohort(
+        name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out, warnings=warnings
+    )
 
 
 def _without_t2w(folder: Path, subjects: int, left_out: Mapping[str, str]) -> InputError:
@@ -104,9 +108,9 @@ def _describe(folder: Path) -> tuple[str, bool]:
     return plain[:LONGEST_TITLE] or default, description.get("Simulated") is True
 
 
-def _subject(name: str, chosen: Chosen) -> Subject:
+def _subject(name: str, chosen: Chosen, known: Mapping[str, str]) -> Subject:
     paths = {kind: file.path for kind, file in chosen.files.items()}
-    return Subject(name=name, t1w=paths["T1w"], t2w=paths.get("T2w"), ct=paths["ct"])
+    return Subject(name=name, t1w=paths["T1w"], t2w=paths.get("T2w"), ct=paths["ct"], characteristics=known)
 
 
 def _lost_folders(subject: Path, choice: ScanChoice) -> list[str]:
