@@ -255,7 +255,7 @@ def _power(workspace: Workspace, plan: pd.DataFrame) -> list[str]:
     others = []
     cohort = workspace.settings.cohort
     if workspace.request.encoder is None:
-        if sample.kind != "rotated" and cohort.split_file is cohort.leave_one_out is None:
+        if sample.kind != "rotated" and cohort.split_file is None and cohort.leave_one_out is None:
             rotated = replace(cohort, test_patients="rotated")
             others.append(rotated_sample(draw_splits(workspace.cohort, rotated)))
         if sample.kind != "rotated" and any(point.pretraining_seed is not None for point in points):

@@ -1,5 +1,6 @@
 """What a run writes beside its results: the plan and the subjects."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 

@@ -32,7 +32,7 @@ def test_every_column_is_read_with_and_without_the_prefix_of_bids(tmp_path: Path
 
 def test_a_folder_without_the_table_is_a_cohort_too(tmp_path: Path) -> None:
     add(tmp_path, *(name for subject in NAMES for name in scans(subject, "T1w", "T2w", "ct")))
-    assert known(read_bids(tmp_path)) == dict.fromkeys(NAMES, {})
+    assert known(read_bids(tmp_path)) == {name: {} for name in NAMES}
 
 
 def test_unknown_subjects_and_repeated_ones_are_named_and_passed_over(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_who_is_left_out_on_purpose_is_not_unknown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lines", [("name\tsex", "sub-01\tF"), ("participant_id\tsex", "sub-01")])
 def test_a_table_that_cannot_be_read_stops_nothing(tmp_path: Path, lines: tuple[str, ...]) -> None:
     found = cohort(tmp_path, *lines)
-    assert known(found) == dict.fromkeys(NAMES, {})
+    assert known(found) == {name: {} for name in NAMES}
     assert len(found.warnings) == 1
     assert found.warnings[0].startswith("participants.tsv is not used: ")
 
