@@ -14,7 +14,8 @@ from t1t2core.cohort.participants import MOST_GROUPS, is_number
 
 FEWEST_GROUPS = 2
 NOT_KNOWN = "not known"
-SUBGROUPS = ["known_of_patients", "group", "patients", "arm", *SHOWN]
+SUBGROUPS = ["known_of_patients", "group", "patients", "arm", *SHOWN, "note"]
+ALONE = "one patient: no mean"
 
 
 def read_known(files: Mapping[str, bytes]) -> pd.DataFrame:
@@ -87,4 +88,5 @@ def _of_column(scores: pd.DataFrame, column: str, groups: pd.Series) -> pd.DataF
     table.index.names = ["group", "arm"]
     rows = table.reindex(pd.MultiIndex.from_product([order, arms], names=["group", "arm"])).dropna(how="all")
     rows = rows.reset_index().assign(known_of_patients=column)
-    return rows.astype({"patients": "int64"})[SUBGROUPS]
+    notes = rows["patients"].eq(1).map({True: ALONE, False: ""})
+    return rows.assign(note=notes).astype({"patients": "int64"})[SUBGROUPS]

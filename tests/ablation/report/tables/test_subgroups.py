@@ -38,6 +38,7 @@ def test_a_group_of_one_is_shown_without_a_score() -> None:
     found = table(known(site="A,A,A,A,B")).query("arm == 'open'").set_index("group")
     assert found["patients"].to_dict() == {"A": 4, "B": 1}
     assert found["bone"].notna().to_dict() == {"A": True, "B": False}
+    assert found["note"].to_dict() == {"A": "", "B": "one patient: no mean"}
 
 
 def test_numbers_are_split_at_their_median() -> None:
