@@ -120,7 +120,9 @@ def subjects_frame(
         known = {f"{PARTICIPANT}{name}": subject.characteristics.get(name, "") for name in columns}
         rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(told), **known})
     rows += [{"subject": name, WARNINGS: BETWEEN_WARNINGS.join(told)} for name, told in left_out.items()]
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    known = [name for name in frame if name.startswith(PARTICIPANT)]
+    return frame[[name for name in frame if name not in known] + known]
 
 
 def _left_out(cohort: Cohort) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ from t1t2core.cohort.known_scans import KnownScans
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.roles import FoldSplit
-from t1t2core.cohort.split import check_request, draw_splits, tested_groups
+from t1t2core.cohort.split import check_request, draw_splits, held_out
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
 from t1t2core.presets import PresetName
@@ -229,7 +229,7 @@ def _check_folds(
     cohort: Cohort, settings: CohortSettings, splits: Sequence[FoldSplit], points: Sequence[Point]
 ) -> None:
     """Refuse folds and training sizes that there are not, and tell what each fold tests if it is a value."""
-    tested, folds = list(tested_groups(cohort, settings)), {point.fold for point in points}
+    tested, folds = list(held_out(cohort, settings)), {point.fold for point in points}
     check_request(splits, sorted(folds), [p.t2_train_size for p in points if p.t2_train_size], tested=tested)
     for split, value in zip(splits, tested, strict=False):
         number = len(split.t2.test)

@@ -13,7 +13,7 @@ from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
 from t1t2core.settings import CohortSettings
 
-__all__ = ["FoldSplit", "Roles", "check_request", "count_overlap", "draw_splits", "tested_groups"]
+__all__ = ["FoldSplit", "Roles", "check_request", "count_overlap", "draw_splits", "held_out"]
 
 T2_TEST_SHARE = 3 / 14
 """Share of the T2w patients in the test set, and in the validation set (Table 2)."""
@@ -51,7 +51,7 @@ def draw_splits(cohort: Cohort, settings: CohortSettings) -> tuple[FoldSplit, ..
     _check_size(len(t1_names), len(t2_names))
     order = _shuffled(t1_names, settings.split_seed, "T1 roles")
     t2_order = _shuffled(t2_names, settings.split_seed, "T2 roles")
-    groups = tested_groups(cohort, settings)
+    groups = held_out(cohort, settings)
     splits = []
     for fold, t2 in enumerate(_t2_roles(t2_order, settings, list(groups.values())), start=1):
         joining = _shuffled(sorted(t2.training), settings.split_seed, f"T2 training of fold {fold}")
@@ -62,7 +62,7 @@ def draw_splits(cohort: Cohort, settings: CohortSettings) -> tuple[FoldSplit, ..
     return tuple(splits)
 
 
-def tested_groups(cohort: Cohort, settings: CohortSettings) -> dict[str, list[str]]:
+def held_out(cohort: Cohort, settings: CohortSettings) -> dict[str, list[str]]:
     """Return who is kept apart in each fold, by the value of `leave_one_out`; empty without that setting.
 
     Raises:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from t1t2core.cohort.roles import FoldSplit
-from t1t2core.cohort.split import check_request, draw_splits, tested_groups
+from t1t2core.cohort.split import check_request, draw_splits, held_out
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
 from t1t2core.settings import CohortSettings
@@ -64,7 +64,7 @@ def test_every_patient_is_tested_once_and_validation_takes_turns() -> None:
 
 def test_numbers_are_in_their_own_order_and_a_site_without_t2w_has_no_fold() -> None:
     cohort = cohort_of({"10": (3, 0), "9": (3, 0), "11": (0, 2)})
-    assert list(tested_groups(cohort, BY_SITE)) == ["9", "10"]
+    assert list(held_out(cohort, BY_SITE)) == ["9", "10"]
     assert len(draw_splits(cohort, BY_SITE)) == 2
 
 
@@ -100,7 +100,7 @@ def test_one_value_or_too_few_others_cannot_be_tested() -> None:
 
 
 def test_fewer_sites_than_folds_are_told_with_what_each_tests() -> None:
-    tested = tested_groups(STUDY, BY_SITE)
+    tested = held_out(STUDY, BY_SITE)
     with pytest.raises(
         InputError, match=r"3 folds 1..3 \(1 tests Bern, 2 tests Doha, 3 tests Graz\); found folds 4"
     ):
