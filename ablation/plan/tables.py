@@ -121,8 +121,8 @@ def subjects_frame(
         rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(told), **known})
     rows += [{"subject": name, WARNINGS: BETWEEN_WARNINGS.join(told)} for name, told in left_out.items()]
     frame = pd.DataFrame(rows)
-    known = [name for name in frame if name.startswith(PARTICIPANT)]
-    return frame[[name for name in frame if name not in known] + known]
+    known = [f"{PARTICIPANT}{name}" for name in columns]
+    return frame[[*frame.columns.difference(known, sort=False), *known]]
 
 
 def _left_out(cohort: Cohort) -> dict[str, list[str]]:

@@ -57,11 +57,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     with helpers(1) as helper:
         # Drawing takes longer than all else.
         rendering = Rendering(drawings(results, patients, curves, slices, design), helper)
-        facts = Facts(record, results, patients, page_warnings(record, results, patients))
-        groups = {
-            **sheets(record, results, patients),
-            "Reporting checklist": checklist_sheets(facts),
-        }
+        groups = _sheets(record, results, patients, report)
         summary = Sheet(
             name="summary",
             title=f"Every arm at its chosen {design.tuned_in_words}",
@@ -74,13 +70,21 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
         for name, figure in figures.items():
             write_atomically(report / "figures" / f"{name}.png", figure.wide)
             write_atomically(report / "figures" / f"{name}.svg", figure.svg)
-        write_atomically(report / CHECKLIST_FILE, checklist_document(facts).encode("utf-8"))
         page = compose_page(record, results, patients, pictures_of(record, figures), groups)
         write_atomically(report / PAGE, render_page(page).encode("utf-8"))
     parent = record.parent.info.run_id
     ledger.keep_files(parent, {PAGE: (report / PAGE).read_bytes()})
     ledger.describe(parent, note_of(record, page, PAGE))
     return results
+
+
+def _sheets(
+    record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame, report: Path
+) -> dict[str, list[Sheet]]:
+    """Return all tables by heading; writes the checklist as a document too."""
+    facts = Facts(record, results, patients, page_warnings(record, results, patients))
+    write_atomically(report / CHECKLIST_FILE, checklist_document(facts).encode("utf-8"))
+    return {**sheets(record, results, patients), "Reporting checklist": checklist_sheets(facts)}
 
 
 def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:

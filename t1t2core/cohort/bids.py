@@ -4,6 +4,7 @@ import json
 import re
 import reprlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -54,7 +55,6 @@ def read_bids(
     files = {name: find_files(path) for name, path in folders.items() if name not in exclude}
     choice = ScanChoice(session, run, select, [file for found in files.values() for file in found])
     findings: dict[str, list[str]] = {}
-    known, warnings = read_participants(folder, folders)
     left_out, subjects = {}, []
     for subject, found in files.items():
         chosen = choice.choose(found)
@@ -64,15 +64,21 @@ def read_bids(
         elif defects := lost or [*_defects(subject, chosen), *chosen.defects]:
             findings[subject] = defects
         else:
-            subjects.append(_subject(subject, chosen, known.get(subject, {})))
+            subjects.append(_subject(subject, chosen))
             left_out |= {f"{kind} of {subject}": why for kind, why in chosen.lacks.items()}
     if findings:
         raise _refusal(folder, findings)
     if all(subject.t2w is None for subject in subjects):
         raise _without_t2w(folder, len(subjects), left_out)
-    return Cohort(
-        name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out, warnings=warnings
-    )
+    cohort = Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+    return _with_characteristics(cohort, folder, folders)
+
+
+def _with_characteristics(cohort: Cohort, folder: Path, names: Collection[str]) -> Cohort:
+    """The cohort with what its table of participants says."""
+    known, warnings = read_participants(folder, names)
+    subjects = tuple(replace(one, characteristics=known.get(one.name, {})) for one in cohort.subjects)
+    return replace(cohort, subjects=subjects, warnings=warnings)
 
 
 def _without_t2w(folder: Path, subjects: int, left_out: Mapping[str, str]) -> InputError:
@@ -108,7 +114,7 @@ def _describe(folder: Path) -> tuple[str, bool]:
     return plain[:LONGEST_TITLE] or default, description.get("Simulated") is True
 
 
-def _subject(name: str, chosen: Chosen, known: Mapping[str, str]) -> Subject:
+def _subject(name: str, chosen: Chosen) -> Subject:
     paths = {kind: file.path for kind, file in chosen.files.items()}
     return Subject(name=name, t1w=paths["T1w"], t2w=paths.get("T2w"), ct=paths["ct"], characteristics=known)
 

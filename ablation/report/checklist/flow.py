@@ -52,8 +52,10 @@ def _left_out(facts: Facts) -> Iterator[Row]:
         for sentence in text.split(BETWEEN_WARNINGS)
         if sentence.startswith((LEFT_OUT, T2W_LEFT_OUT))
     ]
-    for (stays, why), rows in pd.DataFrame(told, columns=["name", "stays", "why"]).groupby(["stays", "why"]):
-        names = rows["name"].tolist()
+    alike: dict[tuple[bool, str], list[str]] = {}
+    for name, stays, why in told:
+        alike.setdefault((stays, why), []).append(name)
+    for (stays, why), names in sorted(alike.items()):
         step = "T2w scan left out" if stays else "left out"
         counts = (None, len(names)) if stays else (len(names), None)
         yield step, *counts, f"{named(names)}: {why.partition(': ')[2]}"

@@ -81,7 +81,9 @@ def _of_column(scores: pd.DataFrame, column: str, groups: pd.Series) -> pd.DataF
     arms = scores.index.get_level_values("arm").unique()
     sizes = groups.value_counts()
     order = sorted(sizes.index, key=lambda name: (name == NOT_KNOWN, name.startswith("above "), name))
-    by_group = scores.groupby([scores.index.get_level_values("patient").map(groups), "arm"], sort=False)
+    by_group = scores.groupby(
+        [scores.index.get_level_values("patient").map(groups.to_dict()), "arm"], sort=False
+    )
     table = by_group.mean(skipna=False)
     counts = by_group.size()
     table = table.where(counts > 1, np.nan, axis=0).assign(patients=counts)
