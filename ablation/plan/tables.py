@@ -121,8 +121,8 @@ def subjects_frame(
         rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(told), **known})
     rows += [{"subject": name, WARNINGS: BETWEEN_WARNINGS.join(told)} for name, told in left_out.items()]
     frame = pd.DataFrame(rows)
-    known = [f"{PARTICIPANT}{name}" for name in columns]
-    return frame[[*frame.columns.difference(known, sort=False), *known]]
+    stand_last = [f"{PARTICIPANT}{name}" for name in columns]
+    return frame[[*frame.columns.difference(stand_last, sort=False), *stand_last]]
 
 
 def _left_out(cohort: Cohort) -> dict[str, list[str]]:

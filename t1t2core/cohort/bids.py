@@ -116,7 +116,7 @@ def _describe(folder: Path) -> tuple[str, bool]:
 
 def _subject(name: str, chosen: Chosen) -> Subject:
     paths = {kind: file.path for kind, file in chosen.files.items()}
-    return Subject(name=name, t1w=paths["T1w"], t2w=paths.get("T2w"), ct=paths["ct"], characteristics=known)
+    return Subject(name=name, t1w=paths["T1w"], t2w=paths.get("T2w"), ct=paths["ct"])
 
 
 def _lost_folders(subject: Path, choice: ScanChoice) -> list[str]:
