@@ -4,7 +4,7 @@ import builtins
 import logging
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -19,12 +19,14 @@ from ablation.record.plan_record import read_plan, read_plan_run
 from ablation.record.results import NAMED, patients_frame, results_frame
 from ablation.report.tables.search import choice_sentences
 from ablation.report.tables.summary import never_predicted
+from ablation.space.naming import arm_names
 from ablation.space.space import read_space
 from ablation.store.storage import Storage, public
 from ablation.sweep.preview import Preview, preview
 from ablation.sweep.progress import Show, log_now_and_then
 from ablation.sweep.run import Ended, run_trials, train_pretrained
 from ablation.sweep.workspace import PHANTOM, Request, Workspace, open_workspace
+from t1t2core.cohort.split import draw_splits
 from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.presets import PresetName
@@ -101,6 +103,13 @@ class Sweep:
     def forecast(self) -> list[str]:
         """What a run would cost, and how long it would take; a line each."""
         return self._previewed().lines
+
+    def power(self) -> list[str]:
+        """What the tests of this plan could show, and what those of other plans could; a line each.
+
+        Where trials of the plan are recorded, their spread tells it in Dice.
+        """
+        return _power(self.workspace, self.plan())
 
     def run(self, show: Show | None = None) -> SweepResult:
         """Run every trial that is not recorded, record it, and write the report.
@@ -229,6 +238,36 @@ def write_report(
     write_report(ledger, plan, Path(output) / name)
     address = "" if register is None else register_winner(ledger, plan, register)
     return Path(output) / name / "report" / PAGE, address
+
+
+def _power(workspace: Workspace, plan: pd.DataFrame) -> list[str]:
+    # What makes tests takes a second to import.
+    from ablation.report.statistics.plan_power import (
+        more_networks,
+        recorded_components,
+        rotated_sample,
+        sample_of,
+        tell_power,
+    )
+
+    points, design = workspace.points, workspace.space.design
+    sample = sample_of(points, workspace.study.splits)
+    others = []
+    cohort = workspace.settings.cohort
+    if workspace.request.encoder is None:
+        if sample.kind != "rotated" and cohort.split_file is None and cohort.leave_one_out is None:
+            rotated = replace(cohort, test_patients="rotated")
+            others.append(rotated_sample(draw_splits(workspace.cohort, rotated)))
+        if sample.kind != "rotated" and any(point.pretraining_seed is not None for point in points):
+            others.append(more_networks(sample, len({point.fold for point in points})))
+    components = None
+    if recorded := set(plan.loc[plan["status"] == "recorded", "trial_key"]):
+        runs = [run for key, run in workspace.ledger.finished().items() if key in recorded]
+        records = workspace.ledger.records(runs)
+        frames = results_frame(records, design), patients_frame(records, design)
+        components = recorded_components(*frames, design)
+    arms = arm_names(plan, design).nunique() if len(plan) else 0
+    return tell_power(sample, others, components, arms=arms, design=design)
 
 
 def _registration_picture(prepared: Mapping[str, PreparedSubject]) -> bytes | None:

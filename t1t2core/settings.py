@@ -113,9 +113,28 @@ class CohortSettings:
         description="fixed: one test set for all folds (as the study's own numbers show); rotated: each "
         "fold tests other patients and has an encoder that never saw them (ours)",
     )
+    leave_one_out: str | None = _added(
+        None,
+        "column of participants.tsv, or of the cohort's table, such as site: each fold tests the patients of "
+        "one of its values, and neither they nor anybody with that value trains or validates, T1 or T2; in "
+        "place of test_patients (ours)",
+    )
     phantom_subjects: Positive = Field(default=20, description="digital heads in the built-in phantom cohort")
     phantom_t2w: Positive = Field(default=14, description="how many of them have a T2w scan")
     phantom_voxel_mm: PositiveFloat = Field(default=2.0, description="MR voxel size of the phantom, mm")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.leave_one_out is None:
+            return self
+        others = {
+            "test_patients: rotated": self.test_patients == "rotated",
+            "split_file": self.split_file is not None,
+            "overlap: as_published": self.overlap == "as_published",
+        }
+        if given := [name for name, is_given in others.items() if is_given]:
+            raise ValueError(f"leave_one_out settles who is tested: it goes with no {' or '.join(given)}")
+        return self
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)

@@ -76,7 +76,8 @@ def _show_plan(sweep: "Sweep") -> int:
     if not frame.empty:  # as it is of a search that has sampled nothing yet
         space = sweep.workspace.space
         show(render_plan(frame, space.design, space.name))
-    for line in sweep.forecast():
+    *costs, numbers = sweep.forecast()
+    for line in [*costs, *sweep.power(), numbers]:
         print(line)
     return 0
 

@@ -13,6 +13,7 @@ from ablation.space.design import Design
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 from ablation.space.naming import arm_names
 from t1t2core.cohort.check import subject_notes
+from t1t2core.cohort.participants import recorded_columns
 from t1t2core.cohort.roles import ROLES, FoldSplit
 from t1t2core.cohort.subject import Cohort
 from t1t2core.files import write_atomically
@@ -28,6 +29,8 @@ WHOLE_NUMBERS = {"t2_train_size": "Int64", "fold": "Int64", "seed": "Int64", PRE
 
 WARNINGS = "warnings"
 """Column of `subjects.csv`."""
+PARTICIPANT = "participant_"
+"""What the names of columns of `subjects.csv` begin with that are from the cohort's own table."""
 BETWEEN_WARNINGS = " | "
 MOST_NAMES = 5
 """Subjects that a line of warnings names."""
@@ -92,13 +95,13 @@ def subjects_frame(
 ) -> pd.DataFrame:
     """Return `subjects.csv`: sequences, roles, quality of the alignment, slices, volumes and warnings.
 
-    Who was left out has a row with the reason alone.
+    Who was left out has a row with the reason alone. What else is known of the patients stands last.
 
     Args:
         warnings: of each subject, by name (see `subject_warnings`).
     """
     rows: list[dict[str, object]] = []
-    left_out = _left_out(cohort)
+    left_out, columns = _left_out(cohort), recorded_columns(cohort.subjects)
     for subject in cohort.subjects:
         row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else "T1"}
         for split in splits:
@@ -114,9 +117,12 @@ def subjects_frame(
             }
             row |= {f"{sequence}_{name}_ml": value for name, value in volumes.volumes_ml[sequence].items()}
         told = [*warnings.get(subject.name, ()), *left_out.pop(subject.name, [])]
-        rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(told)})
+        known = {f"{PARTICIPANT}{name}": subject.characteristics.get(name, "") for name in columns}
+        rows.append({**row, WARNINGS: BETWEEN_WARNINGS.join(told), **known})
     rows += [{"subject": name, WARNINGS: BETWEEN_WARNINGS.join(told)} for name, told in left_out.items()]
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    stand_last = [f"{PARTICIPANT}{name}" for name in columns]
+    return frame[[*frame.columns.difference(stand_last, sort=False), *stand_last]]
 
 
 def _left_out(cohort: Cohort) -> dict[str, list[str]]:

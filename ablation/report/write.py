@@ -11,6 +11,8 @@ from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import NAMED, patients_frame, results_frame
 from ablation.record.trials import Record
+from ablation.report.checklist.checklist import checklist_document, checklist_sheets
+from ablation.report.checklist.facts import Facts
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
 from ablation.report.figures.rendered import Rendered, Rendering
 from ablation.report.page.compose import compose_page, pictures_of
@@ -18,6 +20,7 @@ from ablation.report.page.html import Sheet, render_page
 from ablation.report.page.markup import to_csv, to_latex, to_markdown
 from ablation.report.page.mlflow_note import note_of
 from ablation.report.page.sheets import sheets
+from ablation.report.page.warnings import page_warnings
 from ablation.report.tables.frames import Frames
 from ablation.report.tables.summary import TISSUES, summarise
 from ablation.store.processes import helpers
@@ -26,7 +29,7 @@ from t1t2core.files import write_atomically
 
 CURVES = (TRAIN_LOSS, *(f"validation/{name}/dsc" for name in TISSUES))
 """Metrics that the learning curves draw."""
-PAGE = "index.html"
+PAGE, CHECKLIST_FILE = "index.html", "checklist.md"
 
 
 def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFrame:
@@ -56,7 +59,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     with helpers(1) as helper:
         # Drawing takes longer than all else.
         rendering = Rendering(drawings(results, patients, frames.calibration, curves, slices, design), helper)
-        groups = sheets(record, frames)
+        groups = _sheets(record, frames, report)
         summary = Sheet(
             name="summary",
             title=f"Every arm at its chosen {design.tuned_in_words}",
@@ -79,6 +82,14 @@ def _write_figures(figures: Mapping[str, Rendered], folder: Path) -> None:
     for name, figure in figures.items():
         write_atomically(folder / f"{name}.png", figure.wide)
         write_atomically(folder / f"{name}.svg", figure.svg)
+
+
+def _sheets(record: PlanRecord, frames: Frames, report: Path) -> dict[str, list[Sheet]]:
+    """Return all tables by heading; writes the checklist as a document too."""
+    results, patients = frames.results, frames.patients
+    facts = Facts(record, results, patients, page_warnings(record, results))
+    write_atomically(report / CHECKLIST_FILE, checklist_document(facts).encode("utf-8"))
+    return {**sheets(record, frames), "Reporting checklist": checklist_sheets(facts)}
 
 
 def _read_slices(ledger: Ledger, runs: Mapping[str, Record]) -> dict[str, PatientSlices]:

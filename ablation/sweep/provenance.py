@@ -34,7 +34,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         **overlap,
         **file_tags(workspace.space.source),
         DESIGN: workspace.space.design.model_dump_json(by_alias=True),
-        "warnings": "; ".join(machine_warnings(workspace)),
+        "warnings": "; ".join([*machine_warnings(workspace), *workspace.cohort.warnings]),
         "command": workspace.request.command,
         "machine": platform.platform(),
         "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",

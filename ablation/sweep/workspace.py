@@ -39,7 +39,8 @@ from t1t2core.cohort.check import Examined, Task, check_cohort
 from t1t2core.cohort.known_scans import KnownScans
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.read import read_cohort
-from t1t2core.cohort.split import check_request, draw_splits
+from t1t2core.cohort.roles import FoldSplit
+from t1t2core.cohort.split import check_request, draw_splits, held_out
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
 from t1t2core.presets import PresetName
@@ -201,11 +202,9 @@ def open_workspace(request: Request) -> Workspace:
     ledger = Ledger(address, request.output / ARTIFACTS)
     _check_names(ledger, space)
     cohort = _read_cohort(request, settings.cohort)
-    for name, reason in cohort.left_out.items():
-        log.info(f"left out: {name}: {reason}")
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, settings, pretrained=request.encoder is not None)
-    check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
+    _check_folds(cohort, settings.cohort, splits, points)
     cohort = _check_cohort(cohort, request.output)
     study = Study(
         settings=settings,
@@ -225,6 +224,22 @@ def open_workspace(request: Request) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _check_folds(
+    cohort: Cohort, settings: CohortSettings, splits: Sequence[FoldSplit], points: Sequence[Point]
+) -> None:
+    """Refuse folds and training sizes that there are not, and tell what each fold tests if it is a value."""
+    tested, folds = list(held_out(cohort, settings)), {point.fold for point in points}
+    check_request(splits, sorted(folds), [p.t2_train_size for p in points if p.t2_train_size], tested=tested)
+    for split, value in zip(splits, tested, strict=False):
+        number = len(split.t2.test)
+        if folds and split.fold not in folds:
+            log.warning(f"fold {split.fold} would test {value}: it is not among the folds of the space")
+        elif number == 1:
+            log.warning(f"fold {split.fold} tests {value}: 1 patient, who weighs as much as a whole fold")
+        else:
+            log.info(f"fold {split.fold} tests {value}: {number} patients")
 
 
 def _check_points(points: Sequence[Point], study: Study, space: Space, request: Request) -> None:
@@ -297,6 +312,15 @@ def _are_small(scans: Iterable[Path]) -> bool:
 
 
 def _read_cohort(request: Request, settings: CohortSettings) -> Cohort:
+    cohort = _find_cohort(request, settings)
+    for name, reason in cohort.left_out.items():
+        log.info(f"left out: {name}: {reason}")
+    for warning in cohort.warnings:
+        log.warning(warning)
+    return cohort
+
+
+def _find_cohort(request: Request, settings: CohortSettings) -> Cohort:
     if request.cohort != PHANTOM:
         return read_cohort(Path(request.cohort), settings)
     heads, with_t2w, voxel_mm = settings.phantom_subjects, settings.phantom_t2w, settings.phantom_voxel_mm

@@ -1,14 +1,16 @@
-"""A cohort from a BIDS folder: `sub-*/[ses-*/]anat/*_T1w`, `anat/*_T2w` and `ct/*_ct`."""
+"""A cohort from a BIDS folder: `sub-*/[ses-*/]anat/*_T1w`, `anat/*_T2w`, `ct/*_ct`, `participants.tsv`."""
 
 import json
 import re
 import reprlib
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from t1t2core.cohort.entities import find_files, folders_of
 from t1t2core.cohort.names import LONGEST_NAME, check_excluded, exclude_line, given_name
+from t1t2core.cohort.participants import read_participants
 from t1t2core.cohort.scan_choice import Chosen, ScanChoice
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.cohort.text import is_there, read_text, unfetched
@@ -68,7 +70,15 @@ def read_bids(
         raise _refusal(folder, findings)
     if all(subject.t2w is None for subject in subjects):
         raise _without_t2w(folder, len(subjects), left_out)
-    return Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+    cohort = Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+    return _with_characteristics(cohort, folder, folders)
+
+
+def _with_characteristics(cohort: Cohort, folder: Path, names: Collection[str]) -> Cohort:
+    """The cohort with what its table of participants says."""
+    known, warnings = read_participants(folder, names)
+    subjects = tuple(replace(one, characteristics=known.get(one.name, {})) for one in cohort.subjects)
+    return replace(cohort, subjects=subjects, warnings=warnings)
 
 
 def _without_t2w(folder: Path, subjects: int, left_out: Mapping[str, str]) -> InputError:

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from t1t2core.cohort.names import LONGEST_NAME, check_excluded, exclude_line, is_safe_name
+from t1t2core.cohort.participants import known_cells
 from t1t2core.cohort.subject import Cohort, Subject
-from t1t2core.cohort.table import read_table, refusal
+from t1t2core.cohort.table import NOTHING, read_table, refusal
 from t1t2core.cohort.text import is_there, unfetched
 from t1t2core.errors import InputError
 
 _SCANS = ("t1w", "t2w", "ct", "labels_t1w", "labels_t2w")
 _LABELS = ("labels_t1w", "labels_t2w")
-_NO_SCAN = frozenset({"-", "n/a", "na", "#n/a", "<na>", "nan", "none", "null"})
-"""What tables have where a scan is missing, in small letters: `n/a` in BIDS, the others in spreadsheets."""
 
 
 def read_manifest(file: Path, *, exclude: Collection[str] = ()) -> Cohort:
@@ -22,7 +21,8 @@ def read_manifest(file: Path, *, exclude: Collection[str] = ()) -> Cohort:
 
     Args:
         file: CSV with columns `subject,t1w,t2w,ct`, and `labels_t1w,labels_t2w` in place of `ct`. Paths
-            are relative to the table's folder; `t2w` may be empty or `n/a`.
+            are relative to the table's folder; `t2w` may be empty or `n/a`. Further columns are
+            `Subject.characteristics`.
         exclude: subjects to leave out, by name.
 
     Raises:
@@ -55,7 +55,7 @@ def _without_placeholders(folder: Path, cells: dict[str, str]) -> dict[str, str]
     missing = [
         column
         for column in _SCANS
-        if cells[column].casefold() in _NO_SCAN and not is_there(_resolve(folder, cells[column]))
+        if cells[column].casefold() in NOTHING and not is_there(_resolve(folder, cells[column]))
     ]
     return cells | dict.fromkeys(missing, "")
 
@@ -99,7 +99,8 @@ def _label_defects(cells: dict[str, str]) -> list[str]:
 
 def _subject(folder: Path, cells: dict[str, str]) -> Subject:
     scans: dict[str, Any] = {column: _resolve(folder, cells[column]) for column in _SCANS if cells[column]}
-    return Subject(name=cells["subject"], **scans)
+    others = known_cells(cells, without=("subject", *_SCANS))
+    return Subject(name=cells["subject"], characteristics=others, **scans)
 
 
 def _resolve(folder: Path, cell: str) -> Path:

@@ -1,24 +1,28 @@
 """Who trains, validates and tests: the roles of the patients in each fold."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from t1t2core.cohort.participants import groups_of
 from t1t2core.cohort.roles import ROLES, FoldSplit, Names, Roles, count_overlap
 from t1t2core.cohort.split_file import read_splits
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
 from t1t2core.settings import CohortSettings
 
-__all__ = ["FoldSplit", "Roles", "check_request", "count_overlap", "draw_splits"]
+__all__ = ["FoldSplit", "Roles", "check_request", "count_overlap", "draw_splits", "held_out"]
 
 T2_TEST_SHARE = 3 / 14
 """Share of the T2w patients in the test set, and in the validation set (Table 2)."""
 
 T1_TEST_SHARE = 0.2
 """The same of the T1w patients (Table 2: 10 of 50)."""
+
+FEWEST_GROUPS = 2
+"""Values of `leave_one_out`: one is tested, the others train."""
 
 MOST_FOLDS = 3
 """Folds where the test set is fixed (Sec. 3.5)."""
@@ -29,8 +33,9 @@ def draw_splits(cohort: Cohort, settings: CohortSettings) -> tuple[FoldSplit, ..
 
     The draw depends on `split_seed` and the sorted names alone. T2w patients are split as 8/3/3 of 14 and
     T1w patients as 30/10/10 of 50 (Table 2). Where the test set is fixed, three disjoint validation sets
-    rotate among the others; where it is rotated, each patient is tested once. Except `as_published`, no
-    T2 test patient trains or validates T1, and no T1 test patient trains or validates T2.
+    rotate among the others; where it is rotated, each patient is tested once; with `leave_one_out` each fold
+    tests the patients with one value, and nobody with that value trains or validates. Except
+    `as_published`, no T2 test patient trains or validates T1, and no T1 test patient trains or validates T2.
 
     Args:
         cohort: at least three of its subjects have a T2w scan.
@@ -45,17 +50,44 @@ def draw_splits(cohort: Cohort, settings: CohortSettings) -> tuple[FoldSplit, ..
     t2_names = sorted(subject.name for subject in cohort.with_t2w)
     _check_size(len(t1_names), len(t2_names))
     order = _shuffled(t1_names, settings.split_seed, "T1 roles")
-    draw = _rotated_t2 if settings.test_patients == "rotated" else _fixed_t2
+    t2_order = _shuffled(t2_names, settings.split_seed, "T2 roles")
+    groups = held_out(cohort, settings)
     splits = []
-    for fold, t2 in enumerate(draw(_shuffled(t2_names, settings.split_seed, "T2 roles")), start=1):
+    for fold, t2 in enumerate(_t2_roles(t2_order, settings, list(groups.values())), start=1):
         joining = _shuffled(sorted(t2.training), settings.split_seed, f"T2 training of fold {fold}")
         t2 = Roles(tuple(joining), _sorted(t2.validation), _sorted(t2.test))
-        splits.append(FoldSplit(fold, _t1_roles(order, set(t2_names), t2, settings.overlap), t2))
+        apart = list(groups.values())[fold - 1] if groups else []
+        splits.append(FoldSplit(fold, _t1_roles(order, set(t2_names), t2, settings.overlap, apart), t2))
+    _check_left(splits, groups)
     return tuple(splits)
 
 
-def check_request(splits: Sequence[FoldSplit], folds: Sequence[int], sizes: Sequence[int]) -> None:
+def held_out(cohort: Cohort, settings: CohortSettings) -> dict[str, list[str]]:
+    """Return who is kept apart in each fold, by the value of `leave_one_out`; empty without that setting.
+
+    Raises:
+        InputError: there is no such column, or its patients with T2w have one value.
+    """
+    if settings.leave_one_out is None:
+        return {}
+    with_t2w = {subject.name for subject in cohort.with_t2w}
+    groups = groups_of(cohort, settings.leave_one_out)
+    tested = {value: names for value, names in groups.items() if with_t2w & set(names)}
+    if len(tested) < FEWEST_GROUPS:
+        raise InputError(
+            f"cohort.leave_one_out: all patients with T2w have the {settings.leave_one_out} "
+            f"{next(iter(tested))!r}: there is nothing to leave out"
+        )
+    return tested
+
+
+def check_request(
+    splits: Sequence[FoldSplit], folds: Sequence[int], sizes: Sequence[int], *, tested: Iterable[str] = ()
+) -> None:
     """Check that the splits give these folds, and these T2 training sizes in each of them.
+
+    Args:
+        tested: value that each fold tests, of `leave_one_out`.
 
     Raises:
         InputError: says what was asked for and what there is.
@@ -66,7 +98,9 @@ def check_request(splits: Sequence[FoldSplit], folds: Sequence[int], sizes: Sequ
     findings = []
     unknown = sorted(set(folds) - set(by_fold))
     if unknown:
-        findings.append(f"{there}: {_in_folds(by_fold)}; found folds {', '.join(map(str, unknown))}")
+        values = ", ".join(f"{fold} tests {value}" for fold, value in zip(by_fold, tested, strict=False))
+        which = f" ({values})" if values else ""
+        findings.append(f"{there}: {_in_folds(by_fold)}{which}; found folds {', '.join(map(str, unknown))}")
     asked = [by_fold[fold] for fold in folds if fold in by_fold] or list(splits)
     most = min(len(split.t2.training) for split in asked)
     wrong = sorted({size for size in sizes if not 1 <= size <= most})
@@ -134,20 +168,60 @@ def _rotated_t2(order: list[str]) -> list[Roles]:
     return folds
 
 
-def _t1_roles(order: list[str], with_t2w: set[str], t2: Roles, overlap: str) -> Roles:
-    """The T1 roles that go with these T2 roles; `order` settles all that the rule leaves open."""
+def _grouped_t2(order: list[str], groups: list[list[str]]) -> list[Roles]:
+    """Test sets are the groups; of the others, in turn, as many validate as where the test set is drawn."""
+    folds = []
+    for number, group in enumerate(groups):
+        test = [name for name in order if name in set(group)]
+        others = list(_without(order, test))
+        part = max(1, min(round(len(order) * T2_TEST_SHARE), len(others) - 1))
+        start = number * part % max(1, len(others))
+        turned = others[start:] + others[:start]
+        folds.append(Roles(tuple(turned[part:]), tuple(turned[:part]), tuple(test)))
+    return folds
+
+
+def _t2_roles(order: list[str], settings: CohortSettings, groups: list[list[str]]) -> list[Roles]:
+    """The T2 roles of each fold."""
+    if groups:
+        return _grouped_t2(order, groups)
+    return _rotated_t2(order) if settings.test_patients == "rotated" else _fixed_t2(order)
+
+
+def _check_left(splits: Sequence[FoldSplit], groups: Mapping[str, Sequence[str]]) -> None:
+    """Refuse groups that leave nobody to train or to validate."""
+    for split, value in zip(splits, groups, strict=False):
+        for sequence, roles in (("T1", split.t1), ("T2", split.t2)):
+            if not (roles.training and roles.validation):
+                raise InputError(
+                    f"cohort.leave_one_out: without {value!r}, too few {sequence}w patients are left to "
+                    "train and to validate"
+                )
+
+
+def _t1_roles(
+    order: list[str], with_t2w: set[str], t2: Roles, overlap: str, apart: Collection[str] = ()
+) -> Roles:
+    """The T1 roles that go with these T2 roles; `order` settles all that the rule leaves open.
+
+    Args:
+        apart: patients who neither train nor validate.
+    """
     part = max(1, round(len(order) * T1_TEST_SHARE))
-    t1_only = [name for name in order if name not in with_t2w]
+    # Who is kept apart comes first, so that the test set is filled with them.
+    t1_only = sorted((name for name in order if name not in with_t2w), key=lambda name: name not in apart)
+    least = sum(name in apart for name in t1_only)
     if overlap == "as_published":
         validation, test = order[part : 2 * part], order[:part]
     elif overlap == "strict":
         # Validation first, so that it stays the same where a fold tests fewer patients.
         fill = max(0, part - len(t2.validation))
-        validation, spare = [*t2.validation, *t1_only[:fill]], t1_only[fill:]
-        test = [*t2.test, *spare[: max(0, part - len(t2.test))]]
+        kept, free = t1_only[:least], t1_only[least:]
+        validation, spare = [*t2.validation, *free[:fill]], [*kept, *free[fill:]]
+        test = [*t2.test, *spare[: max(least, part - len(t2.test))]]
     else:
         # Patients that train or validate T2 stay out of the T1 test set: a strategy that trains on
         # both sequences would be tested on heads it has seen.
-        test = [*t2.test, *t1_only[: max(0, part - len(t2.test))]]
+        test = [*t2.test, *t1_only[: max(least, part - len(t2.test))]]
         validation = list(_without(order, test)[:part])
     return Roles(_sorted(_without(order, validation, test)), _sorted(validation), _sorted(test))

@@ -23,6 +23,7 @@ class Subject:
         ct: CT in Hounsfield units, or None where label maps stand in for it.
         labels_t1w: label map (0 air, 1 soft tissue, 2 bone) in the space of `t1w`, in place of `ct`.
         labels_t2w: the same in the space of `t2w`.
+        characteristics: what else is known of the patient, as text by column: sex, age, site.
         identities: of the scans that were read already, by what they are (see `check_cohort`).
     """
 
@@ -32,6 +33,7 @@ class Subject:
     ct: Path | None = None
     labels_t1w: Path | None = None
     labels_t2w: Path | None = None
+    characteristics: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     identities: Mapping[str, Identity] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -63,12 +65,14 @@ class Cohort:
         subjects: in the order of their names.
         simulated: no real scans, so that comparing scores with published ones means nothing.
         left_out: who is not among them, or whose T2w scan is not, though nobody excluded them; with why.
+        warnings: what was passed over in the table of its patients.
     """
 
     name: str
     subjects: tuple[Subject, ...]
     simulated: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def with_t2w(self) -> tuple[Subject, ...]:

@@ -18,6 +18,9 @@ MOST_FINDINGS = 100
 """Lines of a message; what is wrong beyond them is counted."""
 
 
+NOTHING = frozenset({"-", "n/a", "na", "#n/a", "<na>", "nan", "none", "null"})
+"""What tables have where there is nothing, in small letters: `n/a` in BIDS, the others in spreadsheets."""
+
 _DELIMITERS = (",", ";", "\t", "|")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n?', re.IGNORECASE)
 """The first line by which Excel is told the delimiter."""

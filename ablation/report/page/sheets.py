@@ -22,6 +22,7 @@ from ablation.report.tables.choice import as_chosen, is_in_folds, rule_of
 from ablation.report.tables.frames import Frames
 from ablation.report.tables.regions import regions
 from ablation.report.tables.search import search_table
+from ablation.report.tables.subgroups import read_known, subgroups
 from ablation.report.tables.summary import chosen, learning_rates
 from ablation.space.design import Design
 from ablation.space.objectives import in_words
@@ -57,6 +58,7 @@ def sheets(record: PlanRecord, frames: Frames) -> dict[str, list[Sheet]]:
         ],
         "Beyond Dice": _beyond_dice(frames),
         "Statistical comparisons": _comparisons(record, results, patients),
+        "Groups of patients": _subgroups(record, results, patients),
         "Choices on validation": _choices(results, design),
         "Comparison with the study": [] if design.settings else _study(results, patients, margin_of(design)),
     }
@@ -215,6 +217,22 @@ def _means(results: pd.DataFrame, patients: pd.DataFrame, against: pd.DataFrame)
             note="Shares of the variance of the difference between the best arm and another one, and how "
             "much another T1 network would move it.",
         ),
+    ]
+
+
+def _subgroups(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
+    """Scores by what else is known of the patients."""
+    return [
+        Sheet(
+            name="subgroups",
+            title="Test Dice in groups of patients",
+            frame=subgroups(results, patients, read_known(record.files)),
+            note="T2 test patients by what the cohort's table says of them; numbers are split at their "
+            "median. Means over patients, folds, seeds and T1 networks averaged first; a group of one "
+            "patient has none, since that would be one person's score. There are no tests: the groups are "
+            "small and were not chosen beforehand, so that some differ by chance. A difference here is a "
+            "question for another study.",
+        )
     ]
 
 

@@ -140,7 +140,7 @@ def network_scores(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str
     """
     rows = chosen(results)
     part = select(patients[patients["trial_key"].isin(rows["trial_key"])], split="test")
-    kind = _kind(part)
+    kind = kind_of(part)
     rows = with_networks(part, kind).rename(columns={metric: "value"})[[*KEYS, "fold", "seed", "value"]]
     return NetworkScores(kind, rows)
 
@@ -153,8 +153,12 @@ def with_networks(rows: pd.DataFrame, kind: Kind) -> pd.DataFrame:
     return _everywhere(numbered) if kind == "seeds" else numbered
 
 
-def _kind(part: pd.DataFrame) -> Kind:
-    """Return how patients and networks lie to each other."""
+def kind_of(part: pd.DataFrame) -> Kind:
+    """Return how patients and networks lie to each other.
+
+    Args:
+        part: a row a score, with columns `sequence`, `patient`, `fold` and `pretraining_seed`.
+    """
     folds = part["fold"].nunique()
     if folds > 1 and (part.groupby(["sequence", "patient"])["fold"].nunique() == 1).all():
         return "rotated"

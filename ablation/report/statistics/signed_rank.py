@@ -40,7 +40,7 @@ def signed_rank(differences: np.ndarray) -> SignedRank:
     # Twice the ranks: whole numbers even where tied ranks are halves.
     ranks = np.rint(2 * stats.rankdata(np.abs(nonzero))).astype(int)
     positive, total = int(ranks[nonzero > 0].sum()), int(ranks.sum())
-    tail = _rank_sum_distribution(ranks)[: min(positive, total - positive) + 1].sum()
+    tail = rank_sum_distribution(ranks)[: min(positive, total - positive) + 1].sum()
     return SignedRank(min(1.0, 2 * float(tail)), (2 * positive - total) / total)
 
 
@@ -52,8 +52,8 @@ def smallest_p(patients: int) -> float:
     return 2.0 / 2**patients if patients else math.nan
 
 
-def _rank_sum_distribution(ranks: np.ndarray) -> np.ndarray:
-    """Probability of each sum of positive ranks, (sum of ranks + 1,), when signs are fair coins."""
+def rank_sum_distribution(ranks: np.ndarray) -> np.ndarray:
+    """Return probabilities of the sums of positive ranks, (sum of ranks + 1,), when signs are fair coins."""
     chance = np.zeros(int(ranks.sum()) + 1)
     chance[0] = 1.0
     for rank in ranks.tolist():

@@ -59,7 +59,7 @@ def _of_class(scores: NetworkScores, tissue: str, against: pd.DataFrame) -> dict
     if asked.empty:
         return None
     best, others = str(asked["first"].iloc[0]), asked["second"].tolist()
-    components, numbers = _pooled(scores, tissue, best, others)
+    components, numbers = pooled_components(scores, tissue, best, others)
     if min(numbers) == 0:
         return None
     row: dict[str, object] = {"class": tissue, "first": best, "arms": len(others), **components.shares}
@@ -68,7 +68,7 @@ def _of_class(scores: NetworkScores, tissue: str, against: pd.DataFrame) -> dict
     return row | widths | {"meaning": _meaning(scores, widths, numbers)}
 
 
-def _pooled(
+def pooled_components(
     scores: NetworkScores, tissue: str, best: str, others: Sequence[str]
 ) -> tuple[Components, tuple[int, int, int]]:
     """Return the components averaged over pairs, and the numbers of patients, networks and replicates."""
@@ -118,6 +118,17 @@ def _widths(scores: NetworkScores, components: Components, numbers: tuple[int, i
 
 
 def _crossed_width(components: Components, patients: int, networks: int, replicates: int) -> float:
+    return _half(*crossed_error(components, patients, networks, replicates))
+
+
+def _nested_width(components: Components, patients: int, folds: int, _: int) -> float:
+    return _half(*nested_error(components, patients, folds))
+
+
+def crossed_error(
+    components: Components, patients: int, networks: int, replicates: int
+) -> tuple[float, float]:
+    """Return the standard error that these components give, and its degrees of freedom."""
     of_patient, of_network, of_replicate, rest = np.nan_to_num(astuple(components))
     left = rest / replicates
     by_patient = left + networks * of_patient if patients > 1 else np.nan
@@ -125,14 +136,15 @@ def _crossed_width(components: Components, patients: int, networks: int, replica
     error, freedom = standard_error(
         *(np.array([square]) for square in (by_patient, by_network, left, patients, networks))
     )
-    return _half(float(error[0]), float(freedom[0]))
+    return float(error[0]), float(freedom[0])
 
 
-def _nested_width(components: Components, patients: int, folds: int, _: int) -> float:
+def nested_error(components: Components, patients: int, folds: int) -> tuple[float, float]:
+    """Return the same where each patient is tested in one fold, with its network."""
     if folds < 2:
-        return _half(float(np.sqrt(components.patient / patients)), patients - 1)
+        return float(np.sqrt(components.patient / patients)), patients - 1
     variance = components.network / folds + components.patient / patients
-    return _half(float(np.sqrt(variance)), folds - 1)
+    return float(np.sqrt(variance)), folds - 1
 
 
 def _half(error: float, freedom: float) -> float:

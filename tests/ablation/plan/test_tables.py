@@ -1,5 +1,6 @@
 """What a run writes beside its results: the plan and the subjects."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def test_a_plan_of_varied_settings_comes_back_as_it_was_written() -> None:
 UP_MM, SLICE_MM = -20.0, 3.0
 
 
-def subjects() -> pd.DataFrame:
+def subjects(known: Mapping[str, Mapping[str, str]] | None = None) -> pd.DataFrame:
     """Three heads, of which the first has no T2w."""
     prepared = make_subjects(3)
     box = np.diag([2.0, 2.0, SLICE_MM, 1.0])
@@ -106,6 +107,7 @@ def subjects() -> pd.DataFrame:
     )
     scans = {name: Subject(name=name, t1w=Path("t1w"), t2w=Path("t2w"), ct=Path("ct")) for name in prepared}
     scans["P01"] = replace(scans["P01"], t2w=None)
+    scans = {name: replace(one, characteristics=(known or {}).get(name, {})) for name, one in scans.items()}
     left_out = {"P09": "has no session pre", "T2w of P01": "has no session pre"}
     cohort = Cohort(name="mine", subjects=tuple(scans.values()), left_out=left_out)
     warnings = {"P02": ["t1w: its header does not say which side is left", "T1w: it seems to have no skull"]}
@@ -129,6 +131,12 @@ def test_subjects_show_what_a_person_should_look_at_and_who_was_left_out() -> No
     assert list(frame.index) == ["P01", "P02", "P03", "P09"]
     assert frame["warnings"]["P09"] == "left out: has no session pre"
     assert np.isnan(frame["sequences"]["P09"])
+
+
+def test_what_else_is_known_of_the_patients_stands_last() -> None:
+    frame = subjects({"P01": {"sex": "F", "age": "54"}, "P03": {"sex": "M"}})
+    assert list(frame.columns) == [*subjects().columns, "participant_sex", "participant_age"]
+    assert list(frame["participant_sex"])[:3] == ["F", "", "M"]
 
 
 def test_a_warning_is_one_line_with_the_subjects_that_have_it() -> None:

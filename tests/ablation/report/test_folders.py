@@ -7,7 +7,7 @@ import pytest
 
 import ablation.report
 
-ORDER = ("tables", "statistics", "study", "figures", "page")
+ORDER = ("tables", "statistics", "study", "figures", "page", "checklist")
 """The lowest first."""
 ROOM = Path(ablation.report.__file__).parent
 

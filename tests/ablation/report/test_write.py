@@ -47,6 +47,10 @@ def test_tables_in_three_forms_figures_in_two_and_a_page(first: Path) -> None:
         assert {f"report/tables/{name}{form}" for form in (".csv", ".md", ".tex")} <= found.keys()
     for name in ("score_against_time", "compute_time", "learning_curves"):
         assert {f"report/figures/{name}{form}" for form in (".png", ".svg")} <= found.keys()
+    assert "report/checklist.md" in found
+    assert "report/tables/checklist.csv" in found
+    assert "report/checklist.md" in found
+    assert "report/tables/checklist.csv" in found
     assert len(pd.read_csv(first / "results.csv")) == 3 * 2 * 4
     assert len(found[f"report/{PAGE}"]) < 10e6
 

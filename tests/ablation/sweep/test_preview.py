@@ -4,7 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ablation import api
+from ablation.commands.run import app
 from ablation.plan.plan import networks_of
 from ablation.sweep.preview import preview
 from ablation.sweep.workspace import Request, Workspace, open_workspace
@@ -42,3 +45,22 @@ def test_what_is_trained_is_not_told_again(workspace: Workspace) -> None:
     told = [line for line in preview(workspace).lines if "train" in line]
     assert len(told) == 1, "of one network there is nothing to compare"
     assert told[0].startswith("T1 networks: 4, 3 trained, 1 to train, about 0:00:")
+
+
+def test_the_power_of_its_tests_is_told_before_the_numbers_of_trials(workspace: Workspace) -> None:
+    power = api.Sweep(workspace.request).power()
+    assert power[1].startswith("  this plan: t test over 1 test patient and 2 T1 networks: no smallest p, ")
+    assert "cohort.test_patients=rotated, folds: [1, 2, 3, 4]" in power[2]
+    assert "pretraining_seeds: [0, 1, 2, 3, 4]" in power[3]
+    options = [
+        "--space",
+        str(workspace.space.source),
+        "--cohort",
+        workspace.request.cohort,
+        "--preset",
+        "demo",
+    ]
+    given = CliRunner().invoke(app, [*options, "--plan", "--output", str(workspace.request.output)])
+    *_, power_last, numbers = given.stdout.splitlines()
+    assert power_last == power[-1]
+    assert numbers.startswith("10 trials: 0 recorded, 10 to run, about ")

@@ -76,6 +76,39 @@ def test_who_is_left_out_is_said(
     ]
 
 
+def test_what_each_fold_tests_is_said_where_one_site_is_left_out(
+    open_it: Open, tiny_heads: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A site of one patient is a fold all the same, with a warning."""
+    caplog.set_level("INFO", "ablation")
+    heads = shutil.copytree(tiny_heads, tmp_path / "heads")
+    with_t2w = sorted(scan.parts[-3] for scan in heads.glob("sub-*/anat/*_T2w.nii.gz"))
+    sites = {**{path.name: "Bern" for path in heads.glob("sub-*")}, with_t2w[0]: "Graz", "sub-99": "Graz"}
+    rows = ["participant_id\tsite", *(f"{name}\t{site}" for name, site in sites.items())]
+    (heads / "participants.tsv").write_text("\n".join(rows), encoding="utf-8")
+    space = tmp_path / "sites.yaml"
+    text = SMOKE.read_text(encoding="utf-8").replace("cohort: {", "cohort: {leave_one_out: site, ")
+    space.write_text(
+        text.replace("folds: [1]", "folds: [2]").replace("t2_train_size: [2]", "t2_train_size: [1]")
+    )
+    with pytest.raises(InputError, match="without 'Bern', too few T2w patients are left"):
+        open_it(space=space, cohort=str(heads))
+    sites |= dict.fromkeys(with_t2w[:2], "Graz") | {with_t2w[2]: "Doha"}
+    sites[with_t2w[3]] = "Bern"
+    rows = ["participant_id\tsite", *(f"{name}\t{site}" for name, site in sites.items())]
+    (heads / "participants.tsv").write_text("\n".join(rows), encoding="utf-8")
+    caplog.clear()
+    workspace = open_it("others", space=space, cohort=str(heads))
+    assert workspace.study.split(2).t2.test == (with_t2w[2],)
+    told = [line for line in caplog.messages if "fold" in line]
+    assert told == [
+        "participants.tsv has subjects without a folder: sub-99",
+        "fold 1 would test Bern: it is not among the folds of the space",
+        "fold 2 tests Doha: 1 patient, who weighs as much as a whole fold",
+        "fold 3 would test Graz: it is not among the folds of the space",
+    ]
+
+
 def test_a_cohort_of_ones_own_gets_the_settings_of_the_study(open_it: Open) -> None:
     overrides = ("preparation.grid=[128, 128, 48]",)
     assert open_it(preset=None, overrides=overrides).settings.training.batch_size == 2
