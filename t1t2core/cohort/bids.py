@@ -66,12 +66,18 @@ def read_bids(
         else:
             subjects.append(_subject(subject, chosen))
             left_out |= {f"{kind} of {subject}": why for kind, why in chosen.lacks.items()}
+    _check_found(folder, findings, subjects, left_out)
+    cohort = Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+    return _with_characteristics(cohort, folder, folders)
+
+
+def _check_found(
+    folder: Path, findings: dict[str, list[str]], subjects: list[Subject], left_out: dict[str, str]
+) -> None:
     if findings:
         raise _refusal(folder, findings)
     if all(subject.t2w is None for subject in subjects):
         raise _without_t2w(folder, len(subjects), left_out)
-    cohort = Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
-    return _with_characteristics(cohort, folder, folders)
 
 
 def _with_characteristics(cohort: Cohort, folder: Path, names: Collection[str]) -> Cohort:

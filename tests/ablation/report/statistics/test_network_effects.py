@@ -42,7 +42,7 @@ def test_a_difference_that_hangs_on_the_network_is_not_certain_however_many_pati
 
 def test_the_page_says_what_the_answer_holds_for() -> None:
     bone, *_ = conclusions(*sweep(*tuned(), untuned()))
-    assert "No arm is shown to be worse (t test, patients and pretrained networks crossed" in bone
+    assert "no arm is shown to be worse (t test, patients and pretrained networks crossed" in bone
     one, *_ = conclusions(*sweep(tuned()[0], untuned()))
     assert "Shown to be worse: scratch (Wilcoxon" in one
     assert "That holds for this one T1 network" in one
