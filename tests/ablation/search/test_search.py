@@ -10,6 +10,7 @@ from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.search import GivenUp, OptunaSearch, Tried
 from ablation.space.search_settings import Budget, Pruning, Search
+from t1t2core.evaluation.scores import TISSUES
 from tests.builders.candidates import LISTS, RANGES
 from tests.builders.trials import plan, plan_on_networks
 
