@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.names import PLAN_FILE, SUBJECTS_FILE, TRAIN_LOSS, TRIAL_KEY
+from ablation.names import PLAN_FILE, ROBUSTNESS, ROBUSTNESS_FILE, SUBJECTS_FILE, TRAIN_LOSS, TRIAL_KEY
 from ablation.plan.tables import write_table
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import NAMED, patients_frame, results_frame
+from ablation.record.robustness import read_robustness
 from ablation.record.selection import in_box
 from ablation.record.trials import Record
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
@@ -46,6 +47,8 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     for name in (PLAN_FILE, SUBJECTS_FILE):
         if name in record.files and not (folder / name).exists():
             write_atomically(folder / name, record.files[name])
+    if ROBUSTNESS_FILE in record.files:
+        write_atomically(folder / ROBUSTNESS_FILE, record.files[ROBUSTNESS_FILE])
     if not record.records:
         return results
     report = folder / "report"
@@ -55,7 +58,9 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
     with helpers(1) as helper:
         # Drawing takes longer than all else.
-        rendering = Rendering(drawings(results, patients, curves, slices, design), helper)
+        changed, tested = read_robustness(record.files), record.tags.get(ROBUSTNESS, "").split()
+        figures_to_draw = drawings(results, patients, curves, slices, design, changed, tested)
+        rendering = Rendering(figures_to_draw, helper)
         groups = sheets(record, results, patients, everywhere)
         summary = Sheet(
             name="summary",

@@ -199,13 +199,13 @@ def open_workspace(request: Request) -> Workspace:
     storage.check()
     ledger = Ledger(address, request.output / ARTIFACTS)
     _check_names(ledger, space)
-    cohort = _read_cohort(request, settings.cohort)
+    cohort = find_cohort(request.cohort, request.output, settings.cohort)
     for name, reason in cohort.left_out.items():
         log.info(f"left out: {name}: {reason}")
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, settings, pretrained=request.encoder is not None)
     check_request(splits, [p.fold for p in points], [p.t2_train_size for p in points if p.t2_train_size])
-    cohort = _check_cohort(cohort, request.output)
+    cohort = examine_cohort(cohort, request.output)
     study = Study(
         settings=settings,
         device=_first_device(request, space.resources),
@@ -270,8 +270,15 @@ def _check_output(output: Path) -> None:
         raise InputError(f"--output {output}: cannot be written")
 
 
-def _check_cohort(cohort: Cohort, output: Path) -> Cohort:
-    """Return the cohort once all its scans are known to be sound; what was read before is not read again."""
+def examine_cohort(cohort: Cohort, output: Path) -> Cohort:
+    """Return the cohort once all its scans are known to be sound; what was read before is not read again.
+
+    Args:
+        output: folder that keeps which scans were read.
+
+    Raises:
+        InputError: names every scan that cannot be used.
+    """
 
     def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
         log.info(f"checking {len(tasks)} scans of {cohort.name}")
@@ -295,11 +302,20 @@ def _are_small(scans: Iterable[Path]) -> bool:
     return sum(sizes) < SMALL_BYTES
 
 
-def _read_cohort(request: Request, settings: CohortSettings) -> Cohort:
-    if request.cohort != PHANTOM:
-        return read_cohort(Path(request.cohort), settings)
+def find_cohort(source: str, output: Path, settings: CohortSettings) -> Cohort:
+    """Return which scans a cohort has; they are not opened.
+
+    Args:
+        source: as `--cohort` names it.
+        output: folder where digital heads are made.
+
+    Raises:
+        InputError: there is no such cohort, or it cannot be used as it is.
+    """
+    if source != PHANTOM:
+        return read_cohort(Path(source), settings)
     heads, with_t2w, voxel_mm = settings.phantom_subjects, settings.phantom_t2w, settings.phantom_voxel_mm
-    folder = request.output / "phantom" / f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm"
+    folder = output / "phantom" / f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm"
     if not folder.exists():
         log.info(f"making {heads} digital heads in {folder}")
     write_phantom(folder, subjects=heads, with_t2w=with_t2w, voxel_mm=voxel_mm)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from ablation.record.plan_record import PlanRecord
+from ablation.record.robustness import read_robustness
 from ablation.report.page.html import Sheet
 from ablation.report.page.primary import exploratory
 from ablation.report.statistics.comparisons import comparisons
@@ -16,6 +17,7 @@ from ablation.report.study.comparison import compare_with_paper
 from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, about_budgets, study_tables
 from ablation.report.study.paper import identity_failures
 from ablation.report.tables.regions import regions
+from ablation.report.tables.robustness import robustness
 from ablation.report.tables.search import search_table
 from ablation.report.tables.summary import chosen, learning_rates
 from ablation.space.design import Design
@@ -55,6 +57,7 @@ def sheets(
             for name, table in of_study.items()
         ],
         "The whole scan": _whole(results, everywhere),
+        "Robustness at test": _robustness(record, results),
         "Statistical comparisons": _comparisons(record, results, patients),
         "Choices on validation": _choices(results, design),
         "Comparison with the study": [] if design.settings else _study(results, patients, margin_of(design)),
@@ -72,6 +75,23 @@ def _whole(results: pd.DataFrame, everywhere: pd.DataFrame) -> list[Sheet]:
             note="All other tables are of the box: the slices that training takes. Labels of new scans are "
             "written for the whole scan, and there the right-hand figures hold. The last column is the share "
             "of the test scans' bone that lies outside the box.",
+        )
+    ]
+
+
+def _robustness(record: PlanRecord, results: pd.DataFrame) -> list[Sheet]:
+    """What changed test scans did to Dice."""
+    return [
+        Sheet(
+            name="robustness",
+            title="Test Dice on changed scans, and how much it fell",
+            frame=robustness(read_robustness(record.files), results),
+            note="Each test scan was changed, prepared anew and labelled by networks that never saw its "
+            "patient; drop: Dice of the same scans as they are, less this. Pooled over patients, means over "
+            "folds and seeds; a change counts for the patients to whose scans it applies. Of a scan whose "
+            "field of view was cut, what is left is scored, in a box that lies elsewhere: a negative drop "
+            "can mean that what was hard is gone. No test was made of these differences, and these T1 "
+            "networks are the only ones that they hold for.",
         )
     ]
 
