@@ -41,6 +41,7 @@ def drawings(
         tested: classes whose best arms were tested on changed scans.
     """
     tuned = [name for name in design.tuned if name in design.settings]
+    of_changed = {} if changed is None else {n: partial(draw_robustness, results, changed, n) for n in tested}
     of_study = {} if design.settings else {"dsc_by_depth": partial(draw_depth, results)}
     return {
         "changes": partial(draw_forest, results, patients, design),
@@ -50,7 +51,7 @@ def drawings(
         "patients": partial(draw_patients, results, patients),
         "slices": partial(draw_segmentations, results, slices),
         "slices_augmentation": partial(draw_augmentation, results, slices),
-        **{f"robustness_{name}": partial(draw_robustness, results, changed, name) for name in tested},
+        **{f"robustness_{name}": drawing for name, drawing in of_changed.items()},
         "learning_rates": partial(draw_rates, results),
         **{f"choice_of_{name}": partial(draw_rates, results, factor=name) for name in tuned},
         "learning_curves": partial(draw_curves, results, curves),

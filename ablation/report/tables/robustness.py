@@ -61,13 +61,13 @@ def robustness(kept: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     amounts = [f"{value:g} {unit}" for value, unit in zip(scores["value"], scores["unit"], strict=True)]
     scores = scores.assign(amount=pd.Series(amounts, dtype="str").where(scores["level"] > 0, ""))
     keys = ["arm", "kind", "level", "amount", "patients"]
-    wide = scores.set_index([*keys, "class"])[["dsc", "drop"]].unstack("class")
-    wanted = [(column, tissue) for tissue in SHOWN for column in ("dsc", "drop")]
-    # In the order in which arms and kinds were tested; `unstack` sorts.
-    order = pd.MultiIndex.from_frame(scores[keys].drop_duplicates())
-    wide = wide.reindex(index=order, columns=pd.MultiIndex.from_tuples(wanted))
-    wide.columns = [f"{tissue}_{column}" for column, tissue in wanted]
-    return wide.reset_index()
+    # In the order in which arms and kinds were tested: a pivot would sort them.
+    table = scores[keys].drop_duplicates()
+    for tissue in SHOWN:
+        part = scores.loc[scores["class"] == tissue, [*keys, "dsc", "drop"]]
+        named = part.rename(columns={"dsc": f"{tissue}_dsc", "drop": f"{tissue}_drop"})
+        table = table.merge(named, on=keys, how="left")
+    return table
 
 
 def _dice(counts: pd.DataFrame, ending: str) -> pd.Series:
