@@ -11,6 +11,7 @@ import pandas as pd
 from mlflow.exceptions import MlflowException
 
 from ablation.models.labeller import Labeller, load_labeller
+from ablation.models.robustness import measure_robustness
 from ablation.models.winner import register_winner
 from ablation.plan.plan import is_recorded
 from ablation.record.breakdown import breakdown
@@ -216,18 +217,26 @@ def write_report(
     output: str | Path = "runs",
     tracking_uri: str | None = None,
     register: str | None = None,
+    robustness: str | None = None,
+    cohort: str | None = None,
+    storage: str | None = None,
+    show: Show | None = None,
 ) -> tuple[Path, str]:
     """Write tables, figures and the page of a search space from the record alone.
 
     Args:
         space: its file.
         register: a class whose best arm is registered in MLflow.
+        robustness: a class whose best arm, and those beside it, are first tested on changed scans.
+        cohort, storage: for that test, where they are not those of the recorded command.
+        show: is given the line that tells how far that test is; the log, now and then, unless given.
 
     Returns:
         The page, and the address of the registered model, empty if none was asked for.
 
     Raises:
-        InputError: nothing of this space is recorded, or the class is none.
+        InputError: nothing of this space is recorded, the class is none, or the cohort is not the recorded
+            one.
     """
     # What draws takes a second to import.
     from ablation.report.write import PAGE, write_report
@@ -235,6 +244,16 @@ def write_report(
     name = read_space(Path(space)).name
     ledger = open_record(Path(output), tracking_uri)
     plan = read_plan(ledger, name, Path(space))
+    if robustness is not None:
+        plan = measure_robustness(
+            ledger,
+            plan,
+            robustness,
+            cohort=cohort,
+            output=Path(output),
+            storage=storage,
+            show=show or log_now_and_then(),
+        )
     write_report(ledger, plan, Path(output) / name)
     address = "" if register is None else register_winner(ledger, plan, register)
     return Path(output) / name / "report" / PAGE, address

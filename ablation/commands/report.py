@@ -7,7 +7,9 @@ import typer
 
 from ablation.api import write_report
 from ablation.commands import options
+from ablation.commands.progress import progress_line
 from ablation.commands.terminal import command
+from t1t2core.errors import InputError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -22,9 +24,36 @@ def main(
         str | None,
         typer.Option(metavar="CLASS", help="register the arm that is best for bone, soft_tissue or air"),
     ] = None,
+    robustness: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="first test the arm that is best for a class on changed scans"),
+    ] = None,
+    cohort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="phantom|DIR|FILE.csv",
+            help="for --robustness: the scans  [as recorded]",
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="for --robustness: object storage  [as recorded]"),
+    ] = None,
 ) -> int:
     """Write the report of a search space from the record alone; an unfinished sweep is told as it stands."""
-    page, address = write_report(space, output=output, tracking_uri=tracking_uri, register=register)
+    if robustness is None and (cohort is not None or storage is not None):
+        raise InputError("--cohort and --storage are for --robustness CLASS; a report needs the record alone")
+    with progress_line() as line:
+        page, address = write_report(
+            space,
+            output=output,
+            tracking_uri=tracking_uri,
+            register=register,
+            robustness=robustness,
+            cohort=cohort,
+            storage=storage,
+            show=line,
+        )
     if address:
         print(address)
     print(page)

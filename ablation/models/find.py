@@ -79,14 +79,8 @@ def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence =
     Raises:
         InputError: there is no such class, or nothing is finished.
     """
-    if name not in CLASSES:
-        raise InputError(f"{name!r} is no class; there are {', '.join(CLASSES)}{did_you_mean(name, CLASSES)}")
-    if not plan.records:
-        raise InputError(f"no trial of {plan.space} is finished")
-    warnings = []
-    if plan.missing:
-        trials = f"{plan.missing} of {len(plan.plan)} trials of {plan.space}"
-        warnings.append(f"{trials} are not finished: this is as it stands")
+    check_asked(plan, name)
+    warnings = unfinished(plan)
     results = results_frame(plan.records, plan.design, plan.objectives)
     rows = select(chosen(results), split="validation", sequence=sequence, tissue=name)
     if rows.empty:
@@ -99,6 +93,26 @@ def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence =
     runs = tuple(ledger.run(one) for one in best.run_ids)
     about = f"{best.name} of {plan.space}: {dice}"
     return Model(about, runs, tuple(warnings), best.arm, as_chosen(results))
+
+
+def check_asked(plan: PlanRecord, name: str) -> None:
+    """Refuse what is no class, and a plan of which nothing can be said.
+
+    Raises:
+        InputError: there is no such class, or nothing is finished.
+    """
+    if name not in CLASSES:
+        raise InputError(f"{name!r} is no class; there are {', '.join(CLASSES)}{did_you_mean(name, CLASSES)}")
+    if not plan.records:
+        raise InputError(f"no trial of {plan.space} is finished")
+
+
+def unfinished(plan: PlanRecord) -> list[str]:
+    """Say how much of a plan is missing; nothing where it is whole."""
+    if not plan.missing:
+        return []
+    trials = f"{plan.missing} of {len(plan.plan)} trials of {plan.space}"
+    return [f"{trials} are not finished: this is as it stands"]
 
 
 class _Arm:

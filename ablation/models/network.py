@@ -17,17 +17,23 @@ from ablation.store.pretrained import EncoderStore
 from t1t2core.errors import InputError
 from t1t2core.network.base import Network
 from t1t2core.network.weights import unpack_weights
-from t1t2core.settings import PreparationSettings, TrainingSettings
+from t1t2core.settings import PreparationSettings, Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors
 
 
 @dataclass(frozen=True)
 class RecordedNetwork:
-    """A network with the best weights of its trial, and the settings that a scan must meet it with."""
+    """A network with the best weights of its trial, and the settings that a scan must meet it with.
+
+    Args:
+        training: how it was trained, of `settings` what its strategy goes by.
+        settings: all those of its trial.
+    """
 
     network: Network
     preparation: PreparationSettings
     training: TrainingSettings
+    settings: Settings
 
 
 def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNetwork:
@@ -45,7 +51,7 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     strategy = STRATEGIES[factors.strategy]
     network = strategy.rebuild(factors, settings.network, pretrained=pretrained)
     _complete(network, _trained(ledger, run, name, digest), name)
-    return RecordedNetwork(network, settings.preparation, strategy.training(factors, settings))
+    return RecordedNetwork(network, settings.preparation, strategy.training(factors, settings), settings)
 
 
 def _factors(params: Mapping[str, str]) -> Factors:

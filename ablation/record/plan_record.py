@@ -15,6 +15,7 @@ from ablation.names import (
     ERROR,
     PLAN_FILE,
     REGISTRATION_FILE,
+    ROBUSTNESS_FILE,
     SEARCH,
     SIMULATED,
     SPACE_FILE,
@@ -142,7 +143,7 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
     Raises:
         InputError: its list of trials is not in the record.
     """
-    names = (PLAN_FILE, SUBJECTS_FILE, SPACE_FILE, REGISTRATION_FILE)
+    names = (PLAN_FILE, SUBJECTS_FILE, SPACE_FILE, REGISTRATION_FILE, ROBUSTNESS_FILE)
     files = {name: content for name in names if (content := ledger.read_file(parent.info.run_id, name))}
     if PLAN_FILE not in files:
         raise InputError(

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.names import PLAN_FILE, SUBJECTS_FILE, TRAIN_LOSS, TRIAL_KEY
+from ablation.names import PLAN_FILE, ROBUSTNESS, ROBUSTNESS_FILE, SUBJECTS_FILE, TRAIN_LOSS, TRIAL_KEY
 from ablation.plan.tables import write_table
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import NAMED, patients_frame, results_frame
+from ablation.record.robustness import read_robustness
 from ablation.record.trials import Record
 from ablation.report.checklist.checklist import checklist_document, checklist_sheets
 from ablation.report.checklist.facts import Facts
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
-from ablation.report.figures.rendered import Rendered, Rendering
+from ablation.report.figures.rendered import Drawing, Rendered, Rendering
 from ablation.report.page.compose import compose_page, pictures_of
 from ablation.report.page.html import Sheet, render_page
 from ablation.report.page.markup import to_csv, to_latex, to_markdown
@@ -43,22 +44,13 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     design = record.design
     frames = Frames(record)
     results, patients = frames.results, frames.patients
-    every = [*record.records, *record.partial]
-    write_table(results_frame(every, design).drop(columns=NAMED), folder / "results.csv")
-    write_table(patients_frame(every, design).drop(columns=NAMED), folder / "patients.csv")
-    for name in (PLAN_FILE, SUBJECTS_FILE):
-        if name in record.files and not (folder / name).exists():
-            write_atomically(folder / name, record.files[name])
+    _write_copies(record, folder)
     if not record.records:
         return results
     report = folder / "report"
-    shown = {run.tags[TRIAL_KEY]: run for run in record.records}
-    drawn = {key: shown[key] for key in drawn_trials(results)}
-    curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
-    slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
     with helpers(1) as helper:
         # Drawing takes longer than all else.
-        rendering = Rendering(drawings(results, patients, frames.calibration, curves, slices, design), helper)
+        rendering = Rendering(_drawings(ledger, record, frames), helper)
         groups = _sheets(record, frames, report)
         summary = Sheet(
             name="summary",
@@ -76,6 +68,30 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
     ledger.keep_files(parent, {PAGE: (report / PAGE).read_bytes()})
     ledger.describe(parent, note_of(record, page, PAGE))
     return results
+
+
+def _write_copies(record: PlanRecord, folder: Path) -> None:
+    """Write what the record has as it has it."""
+    design, every = record.design, [*record.records, *record.partial]
+    write_table(results_frame(every, design).drop(columns=NAMED), folder / "results.csv")
+    write_table(patients_frame(every, design).drop(columns=NAMED), folder / "patients.csv")
+    for name in (PLAN_FILE, SUBJECTS_FILE):
+        if name in record.files and not (folder / name).exists():
+            write_atomically(folder / name, record.files[name])
+    if ROBUSTNESS_FILE in record.files:
+        write_atomically(folder / ROBUSTNESS_FILE, record.files[ROBUSTNESS_FILE])
+
+
+def _drawings(ledger: Ledger, record: PlanRecord, frames: Frames) -> dict[str, Drawing]:
+    """Return the figures, still to be drawn."""
+    results = frames.results
+    shown = {run.tags[TRIAL_KEY]: run for run in record.records}
+    drawn = {key: shown[key] for key in drawn_trials(results)}
+    curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
+    slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
+    changed, tested = read_robustness(record.files), record.tags.get(ROBUSTNESS, "").split()
+    design, calibration = record.design, frames.calibration
+    return drawings(results, frames.patients, calibration, curves, slices, design, changed, tested)
 
 
 def _write_figures(figures: Mapping[str, Rendered], folder: Path) -> None:

@@ -205,7 +205,7 @@ def open_workspace(request: Request) -> Workspace:
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, settings, pretrained=request.encoder is not None)
     _check_folds(cohort, settings.cohort, splits, points)
-    cohort = _check_cohort(cohort, request.output)
+    cohort = examine_cohort(cohort, request.output)
     study = Study(
         settings=settings,
         device=_first_device(request, space.resources),
@@ -286,8 +286,15 @@ def _check_output(output: Path) -> None:
         raise InputError(f"--output {output}: cannot be written")
 
 
-def _check_cohort(cohort: Cohort, output: Path) -> Cohort:
-    """Return the cohort once all its scans are known to be sound; what was read before is not read again."""
+def examine_cohort(cohort: Cohort, output: Path) -> Cohort:
+    """Return the cohort once all its scans are known to be sound; what was read before is not read again.
+
+    Args:
+        output: folder that keeps which scans were read.
+
+    Raises:
+        InputError: names every scan that cannot be used.
+    """
 
     def each(examine: Callable[[Task], Examined], tasks: Sequence[Task]) -> Iterator[Examined]:
         log.info(f"checking {len(tasks)} scans of {cohort.name}")
@@ -312,7 +319,7 @@ def _are_small(scans: Iterable[Path]) -> bool:
 
 
 def _read_cohort(request: Request, settings: CohortSettings) -> Cohort:
-    cohort = _find_cohort(request, settings)
+    cohort = find_cohort(request.cohort, request.output, settings)
     for name, reason in cohort.left_out.items():
         log.info(f"left out: {name}: {reason}")
     for warning in cohort.warnings:
@@ -320,11 +327,20 @@ def _read_cohort(request: Request, settings: CohortSettings) -> Cohort:
     return cohort
 
 
-def _find_cohort(request: Request, settings: CohortSettings) -> Cohort:
-    if request.cohort != PHANTOM:
-        return read_cohort(Path(request.cohort), settings)
+def find_cohort(source: str, output: Path, settings: CohortSettings) -> Cohort:
+    """Return which scans a cohort has; they are not opened.
+
+    Args:
+        source: as `--cohort` names it.
+        output: folder where digital heads are made.
+
+    Raises:
+        InputError: there is no such cohort, or it cannot be used as it is.
+    """
+    if source != PHANTOM:
+        return read_cohort(Path(source), settings)
     heads, with_t2w, voxel_mm = settings.phantom_subjects, settings.phantom_t2w, settings.phantom_voxel_mm
-    folder = request.output / "phantom" / f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm"
+    folder = output / "phantom" / f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm"
     if not folder.exists():
         log.info(f"making {heads} digital heads in {folder}")
     write_phantom(folder, subjects=heads, with_t2w=with_t2w, voxel_mm=voxel_mm)

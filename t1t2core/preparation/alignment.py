@@ -185,3 +185,12 @@ def _matrix(transform: sitk.Transform) -> list[list[float]]:
     for axis in range(3):
         matrix[:3, axis] = np.array(transform.TransformPoint(np.eye(3)[axis].tolist())) - origin
     return (LPS_TO_RAS @ matrix @ LPS_TO_RAS).tolist()
+
+
+def transform_of(to_ct: list[list[float]]) -> sitk.Transform:
+    """The transform of LPS points that a recorded alignment has as a matrix for RAS points."""
+    matrix = LPS_TO_RAS @ np.array(to_ct) @ LPS_TO_RAS
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(matrix[:3, :3].ravel().tolist())
+    transform.SetTranslation(matrix[:3, 3].tolist())
+    return transform

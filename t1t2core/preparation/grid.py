@@ -53,7 +53,7 @@ def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings
         elif axis == 2:
             start = _lowest_mm(head, size * voxel, spare, settings.box)
         else:
-            start = min(max(sum(_extent_mm(head, axis)) / 2 - size * voxel / 2, 0.0), spare)
+            start = min(max(sum(extent_mm(head, axis)) / 2 - size * voxel / 2, 0.0), spare)
         starts.append(start)
         first.append(min(0, int(np.floor(-start / voxel))))
         last.append(max(size, int(np.ceil((field - start) / voxel))))
@@ -81,7 +81,7 @@ def _areas(head: sitk.Image, axis: int) -> np.ndarray:
     return to_array(head).sum(axis=tuple(a for a in range(3) if a != axis), dtype=np.int64)
 
 
-def _extent_mm(head: sitk.Image, axis: int) -> tuple[float, float]:
+def extent_mm(head: sitk.Image, axis: int) -> tuple[float, float]:
     """Find the span, mm, of the slices across `axis` that have any head; all of them where none has."""
     spacing, inside = head.GetSpacing()[axis], np.flatnonzero(areas := _areas(head, axis))
     first, last = (inside[0], inside[-1] + 1) if len(inside) else (0, len(areas))
@@ -96,7 +96,7 @@ def _lowest_mm(head: sitk.Image, height: float, spare: float, box: BoxPlace) -> 
         spare: the largest height at which it still ends inside the scan, mm.
     """
     if box == "crown":
-        return min(max(_extent_mm(head, 2)[1] - height, 0.0), spare)
+        return min(max(extent_mm(head, 2)[1] - height, 0.0), spare)
     spacing, areas = head.GetSpacing()[2], _areas(head, 2)
     borders = np.arange(len(areas) + 1) * spacing
     below = np.concatenate([[0], np.cumsum(areas)])
@@ -167,11 +167,14 @@ def smooth(image: sitk.Image, voxel_mm: tuple[float, ...]) -> sitk.Image:
 
 def resample_isotropic(scan: sitk.Image, spacing_mm: float) -> sitk.Image:
     """The scan's field of view at voxels of `spacing_mm`, smoothed accordingly."""
-    voxel = (spacing_mm,) * 3
-    size = [
-        max(1, round(n * own / spacing_mm)) for n, own in zip(scan.GetSize(), scan.GetSpacing(), strict=True)
-    ]
-    return resample(smooth(scan, voxel), _empty(scan, size, voxel, (0, 0, 0)))
+    return resample_to_voxels(scan, (spacing_mm,) * 3)
+
+
+def resample_to_voxels(scan: sitk.Image, voxel_mm: tuple[float, ...]) -> sitk.Image:
+    """The scan's field of view at voxels of this size along its axes, smoothed accordingly."""
+    lengths = zip(scan.GetSize(), scan.GetSpacing(), voxel_mm, strict=True)
+    size = [max(1, round(n * own / new)) for n, own, new in lengths]
+    return resample(smooth(scan, voxel_mm), _empty(scan, size, voxel_mm, (0, 0, 0)))
 
 
 def resample(image: sitk.Image, grid: sitk.Image, transform: sitk.Transform | None = None) -> sitk.Image:

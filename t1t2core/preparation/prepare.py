@@ -11,31 +11,22 @@ import SimpleITK as sitk
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from t1t2core.cohort.scan import read_labels, read_scan
+from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
 from t1t2core.preparation.alignment import Alignment, align
-from t1t2core.preparation.anatomy import Anatomy, ct_anatomy, label_anatomy, mr_anatomy
+from t1t2core.preparation.anatomy import ct_anatomy, mr_anatomy
 from t1t2core.preparation.appearance import doubts
-from t1t2core.preparation.grid import affine, covered, place_grid, resample, smooth, to_array, to_ras, within
+from t1t2core.preparation.grid import affine, covered, place_grid, resample, smooth, to_array, to_ras
 from t1t2core.preparation.head import mr_head
-from t1t2core.preparation.labels import (
-    AIR,
-    BONE,
-    IGNORED,
-    SOFT_TISSUE,
-    head_hull,
-    label_from_ct,
-    label_from_map,
-)
+from t1t2core.preparation.labels import AIR, BONE, IGNORED, SOFT_TISSUE, head_hull
 from t1t2core.preparation.normalisation import normalise
-from t1t2core.preparation.outlines import OutlineDifference, compare_outlines
 from t1t2core.preparation.threads import one_thread
+from t1t2core.preparation.truth import Truth, TruthSource, read_source
 from t1t2core.settings import PreparationSettings, Sequence
 
 PREPARATION_VERSION = 3
 """Raised by hand when the same scans and settings give other volumes."""
-HU_RANGE = np.iinfo(np.int16).min, np.iinfo(np.int16).max
 FORMAT = "t1t2core.prepared"
 FORMAT_VERSION = 3
 SCAN_ARRAYS = ("image", "labels", "hull", "head", "affine", "hu")
@@ -193,26 +184,30 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
     Raises:
         InputError: a file cannot be used, or a sequence has neither CT nor label map.
     """
-    ct = ct_anatomy(read_scan(subject.ct)) if subject.ct else None
+    ct = TruthSource(anatomy=ct_anatomy(read_scan(subject.ct))) if subject.ct else None
     hints: tuple[sitk.Transform, ...] = ()
     scans: dict[str, _Scan] = {}
-    sources: tuple[tuple[Sequence, Path | None, Path | None], ...] = (
-        ("T1", subject.t1w, subject.labels_t1w),
-        ("T2", subject.t2w, subject.labels_t2w),
-    )
-    for sequence, path, label_path in sources:
+    paths: tuple[tuple[Sequence, Path | None], ...] = (("T1", subject.t1w), ("T2", subject.t2w))
+    for sequence, path in paths:
         if path is None:
             continue
         mr = mr_anatomy(read_scan(path))
-        prepared = _prepare_upright(mr.scan, mr.head, settings)
-        if label_path is not None:
-            truth = _from_map(mr, read_labels(label_path), prepared.grid, settings)
-        elif ct is not None:
-            truth = _from_ct(mr, ct, prepared.grid, settings, hints)
-            hints = (truth.to_ct,)
+        image = _prepare_upright(mr.scan, mr.head, settings)
+        source = read_source(subject, sequence, ct)
+        if source.label_map is not None:
+            to_ct, alignment = align(mr, source.anatomy, "given")
         else:
-            raise InputError(f"subject {subject.name}: {sequence} has neither a CT nor a label map")
-        scans[sequence] = _label(mr, prepared, truth, sequence, settings)
+            to_ct, alignment = align(mr, source.anatomy, settings.registration, hints)
+            hints = (to_ct,)
+        truth = Truth.of(mr, source, to_ct)
+        prepared = label_image(image, mr.scan, truth, settings)
+        doubtful = [*doubts(mr.scan, sequence), *truth.difference.doubts()]
+        scans[sequence] = _Scan(
+            prepared,
+            alignment,
+            volumes_ml(prepared) | truth.difference.volumes_ml,
+            [f"{sequence}w: {doubt}" for doubt in doubtful],
+        )
     return PreparedSubject(
         name=subject.name,
         t1=scans["T1"].prepared,
@@ -233,69 +228,26 @@ class _Scan:
     warnings: list[str]
 
 
-def _label(
-    mr: Anatomy, image: PreparedImage, truth: "_Truth", sequence: Sequence, settings: PreparationSettings
-) -> _Scan:
-    """Ignore what the truth cannot tell, and join image and labels."""
-    truth.labels[~covered(mr.scan, image.grid)] = IGNORED
-    truth.labels[within(truth.difference.mask, image.grid)] = IGNORED
+@one_thread()
+def label_image(
+    image: PreparedImage, scan: sitk.Image, truth: Truth, settings: PreparationSettings
+) -> PreparedScan:
+    """Join a prepared image and its labels; those that cannot be told are ignored.
+
+    Args:
+        scan: that the image was made of.
+    """
+    labels = truth.labels(scan, image.grid, settings)
     whole = WholeScan(
         image=image.image,
-        labels=truth.labels,
-        hull=head_hull(truth.labels, settings.voxel_mm),
+        labels=labels,
+        hull=head_hull(labels, settings.voxel_mm),
         head=image.head,
         affine=image.affine,
         start=image.start,
-        hu=truth.hu,
+        hu=truth.hu(image.grid),
     )
-    scan = PreparedScan.of(whole, settings.grid)
-    doubtful = [*doubts(mr.scan, sequence), *truth.difference.doubts()]
-    return _Scan(
-        scan,
-        truth.alignment,
-        volumes_ml(scan) | truth.difference.volumes_ml,
-        [f"{sequence}w: {doubt}" for doubt in doubtful],
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Truth:
-    """The classes of an MR scan's voxels and their HU, if there is a CT, and how well they lie on it."""
-
-    labels: np.ndarray
-    hu: np.ndarray | None
-    to_ct: sitk.Transform
-    alignment: Alignment
-    difference: OutlineDifference
-
-
-def _from_ct(
-    mr: Anatomy,
-    ct: Anatomy,
-    grid: sitk.Image,
-    settings: PreparationSettings,
-    hints: tuple[sitk.Transform, ...],
-) -> _Truth:
-    to_ct, alignment = align(mr, ct, settings.registration, hints)
-    return _Truth(
-        labels=label_from_ct(ct.scan, ct.measured, to_ct, grid, settings),
-        hu=np.clip(np.rint(to_array(resample(ct.scan, grid, to_ct))), *HU_RANGE).astype(np.int16),
-        to_ct=to_ct,
-        alignment=alignment,
-        difference=compare_outlines(mr, ct, to_ct),
-    )
-
-
-def _from_map(mr: Anatomy, label_map: sitk.Image, grid: sitk.Image, settings: PreparationSettings) -> _Truth:
-    like_ct = label_anatomy(label_map)
-    to_ct, alignment = align(mr, like_ct, "given")
-    return _Truth(
-        labels=label_from_map(label_map, grid, settings),
-        hu=None,
-        to_ct=to_ct,
-        alignment=alignment,
-        difference=compare_outlines(mr, like_ct, to_ct),
-    )
+    return PreparedScan.of(whole, settings.grid)
 
 
 def volumes_ml(scan: PreparedScan) -> dict[str, float]:

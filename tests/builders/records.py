@@ -98,10 +98,19 @@ def record_trial(
     sequences: tuple[str, ...] = ("T2",),
     plan: str = "plan",
     settings: Settings = SMALL,
+    fingerprint: str = "heads",
+    command: str = "",
+    scores: list[dict[str, object]] | None = None,
 ) -> str:
-    """Run of a finished trial whose validation Dice is (nearly) `dice`, of all classes or by class."""
+    """Run of a finished trial whose validation Dice is (nearly) `dice`, of all classes or by class.
+
+    Args:
+        fingerprint: of the cohort.
+        command: that ran the plan.
+        scores: those of its patients, in place of such with this Dice.
+    """
     experiment = ledger.experiment(space)
-    parent = ledger.open_plan(experiment, plan, space, {})
+    parent = ledger.open_plan(experiment, plan, space, {"command": command})
     factors = {
         "strategy": strategy,
         "tuned_layers": tuned_layers,
@@ -114,14 +123,14 @@ def record_trial(
     params = {name: value for name, value in factors.items() if value is not None}
     params |= shortened_params(settings)
     key = "-".join(map(str, (space, plan, *factors.values())))
-    tags = {"trial_key": key, "encoder_digest": encoder, "cohort_fingerprint": "heads"}
+    tags = {"trial_key": key, "encoder_digest": encoder, "cohort_fingerprint": fingerprint}
     run = ledger.start_trial(experiment, parent, f"{strategy} fold={fold}", params=params, tags=tags)
     with tempfile.TemporaryDirectory() as folder:
         trained = {} if network is None else network.trained_state()
         content = pack_weights(trained, {"encoder_digest": encoder})
         (Path(folder) / "weights.safetensors").write_bytes(content)
         (Path(folder) / SETTINGS_FILE).write_bytes(pack_settings(settings))
-        (Path(folder) / "scores.json").write_text(json.dumps(_scores(dice, sequences)))
+        (Path(folder) / "scores.json").write_text(json.dumps(scores or _scores(dice, sequences)))
         metrics = {f"time/{name}": 1.0 for name in ("epochs", "seconds_per_epoch", "total_seconds")}
         metrics |= {"time/standalone_seconds": 1.0}
         ledger.finish_trial(run, metrics, {"stop_reason": "max_steps"}, Path(folder), at=0.0)

@@ -1,6 +1,6 @@
 """All figures of a report at once."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -15,6 +15,7 @@ from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.rendered import Drawing
+from ablation.report.figures.robustness import draw_robustness
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
 from ablation.space.design import STUDY, Design
 from t1t2core.evaluation.slices import PatientSlices
@@ -27,6 +28,8 @@ def drawings(
     curves: pd.DataFrame,
     slices: Mapping[str, PatientSlices],
     design: Design = STUDY,
+    changed: pd.DataFrame | None = None,
+    tested: Sequence[str] = (),
 ) -> dict[str, Drawing]:
     """All figures, still to be drawn, by the name of their files, in the order of a page.
 
@@ -37,8 +40,11 @@ def drawings(
         curves: columns `trial_key`, `metric`, `step` and `value`; empty where there are none.
         slices: of trials by key, see `t1t2core.evaluation.slices.unpack_slices`.
         design: of the plan; the study's own figure is drawn where it varies the study's factors alone.
+        changed: as `robustness.csv`.
+        tested: classes whose best arms were tested on changed scans.
     """
     tuned = [name for name in design.tuned if name in design.settings]
+    of_changed = {} if changed is None else {n: partial(draw_robustness, results, changed, n) for n in tested}
     of_study = {} if design.settings else {"dsc_by_depth": partial(draw_depth, results)}
     return {
         "changes": partial(draw_forest, results, patients, design),
@@ -48,6 +54,7 @@ def drawings(
         "patients": partial(draw_patients, results, patients),
         "slices": partial(draw_segmentations, results, slices),
         "slices_augmentation": partial(draw_augmentation, results, slices),
+        **{f"robustness_{name}": drawing for name, drawing in of_changed.items()},
         "learning_rates": partial(draw_rates, results),
         **{f"choice_of_{name}": partial(draw_rates, results, factor=name) for name in tuned},
         "calibration": partial(draw_calibration, results, calibration),

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from ablation.record.plan_record import PlanRecord
+from ablation.record.robustness import read_robustness
 from ablation.report.page.html import Sheet
 from ablation.report.page.primary import exploratory
 from ablation.report.statistics.comparisons import comparisons
@@ -21,6 +22,7 @@ from ablation.report.tables.calibration import calibration_table
 from ablation.report.tables.choice import as_chosen, is_in_folds, rule_of
 from ablation.report.tables.frames import Frames
 from ablation.report.tables.regions import regions
+from ablation.report.tables.robustness import robustness
 from ablation.report.tables.search import search_table
 from ablation.report.tables.subgroups import read_known, subgroups
 from ablation.report.tables.summary import chosen, learning_rates
@@ -57,6 +59,7 @@ def sheets(record: PlanRecord, frames: Frames) -> dict[str, list[Sheet]]:
             for name, table in of_study.items()
         ],
         "Beyond Dice": _beyond_dice(frames),
+        "Robustness at test": _robustness(record, results),
         "Statistical comparisons": _comparisons(record, results, patients),
         "Groups of patients": _subgroups(record, results, patients),
         "Choices on validation": _choices(results, design),
@@ -95,6 +98,23 @@ def _beyond_dice(frames: Frames) -> list[Sheet]:
             "the expected calibration error over 15 bins. Confidence and accuracy: of the voxels to which "
             "more than half is given, the mean probability, and the share that is of the class.",
         ),
+    ]
+
+
+def _robustness(record: PlanRecord, results: pd.DataFrame) -> list[Sheet]:
+    """What changed test scans did to Dice."""
+    return [
+        Sheet(
+            name="robustness",
+            title="Test Dice on changed scans, and how much it fell",
+            frame=robustness(read_robustness(record.files), results),
+            note="Each test scan was changed, prepared anew and labelled by networks that never saw its "
+            "patient; drop: Dice of the same scans as they are, less this. Pooled over patients, means over "
+            "folds and seeds; a change counts for the patients to whose scans it applies. Of a scan whose "
+            "field of view was cut, what is left is scored, in a box that lies elsewhere: a negative drop "
+            "can mean that what was hard is gone. No test was made of these differences, and these T1 "
+            "networks are the only ones that they hold for.",
+        )
     ]
 
 
