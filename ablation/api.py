@@ -245,14 +245,9 @@ def write_report(
     ledger = open_record(Path(output), tracking_uri)
     plan = read_plan(ledger, name, Path(space))
     if robustness is not None:
+        told, place = show or log_now_and_then(), Path(output)
         plan = measure_robustness(
-            ledger,
-            plan,
-            robustness,
-            cohort=cohort,
-            output=Path(output),
-            storage=storage,
-            show=show or log_now_and_then(),
+            ledger, plan, robustness, cohort=cohort, output=place, storage=storage, show=told
         )
     write_report(ledger, plan, Path(output) / name)
     address = "" if register is None else register_winner(ledger, plan, register)

@@ -92,7 +92,7 @@ def measure_robustness(
 
 def _arms(plan: PlanRecord, tissue: str) -> dict[str, str]:
     """Return the arm of each run whose network is tested."""
-    results = in_box(results_frame(plan.records, plan.design))
+    results = in_box(results_frame(plan.records, plan.design, plan.objectives))
     wanted = robust_arms(results, tissue)
     if not wanted:
         raise InputError(f"no arm of {plan.space} was scored on T2w scans")

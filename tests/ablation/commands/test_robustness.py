@@ -114,18 +114,20 @@ def test_changed_scans_are_scored_once_and_every_later_report_has_them(bench: Be
     assert "changed scans labelled" in asked.stderr
     assert "differ from the recorded ones" not in asked.stderr
     kept = bench.kept()
-    assert set(kept["arm"]) == set(ARMS)
+    arms = set(kept["arm"])
+    assert {"no_fine_tuning", "open"} <= arms <= set(ARMS), "these two, and the best if it is another"
     levels = kept.groupby("kind")["level"].unique().map(sorted)
     assert levels.pop("as_it_is") == [0]
     assert len(levels) == 9
     assert all(found == [1, 2, 3] for found in levels)
     as_it_is = kept[kept["kind"] == "as_it_is"]
-    assert len(as_it_is) == len(ARMS) * 2 * len(CLASSES)
+    assert len(as_it_is) == len(arms) * 2 * len(CLASSES)
     recorded = {
         (record.run_id, score["patient"], name, *counts.values())
         for record in read_plan(bench.record.open(), "small").records
         for score in record.scores
         if (score["split"], score["weights"], score["region"]) == ("test", "best", "box")
+        if record.run_id in set(kept["mlflow_run_id"])
         for name, counts in score["counts"].items()
     }
     found = as_it_is[["mlflow_run_id", "patient", "class", "tp", "fp", "fn"]]
