@@ -18,7 +18,7 @@ from ablation.names import COHORT_FINGERPRINT, ROBUSTNESS, ROBUSTNESS_FILE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import results_frame
-from ablation.record.robustness import AS_IT_IS, KEYS, read_robustness, robustness_frame, tested
+from ablation.record.robustness import AS_IT_IS, KEYS, finished_tests, read_robustness, robustness_frame
 from ablation.record.selection import in_box
 from ablation.record.settings import SETTINGS_FILE, read_settings
 from ablation.record.trials import Record
@@ -158,7 +158,7 @@ class _Test:
 
     def run(self, records: Sequence[Record], subjects: Mapping[str, Subject], show: Show) -> None:
         """Test what is not tested yet, a patient after the other, and keep it whenever one is done."""
-        done = tested(self._kept, self._changes)
+        done = finished_tests(self._kept, self._changes)
         waiting: dict[str, list[Record]] = defaultdict(list)
         for record in records:
             for patient in _tested_patients(record):

@@ -42,14 +42,16 @@ def read_robustness(files: Mapping[str, bytes]) -> pd.DataFrame:
     if not content:
         return robustness_frame([])
     try:
-        frame = pd.read_csv(io.BytesIO(content), dtype=TYPES, float_precision="round_trip")
+        frame = pd.read_csv(io.BytesIO(content), dtype=TYPES)
         return frame[ROBUSTNESS_COLUMNS].dropna(subset=KEYS).fillna({"unit": ""})
     except (ValueError, KeyError) as error:
         log.warning("%s of the record is damaged and left out: %s", ROBUSTNESS_FILE, error)
         return robustness_frame([])
 
 
-def tested(frame: pd.DataFrame, scale: Mapping[str, tuple[str, tuple[float, ...]]]) -> set[tuple[str, str]]:
+def finished_tests(
+    frame: pd.DataFrame, scale: Mapping[str, tuple[str, tuple[float, ...]]]
+) -> set[tuple[str, str]]:
     """Return run and patient of those that are there with all levels of a scale.
 
     Args:

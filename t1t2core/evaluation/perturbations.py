@@ -150,7 +150,7 @@ def _image(values: object, like: sitk.Image) -> sitk.Image:
 PERTURBATIONS: dict[str, Perturbation] = {
     "gamma_above_1": Perturbation(unit="gamma", values=(1.25, 1.5, 2.0), change=_bend),
     "gamma_below_1": Perturbation(unit="gamma", values=(0.8, 0.67, 0.5), change=_bend),
-    "bias_field": Perturbation(unit="% off the mean", values=(10.0, 20.0, 40.0), change=_add_bias),
+    "bias_field": Perturbation(unit="% to either side", values=(10.0, 20.0, 40.0), change=_add_bias),
     "noise": Perturbation(unit="% of the 99th percentile", values=(2.0, 5.0, 10.0), change=_add_noise),
     "slice_thickness": Perturbation(unit="mm", values=(4.0, 6.0, 8.0), change=_thicken),
     "voxel_in_plane": Perturbation(unit="mm", values=(3.0, 4.0, 6.0), change=_coarsen_in_plane),

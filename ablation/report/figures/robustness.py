@@ -79,7 +79,7 @@ def _line(axes: Axes, rows: pd.DataFrame) -> object:
 def _label(axes: Axes, rows: pd.DataFrame, title: str) -> None:
     """Name the levels by their amounts."""
     amounts = rows.drop_duplicates("level").sort_values("level")
-    ticks = ["as it is", *(f"{value:g}" for value in amounts["value"])]
+    ticks = ["as is", *(f"{value:g}" for value in amounts["value"])]
     axes.set_xticks([0, *amounts["level"].astype(int)], ticks)
     axes.set(title=title, xlabel=amounts["unit"].iloc[0])
 
