@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
 from ablation.models.find import check_asked, unfinished
 from ablation.models.network import RecordedNetwork, load_network
-from ablation.names import COHORT_FINGERPRINT, ROBUSTNESS, ROBUSTNESS_FILE
+from ablation.names import COHORT_FINGERPRINT, PRECISION, ROBUSTNESS, ROBUSTNESS_FILE
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import results_frame
@@ -34,7 +35,7 @@ from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
 from t1t2core.evaluation.robustness import Scale, TestPatient, TestScan, scale
 from t1t2core.evaluation.scores import Counts
-from t1t2core.settings import EvaluationSettings, PreparationSettings
+from t1t2core.settings import EvaluationSettings, Precision, PreparationSettings
 from t1t2core.training.compute import Compute, device_here, resolve_precision
 
 SEED = 0
@@ -222,7 +223,7 @@ class _Test:
         recorded = self._networks[record.run_id]
         if scan is None:
             return {tissue: dict.fromkeys(("dsc", "tp", "fp", "fn")) for tissue in _counts_of(record)}
-        counts = scan.count(recorded.network, recorded.training, _compute(recorded))
+        counts = scan.count(recorded.network, recorded.training, _compute(record, recorded))
         return {
             tissue: {"dsc": one.dsc, "tp": one.tp, "fp": one.fp, "fn": one.fn}
             for tissue, one in counts.items()
@@ -285,11 +286,12 @@ def _counts_of(record: Record) -> Mapping[str, Counts]:
     return {tissue: Counts(**one) for tissue, one in counts.items()}
 
 
-def _compute(recorded: RecordedNetwork) -> Compute:
-    """Return the arithmetic of the trial, as far as this machine has it."""
+def _compute(record: Record, recorded: RecordedNetwork) -> Compute:
+    """Return the arithmetic of the trial; where the record does not tell it, what it would be here."""
     device, settings = device_here(), recorded.settings
     patches = [recorded.training.patch, settings.pretraining.patch]
-    precision = resolve_precision(recorded.training.precision, device, patches)
+    here = resolve_precision(recorded.training.precision, device, patches)
+    precision = cast(Precision, record.tags.get(PRECISION, here))
     return Compute(precision=precision, device=device.kind)
 
 
