@@ -220,9 +220,11 @@ class Fit:
         return min(self.steps_per_epoch, self.settings.max_steps - self.steps)
 
     def _step_budget(self) -> int:
-        if self.settings.max_steps is not None:
-            return self.settings.max_steps
-        return self.steps_per_epoch * (self.settings.max_epochs or 1)
+        """The most steps that there can be: the learning rate of one_cycle is spread over them."""
+        limits = [self.settings.max_steps] if self.settings.max_steps is not None else []
+        if self.settings.max_epochs is not None:
+            limits.append(self.steps_per_epoch * self.settings.max_epochs)
+        return min(limits)
 
 
 def _like(parameter: Tensor, value: Tensor) -> Tensor:

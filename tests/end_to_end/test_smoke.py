@@ -12,6 +12,7 @@ import pytest
 from mlflow.entities import Run
 from safetensors import safe_open
 
+from ablation.record.selection import in_box
 from tests.end_to_end.smoke import (
     SMOKE,
     Output,
@@ -124,10 +125,13 @@ def test_the_terminal_shows_a_row_an_arm(first: Output) -> None:
 
 def test_results_have_a_row_for_each_trial_weights_split_sequence_and_class(results: pd.DataFrame) -> None:
     assert list(results.columns) == RESULTS
-    what = ["trial_key", "weights", "split", "sequence", "class"]
+    what = ["trial_key", "weights", "split", "sequence", "class", "region"]
     assert not results.duplicated(what).any()
     assert results["trial_key"].nunique() == 3
-    for _, rows in results.groupby("trial_key"):
+    whole = results[results["region"] == "whole"]
+    assert set(whole["weights"]) == {"best"}
+    assert set(whole["split"]) == {"test"}
+    for _, rows in results[results["region"] == "box"].groupby("trial_key"):
         untuned = rows["strategy"].iloc[0] == "no_fine_tuning"
         assert set(rows["sequence"]) == ({"T1", "T2"} if untuned else {"T2"})
         assert set(rows["weights"]) == {"best", "last"}
@@ -160,7 +164,7 @@ def test_scores_follow_from_the_counts(results: pd.DataFrame) -> None:
 
 
 def test_counts_are_the_sums_of_the_patients(first: Output, results: pd.DataFrame) -> None:
-    what = ["trial_key", "weights", "split", "sequence", "class"]
+    what = ["trial_key", "weights", "split", "sequence", "class", "region"]
     patients = first.table("patients.csv").groupby(what)
     pooled = results.set_index(what).sort_index()
     for count in ("tp", "fp", "fn"):
@@ -169,7 +173,7 @@ def test_counts_are_the_sums_of_the_patients(first: Output, results: pd.DataFram
 
 
 def test_every_voxel_of_the_grid_is_counted_at_most_once(first: Output) -> None:
-    patients = first.table("patients.csv")
+    patients = in_box(first.table("patients.csv"))
     tissues = patients[patients["class"] != "internal_air"]
     scan = ["trial_key", "weights", "split", "sequence", "patient"]
     truth = (tissues["tp"] + tissues["fn"]).groupby([tissues[name] for name in scan]).sum()
@@ -179,7 +183,7 @@ def test_every_voxel_of_the_grid_is_counted_at_most_once(first: Output) -> None:
 
 
 def test_all_trials_are_tested_on_the_same_heads_with_the_same_truth(first: Output) -> None:
-    patients = first.table("patients.csv")
+    patients = in_box(first.table("patients.csv"))
     test = patients[(patients["split"] == "test") & (patients["sequence"] == "T2")]
     truth = (test["tp"] + test["fn"]).groupby([test["patient"], test["class"]]).agg(set)
     assert all(len(values) == 1 for values in truth)
@@ -190,7 +194,7 @@ def test_subjects_are_listed_with_their_roles(first: Output) -> None:
     assert list(subjects.index) == [f"sub-0{number}" for number in range(1, 7)]
     assert (subjects["sequences"] == "T1 T2").sum() == 4
     assert subjects["fold_1_T2"].notna().sum() == 4
-    patients = first.table("patients.csv")
+    patients = in_box(first.table("patients.csv"))
     for (sequence, split), rows in patients.groupby(["sequence", "split"]):
         column = subjects[f"fold_1_{sequence}"]
         assert set(rows["patient"]) == set(column.index[column == split])
@@ -258,7 +262,8 @@ def test_the_tables_say_what_the_record_says(smoke_runs: list[Run], results: pd.
     rows = results[(results["split"] == "test") & (results["sequence"] == "T2")]
     for run in trials_of(smoke_runs).values():
         for row in rows[rows["mlflow_run_id"] == run.info.run_id].to_dict("records"):
-            prefix = "test" if row["weights"] == "best" else "test_last"
+            region = "test" if row["region"] == "box" else "test_whole"
+            prefix = region if row["weights"] == "best" else "test_last"
             for metric in METRICS:
                 recorded = run.data.metrics.get(f"{prefix}/{row['class']}/{metric}")
                 assert (recorded is None) if pd.isna(row[metric]) else recorded == pytest.approx(row[metric])

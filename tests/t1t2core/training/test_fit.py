@@ -298,3 +298,19 @@ def test_class_weights_make_a_rare_class_count(scans: list[PreparedScan]):
 
     plain = make_training(loss="cross_entropy", max_epochs=8)
     assert bone_found(replace(plain, loss="weighted_cross_entropy")) > 1.2 * bone_found(plain)
+
+
+@pytest.mark.parametrize(("max_epochs", "max_steps"), [(2, 100), (100, 2), (None, 2), (2, None)])
+def test_the_smaller_of_two_limits_is_the_budget(max_epochs: int | None, max_steps: int | None) -> None:
+    """By which progress is told and the learning rate of one_cycle comes down."""
+    settings = make_training(
+        max_epochs=max_epochs, max_steps=max_steps, steps_per_epoch=1, schedule="one_cycle"
+    )
+    fit = make_fit(Segmenter(TINY, seed=0), [make_scan(1)], settings)
+    rates = []
+    while fit.stop_reason is None:
+        report = fit.run_epoch()
+        rates.append(report.learning_rate)
+        fit.judge(report.accuracy)
+    assert (fit.steps, fit.progress) == (2, 1.0)
+    assert rates[-1] < 1e-3 * rates[0]
