@@ -36,12 +36,9 @@ class Facts:
     @cached_property
     def settings(self) -> Settings | None:
         """Those of the first trial; None where the record has none."""
-        params = self.record.records[0].params
-        if not any("." in name for name in params):
-            return None
         try:
-            return read_settings(None, params, source=self.record.space)
-        except InputError:  # recorded by another version
+            return read_settings(None, self.record.records[0].params, source=self.record.space)
+        except InputError:  # recorded without them, or by another version
             return None
 
     @cached_property
