@@ -10,6 +10,7 @@ from ablation.report.checklist.facts import Facts, named
 from ablation.report.page.primary import primary_answer
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.tables.arms import best_arms
+from ablation.report.tables.choice import as_chosen
 from ablation.report.tables.subgroups import subgroups
 from ablation.report.tables.summary import TISSUES, chosen, summarise
 from t1t2core.cohort.participants import is_number
@@ -230,10 +231,10 @@ def varied(facts: Facts) -> str:
 
 def choice(facts: Facts) -> str:
     """On what the choice was made."""
-    design = facts.record.design
+    rule = as_chosen(facts.results)
     return (
-        f"Weights of the epoch that was best on validation; {design.tuned_in_words} of each arm by its "
-        "validation scores. Test scores play no part."
+        f"Weights of the epoch that was best on validation; {facts.record.design.tuned_in_words} of each arm "
+        f"{rule}. Test scores play no part."
     )
 
 
@@ -250,9 +251,11 @@ def scores(facts: Facts) -> str:
     """Metrics that were measured."""
     surface = facts.patients.get("mean_surface_distance_mm", pd.Series(dtype=float)).notna().any()
     distances = ", surface distances and surface Dice" if surface else ""
+    probabilities = facts.patients.get("brier", pd.Series(dtype=float)).notna().any()
+    calibrated = ", calibration of the probabilities" if probabilities else ""
     return (
-        f"Dice, precision, recall and Jaccard a class{distances}. Air inside the head is a class of its own "
-        "beside air, most of which lies outside."
+        f"Dice, precision, recall and Jaccard a class{distances}{calibrated}. Air inside the head is a "
+        "class of its own beside air, most of which lies outside."
     )
 
 

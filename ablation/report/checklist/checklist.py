@@ -14,7 +14,8 @@ GUIDELINES = (
     "CLAIM: Checklist for Artificial Intelligence in Medical Imaging, update of 2024 "
     "(doi 10.1148/ryai.240300). TRIPOD+AI: Collins et al., BMJ 385:e078378, 2024. Metrics Reloaded: "
     "Maier-Hein et al., Nature Methods 21:195, 2024 (FP: item of the problem fingerprint, S: subprocess). "
-    "Items are named in our words; the guidelines say what each of them asks."
+    "Items are named in our words, and their numbers were not proved against every edition: before you "
+    "submit, go through the guidelines' own lists."
 )
 
 
