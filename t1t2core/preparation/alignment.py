@@ -36,8 +36,8 @@ LIMITS = {
 """Least and most of each measure (ours), between what was found in simulated pairs of 20 real anatomies, with
 CT slices of 1.7 to 7.5 mm: right pairs had a sharpness of at least 1.65 and a mirror ratio of at least 1.16;
 mirrored CT had ratios of at most 0.9. Of all 380 pairs of one's MR and another's CT, slices of 1.7 mm, none
-passes all: sharpness was at most 1.67, there with a mirror ratio of 1.06, and where the mirror ratio was 1.1
-or more (up to 1.18) sharpness was below 1.4 or another limit not met."""
+passes all: where sharpness was 1.6 or more (up to 1.67) the mirror ratio was at most 1.06, and where that was
+1.1 or more (up to 1.18) sharpness was below 1.4."""
 BLURRED_SHARPNESS, CLEAR_MIRROR_RATIO = 1.4, 1.15
 """Least sharpness of what was registered and fits clearly better than its mirror image, which no CT of
 another patient did (ours). A CT with voxels of 3 mm along all axes had 1.52 and 1.24, one with slices of
