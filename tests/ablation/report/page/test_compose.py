@@ -107,6 +107,7 @@ def test_provenance_tells_where_the_numbers_come_from(ledger: Ledger) -> None:
     assert page.provenance["Command"] == "python -m ablation.run"
     assert page.provenance["Fingerprint of the cohort"] == "print"
     assert page.provenance["Encoder digests"] == "digest"
+    assert "another kind of processor" in page.provenance["Machines of the trials"]
     assert "t2_test_in_t1_training" in page.provenance["Patients in both sequences"]
     assert "strategy: open" in page.space
 
