@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -19,6 +20,7 @@ from ablation.store.storage import Storage
 from ablation.store.volumes import prepare_cohort
 from t1t2core.cohort.read import read_cohort
 from t1t2core.cohort.roles import FoldSplit, Roles
+from t1t2core.experiment import PatientScore
 from t1t2core.settings import CohortSettings, PreparationSettings
 from t1t2core.strategies import Factors, StrategyName, TunedLayers
 from t1t2core.trial import make_experiment
@@ -104,8 +106,16 @@ def fill(ledger: Ledger, storage: Storage, heads: Path) -> None:
             settings=SETTINGS,
             fingerprint=cohort.fingerprint,
             command=f"python -m ablation.run --space small.yaml --cohort {heads}",
-            scores=[asdict(score) for score in outcome.scores],
+            scores=[scored(score, strategy == "conservative") for score in outcome.scores],
         )
+
+
+def scored(score: PatientScore, is_best: bool) -> dict[str, Any]:
+    """As `scores.json` has it, with such a bone on validation that everybody knows which arm is best."""
+    content = asdict(score)
+    if score.split == "validation":
+        content["counts"]["bone"] = {"tp": 90 if is_best else 10, "fp": 10, "fn": 10}
+    return content
 
 
 def test_changed_scans_are_scored_once_and_every_later_report_has_them(bench: Bench) -> None:
@@ -114,20 +124,18 @@ def test_changed_scans_are_scored_once_and_every_later_report_has_them(bench: Be
     assert "changed scans labelled" in asked.stderr
     assert "differ from the recorded ones" not in asked.stderr
     kept = bench.kept()
-    arms = set(kept["arm"])
-    assert {"no_fine_tuning", "open"} <= arms <= set(ARMS), "these two, and the best if it is another"
+    assert list(dict.fromkeys(kept["arm"])) == list(ARMS)
     levels = kept.groupby("kind")["level"].unique().map(sorted)
     assert levels.pop("as_it_is") == [0]
     assert len(levels) == 9
     assert all(found == [1, 2, 3] for found in levels)
     as_it_is = kept[kept["kind"] == "as_it_is"]
-    assert len(as_it_is) == len(arms) * 2 * len(CLASSES)
+    assert len(as_it_is) == len(ARMS) * 2 * len(CLASSES)
     recorded = {
         (record.run_id, score["patient"], name, *counts.values())
         for record in read_plan(bench.record.open(), "small").records
         for score in record.scores
         if (score["split"], score["weights"], score["region"]) == ("test", "best", "box")
-        if record.run_id in set(kept["mlflow_run_id"])
         for name, counts in score["counts"].items()
     }
     found = as_it_is[["mlflow_run_id", "patient", "class", "tp", "fp", "fn"]]
@@ -171,10 +179,7 @@ def test_a_test_that_is_broken_off_goes_on_with_the_next_patient(bench: Bench) -
     assert len(again) == 28
     plan = read_plan(ledger, "small")
     assert plan.tags[ROBUSTNESS] == "bone"
-    assert (
-        content.decode().splitlines()
-        == plan.files[ROBUSTNESS_FILE].decode().splitlines()[: len(content.decode().splitlines())]
-    )
+    assert plan.files[ROBUSTNESS_FILE].startswith(content)
     measure(again.append)
     assert len(again) == 28
 
