@@ -12,7 +12,7 @@ from torch import Tensor
 from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.attenuation import Attenuation, compare_attenuation
 from t1t2core.evaluation.calibration import Calibration, calibrate
-from t1t2core.evaluation.inference import Predictor, cross_entropy
+from t1t2core.evaluation.inference import Predictor, cross_entropy, likeliest
 from t1t2core.evaluation.scores import TISSUES, Counts, count_classes, deep_part
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
@@ -250,7 +250,7 @@ class Experiment:
         team = self.compute.team
         return team.gather(
             [
-                (self._count(_labels(p), scan), cross_entropy(p, torch.from_numpy(scan.labels)))
+                (self._count(likeliest(p), scan), cross_entropy(p, torch.from_numpy(scan.labels)))
                 for p, (_, _, scan) in zip(
                     self._validator.probabilities(), team.share(self.validated), strict=True
                 )
@@ -290,7 +290,7 @@ class Experiment:
     ) -> tuple[list[PatientScore], np.ndarray]:
         """The scores of a test scan, in its box and with the best weights as a whole; labels of the box."""
         sequence, patient, scan = scored
-        labels = _labels(probabilities)
+        labels = likeliest(probabilities)
         in_box = PatientScore(weights, "test", sequence, patient, self._count(labels, scan))
         if weights == "last":
             return [in_box], labels
@@ -327,7 +327,7 @@ class Experiment:
         found = class_probabilities(
             scan.whole, (x, y, z), [self.network], self.training, self.compute, probabilities
         )
-        return _labels(torch.from_numpy(found))
+        return likeliest(torch.from_numpy(found))
 
 
 def attenuation_of(labels: np.ndarray, scan: WholeScan) -> dict[str, Attenuation] | None:
@@ -350,9 +350,3 @@ def mean_dice(counts: dict[str, Counts]) -> float:
 def choice_dice(counts: dict[str, Counts], choose_by: ChoiceName) -> float:
     """Dice that chooses: the mean of `mean_dice` or that of one class; an absent class counts as 0."""
     return mean_dice(counts) if choose_by == "mean" else float(np.nan_to_num(counts[choose_by].dsc))
-
-
-def _labels(probabilities: Tensor) -> np.ndarray:
-    """The likeliest class of each voxel, (X, Y, Z) uint8."""
-    # On a CPU argmax over the first axis takes ten times as long as max.
-    return probabilities.max(dim=0).indices.to(torch.uint8).numpy()

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
-from t1t2core.evaluation.inference import Predictor
+from t1t2core.evaluation.inference import Predictor, likeliest
 from t1t2core.evaluation.scores import Counts, count_classes, deep_part
 from t1t2core.network.base import Network
 from t1t2core.preparation.alignment import Alignment, transform_of
@@ -38,8 +38,7 @@ class TestScan:
         """Label the box as a trial labels its test scans, and count the voxels of each class."""
         patches = PatchSet.cut([self.scan], training, compute.device)
         (probabilities,) = Predictor(network.to(compute.device), patches, compute).probabilities()
-        labels = probabilities.max(dim=0).indices.numpy().astype(np.uint8)
-        return count_classes(labels, self.scan.labels, self.scan.hull, self.deep)
+        return count_classes(likeliest(probabilities), self.scan.labels, self.scan.hull, self.deep)
 
 
 class TestPatient:

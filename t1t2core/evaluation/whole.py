@@ -8,6 +8,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from t1t2core.network.base import Network
+from t1t2core.preparation.grid import span
 from t1t2core.preparation.labels import AIR
 from t1t2core.preparation.patches import Voxel, patch_starts
 from t1t2core.preparation.prepare import PreparedImage, WholeScan
@@ -40,13 +41,13 @@ def class_probabilities(
         within: those of the box, (3, x, y, z), where they are known already.
     """
     image, patch = scan.image, training.patch
-    box = _where(scan.start, grid)
+    box = span(scan.start, grid)
     far = ndimage.distance_transform_edt(~scan.head, sampling=scan.voxel_mm) > AIR_BEYOND_MM
     half = (patch[0] // 2, patch[1] // 2, patch[2] // 2)
     around = [
         start
         for start in patch_starts(image.shape, patch, half)
-        if not _lies_in(start, patch, box) and not far[_where(start, patch)].all()
+        if not _lies_in(start, patch, box) and not far[span(start, patch)].all()
     ]
     probabilities = _mean_over_patches(image, around, patch, networks, compute)
     probabilities[:, far] = np.eye(len(probabilities), dtype=np.float32)[:, [AIR]]
@@ -57,11 +58,6 @@ def class_probabilities(
         inside = within.numpy()
     probabilities[(slice(None), *box)] = inside
     return probabilities
-
-
-def _where(start: Voxel, size: Voxel) -> Box:
-    x, y, z = (slice(a, a + n) for a, n in zip(start, size, strict=True))
-    return x, y, z
 
 
 def _lies_in(start: Voxel, patch: Voxel, box: Box) -> bool:
@@ -79,7 +75,7 @@ def _mean_over_patches(
     volume = torch.from_numpy(np.ascontiguousarray(image))
     total, count = torch.zeros((3, *volume.shape)), torch.zeros(volume.shape)
     for start in starts:
-        where = _where(start, patch)
+        where = span(start, patch)
         total[(..., *where)] += _mean_over_networks(volume[where], networks, compute)
         count[where] += 1
     return (total / count).numpy()

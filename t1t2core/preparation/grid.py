@@ -30,6 +30,12 @@ class Grid:
     start: tuple[int, int, int]
 
 
+def span(start: tuple[int, int, int], size: tuple[int, int, int]) -> tuple[slice, slice, slice]:
+    """Return where a part of a volume lies that begins at a voxel."""
+    x, y, z = (slice(a, a + n) for a, n in zip(start, size, strict=True))
+    return x, y, z
+
+
 def place_grid(scan: sitk.Image, head: sitk.Image, settings: PreparationSettings) -> Grid:
     """Place the box of `settings.grid` voxels around the head, along the axes of the scan.
 

@@ -17,7 +17,7 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.alignment import Alignment, align
 from t1t2core.preparation.anatomy import ct_anatomy, mr_anatomy
 from t1t2core.preparation.appearance import doubts
-from t1t2core.preparation.grid import affine, covered, place_grid, resample, smooth, to_array, to_ras
+from t1t2core.preparation.grid import affine, covered, place_grid, resample, smooth, span, to_array, to_ras
 from t1t2core.preparation.head import mr_head
 from t1t2core.preparation.labels import AIR, BONE, IGNORED, SOFT_TISSUE, head_hull
 from t1t2core.preparation.normalisation import normalise
@@ -87,8 +87,7 @@ class WholeScan(_OnVoxels):
 
     def box(self, size: tuple[int, int, int]) -> tuple[slice, slice, slice]:
         """Return where the box of so many voxels lies."""
-        x, y, z = (slice(a, a + n) for a, n in zip(self.start, size, strict=True))
-        return x, y, z
+        return span(self.start, size)
 
 
 @dataclass(frozen=True, kw_only=True)
