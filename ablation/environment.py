@@ -17,8 +17,10 @@ VARIABLES = {
     "TUNE_GLOBAL_CHECKPOINT_S": "1e9",
     # Threads of torch do not spin while they wait.
     "OMP_WAIT_POLICY": "PASSIVE",
+    # A worker has arms of many sizes one after the other: memory that one leaves in pieces fits the next.
+    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
 }
-IN_WORKERS = ("OMP_WAIT_POLICY",)
+IN_WORKERS = ("OMP_WAIT_POLICY", "PYTORCH_ALLOC_CONF")
 """Of these, what also counts in a process that only computes."""
 
 

@@ -1,6 +1,7 @@
 """One trial: a network is trained on some patients, chosen on others, scored on others again."""
 
 import copy
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.attenuation import Attenuation, compare_attenuation
 from t1t2core.evaluation.calibration import Calibration, calibrate
 from t1t2core.evaluation.inference import Predictor, cross_entropy, likeliest
-from t1t2core.evaluation.scores import TISSUES, Counts, count_classes, deep_part
+from t1t2core.evaluation.scores import TISSUES, Counts, TrueLabels, deep_part
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.network.base import Network
@@ -125,6 +126,7 @@ class Experiment:
         compute: Compute,
         sliding: bool = False,
     ) -> None:
+        compute.settle(deterministic=training.deterministic)
         self.network = network.to(compute.device)
         self.scans = scans
         self.training = training
@@ -138,7 +140,7 @@ class Experiment:
         self._best_dice = float("-inf")
         # Of the validation patients, with the weights that the network had when they were last measured.
         self._counts: dict[Weights, list[dict[str, Counts]]] = {}
-        self._deep: dict[int, np.ndarray] = {}
+        self._truths: dict[int, TrueLabels] = {}
         self.epoch_seconds: list[float] = []
 
     @property
@@ -162,7 +164,7 @@ class Experiment:
         return self._best
 
     def state(self) -> dict[str, Any]:
-        """Return all that `restore` needs to go on bit for bit (on a CPU)."""
+        """Return all that `restore` needs to go on bit for bit (on a GPU as far as it is deterministic)."""
         return {
             "fit": None if self.fit is None else self.fit.state(),
             "best": self._best,
@@ -246,23 +248,23 @@ class Experiment:
         return pooled, float(np.mean([loss for _, loss in measured]))
 
     def _measure_validation(self) -> list[tuple[dict[str, Counts], float]]:
-        """Counts and loss of each validation patient."""
-        team = self.compute.team
-        return team.gather(
-            [
-                (self._count(likeliest(p), scan), cross_entropy(p, torch.from_numpy(scan.labels)))
-                for p, (_, _, scan) in zip(
-                    self._validator.probabilities(), team.share(self.validated), strict=True
-                )
-            ]
-        )
+        """Counts of each validation patient, and its loss where training goes by that, else NaN."""
+        team, wanted = self.compute.team, self.training.monitor == "validation_loss"
+        probabilities = self._validator.probabilities()
+        shown = self._validator.patches.labels
+        losses = [cross_entropy(*both) for both in zip(probabilities, shown, strict=True)] if wanted else []
+        counts = [
+            self._count(likeliest(p), scan)
+            for p, (_, _, scan) in zip(probabilities, team.share(self.validated), strict=True)
+        ]
+        return team.gather(list(zip(counts, losses or [math.nan] * len(counts), strict=True)))
 
-    def _count(self, labels: np.ndarray, scan: PreparedScan | WholeScan) -> dict[str, Counts]:
-        """Counts of a scan's labels; what lies deep in the head is found once a scan."""
-        if id(scan) not in self._deep:
-            rim_mm = self.evaluation.internal_air_rim_mm
-            self._deep[id(scan)] = deep_part(scan.hull, scan.voxel_mm, rim_mm)
-        return count_classes(labels, scan.labels, scan.hull, self._deep[id(scan)])
+    def _count(self, labels: Tensor, scan: PreparedScan | WholeScan) -> dict[str, Counts]:
+        """Counts of a scan's labels; what does not depend on them is found once a scan."""
+        if id(scan) not in self._truths:
+            deep = deep_part(scan.hull, scan.voxel_mm, self.evaluation.internal_air_rim_mm)
+            self._truths[id(scan)] = TrueLabels(scan.labels, scan.hull, deep, self.compute.device)
+        return self._truths[id(scan)].count(labels)
 
     def _score(self, weights: Weights) -> tuple[list[PatientScore], dict[tuple[Sequence, str], np.ndarray]]:
         """Scores the network, which has these weights; gives the labels of the test scans with the best."""
@@ -290,29 +292,31 @@ class Experiment:
     ) -> tuple[list[PatientScore], np.ndarray]:
         """The scores of a test scan, in its box and with the best weights as a whole; labels of the box."""
         sequence, patient, scan = scored
-        labels = likeliest(probabilities)
-        in_box = PatientScore(weights, "test", sequence, patient, self._count(labels, scan))
+        found = likeliest(probabilities)
+        labels = found.cpu().numpy()
+        in_box = PatientScore(weights, "test", sequence, patient, self._count(found, scan))
         if weights == "last":
             return [in_box], labels
         scores = [
             replace(
                 in_box,
                 surface=self._surface(labels, scan),
-                calibration=calibrate(probabilities.numpy(), scan.labels),
+                calibration=calibrate(probabilities.cpu().numpy(), scan.labels),
             )
         ]
         if self.evaluation.whole_scan:
-            everywhere = self._label_whole(scan, probabilities)
-            scores.append(
-                replace(
-                    in_box,
-                    region="whole",
-                    counts=self._count(everywhere, scan.whole),
-                    surface=self._surface(everywhere, scan.whole),
-                    attenuation=attenuation_of(everywhere, scan.whole),
-                )
-            )
+            scores.append(replace(in_box, region="whole", **self._score_whole(scan, probabilities)))
         return scores, labels
+
+    def _score_whole(self, scan: PreparedScan, probabilities: Tensor) -> dict[str, Any]:
+        """Score the whole scan, given the class probabilities of its box."""
+        found = self._label_whole(scan, probabilities)
+        labels = found.cpu().numpy()
+        return {
+            "counts": self._count(found, scan.whole),
+            "surface": self._surface(labels, scan.whole),
+            "attenuation": attenuation_of(labels, scan.whole),
+        }
 
     def _surface(
         self, labels: np.ndarray, scan: PreparedScan | WholeScan
@@ -321,13 +325,13 @@ class Experiment:
             return None
         return surface_distances(labels, scan.labels, scan.voxel_mm)
 
-    def _label_whole(self, scan: PreparedScan, probabilities: Tensor) -> np.ndarray:
-        """Labels (X, Y, Z) of the whole scan, given the class probabilities of its box."""
+    def _label_whole(self, scan: PreparedScan, probabilities: Tensor) -> Tensor:
+        """Labels (X, Y, Z) of the whole scan, on the device, given the class probabilities of its box."""
         x, y, z = scan.image.shape
         found = class_probabilities(
             scan.whole, (x, y, z), [self.network], self.training, self.compute, probabilities
         )
-        return likeliest(torch.from_numpy(found))
+        return likeliest(torch.from_numpy(found)).to(self.compute.device)
 
 
 def attenuation_of(labels: np.ndarray, scan: WholeScan) -> dict[str, Attenuation] | None:

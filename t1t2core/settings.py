@@ -255,6 +255,11 @@ class TrainingSettings:
         description="max_steps of a hybrid, as a multiple: its decoder and second encoder start from "
         "scratch (ours)",
     )
+    micro_batch: Positive | None = _added(
+        None,
+        "patches of a step that are computed at once, whose gradients are summed: less memory, and the same "
+        "result but for rounding; needs network.normalisation instance or group; null: all (ours)",
+    )
     max_epochs: Positive | None = Field(
         default=200, description="most epochs (Sec. 3.5); null where max_steps counts"
     )
@@ -321,6 +326,10 @@ class TrainingSettings:
         default="auto",
         description="arithmetic of the network; auto: bfloat16 where what trials run on has it (ours)",
     )
+    deterministic: bool = _added(
+        True,
+        "on a GPU, only algorithms of cuDNN that give the same bits each time, as a CPU does anyhow (ours)",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -368,6 +377,18 @@ class Settings:
     pretraining: TrainingSettings = TrainingSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        for name, group in (("training", self.training), ("pretraining", self.pretraining)):
+            is_split = group.micro_batch is not None and group.micro_batch < group.batch_size
+            if is_split and self.network.normalisation == "batch":
+                raise ValueError(
+                    f"{name}.micro_batch: {group.micro_batch} splits a step of {group.batch_size} patches, "
+                    "and batch norm goes by all of them: set network.normalisation to instance or group, or "
+                    "micro_batch to null"
+                )
+        return self
 
     @property
     def shares_frozen_features(self) -> bool:

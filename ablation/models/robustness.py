@@ -292,7 +292,9 @@ def _compute(record: Record, recorded: RecordedNetwork) -> Compute:
     patches = [recorded.training.patch, settings.pretraining.patch]
     here = resolve_precision(recorded.training.precision, device, patches)
     precision = cast(Precision, record.tags.get(PRECISION, here))
-    return Compute(precision=precision, device=device.kind)
+    compute = Compute(precision=precision, device=device.kind)
+    compute.settle()
+    return compute
 
 
 def _tell_differences(kept: pd.DataFrame, records: Sequence[Record]) -> None:

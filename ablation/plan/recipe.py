@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ablation.plan.digest import digest_of
 from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings, identity
-from t1t2core.strategies.base import counted_network
+from t1t2core.strategies.base import OF_MACHINES, counted_network
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,11 +34,12 @@ class EncoderRecipe:
     @cached_property
     def digest(self) -> str:
         """Return the SHA-256 of the recipe: of what it says beyond what was always so."""
+        pretraining = identity(self.pretraining)
         named = {
             **asdict(self),
             "preparation": identity(self.preparation),
             "network": identity(self.network),
-            "pretraining": identity(self.pretraining),
+            "pretraining": {name: pretraining[name] for name in pretraining if name not in OF_MACHINES},
         }
         return digest_of({name: value for name, value in named.items() if name != "seed" or value})
 

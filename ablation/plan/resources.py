@@ -1,6 +1,17 @@
 """What a trial asks Ray for."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+DeviceKind = Literal["cpu", "cuda"]
+
+
+def device_for(gpus: float) -> DeviceKind:
+    """Return what is computed on by whoever has asked for this share of a GPU.
+
+    Not what the machine has: Ray hides no GPU from those that asked for none.
+    """
+    return "cuda" if gpus > 0 else "cpu"
 
 
 @dataclass(frozen=True)
@@ -14,6 +25,11 @@ class TrialResources:
 
     cpus: float
     gpus: float
+
+    @property
+    def device(self) -> DeviceKind:
+        """What it is computed on."""
+        return device_for(self.gpus)
 
 
 @dataclass(frozen=True)

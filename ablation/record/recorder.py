@@ -9,7 +9,15 @@ from pathlib import Path
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ablation.names import ENCODER_DIGEST, PRECISION, PRUNED_SCORE, STOP_REASON, TOTAL_SECONDS, TRIAL_KEY
+from ablation.names import (
+    ENCODER_DIGEST,
+    HARDWARE,
+    PRECISION,
+    PRUNED_SCORE,
+    STOP_REASON,
+    TOTAL_SECONDS,
+    TRIAL_KEY,
+)
 from ablation.plan.plan import Trial
 from ablation.plan.trial_result import TrialResult
 from ablation.record.claims import Claim, TrialClaims
@@ -224,7 +232,7 @@ class Recorder:
             self.ledger.finish_trial(
                 self._run_of(trial),
                 summary["metrics"],
-                {STOP_REASON: summary["stop_reason"]},
+                {name: summary[name] for name in (STOP_REASON, HARDWARE) if name in summary},
                 Path(folder),
                 at=at,
                 history=self._epochs.new(key, summary["history"]),

@@ -1,11 +1,12 @@
 """Recorded scores as tables: a row a trial, weights, split, sequence and class."""
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import pandas as pd
 
-from ablation.names import PARAMETERS, PEAK_MEMORY, STEPS
+from ablation.names import GPUS, PARAMETERS, PEAK_MEMORY, STEPS
 from ablation.record.settings import setting_text
 from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
@@ -195,14 +196,20 @@ def _scores(counts: Counts) -> dict[str, Any]:
     return {name: getattr(counts, name) for name in (*METRICS, *COUNTS)}
 
 
+def shared_its_gpu(record: Record) -> bool:
+    """Return whether others ran beside a trial on its GPU: what it would take alone is not known then."""
+    return 0 < float(record.tags.get(GPUS, 0)) < 1
+
+
 def _cost(record: Record) -> Mapping[str, Any]:
     tags, metrics = record.tags, record.metrics
+    is_alone = not shared_its_gpu(record)
     return {
         "epochs": int(metrics["time/epochs"]),
         "stop_reason": tags["stop_reason"],
-        "seconds_per_epoch": metrics["time/seconds_per_epoch"],
+        "seconds_per_epoch": metrics["time/seconds_per_epoch"] if is_alone else math.nan,
         "total_seconds": metrics["time/total_seconds"],
-        "standalone_seconds": metrics["time/standalone_seconds"],
+        "standalone_seconds": metrics["time/standalone_seconds"] if is_alone else math.nan,
         "peak_memory_mb": metrics.get(PEAK_MEMORY),
         "parameters": metrics.get(PARAMETERS),
         "steps": metrics.get(STEPS),

@@ -12,6 +12,7 @@ from typing import Any
 from ablation.names import (
     ENCODER_DIGEST,
     EPOCHS,
+    HARDWARE,
     PARAMETERS,
     PEAK_MEMORY,
     SCORES,
@@ -45,11 +46,13 @@ class Cost:
         total_seconds: here.
         standalone_seconds: what it would take alone, with nothing shared.
         peak_memory_mb: of its process on a CPU, of its tensors on a GPU.
+        hardware: kind of machine that it was run on.
     """
 
     total_seconds: float
     standalone_seconds: float
     peak_memory_mb: float
+    hardware: str
 
 
 def write_outcome(
@@ -138,7 +141,7 @@ def _summary(outcome: Outcome, cost: Cost) -> dict[str, Any]:
         STEPS: outcome.steps,
     }
     finite = {name: value for name, value in metrics.items() if value == value}
-    return {"metrics": finite, STOP_REASON: outcome.stop_reason}
+    return {"metrics": finite, STOP_REASON: outcome.stop_reason, HARDWARE: cost.hardware}
 
 
 def _json(content: Any) -> bytes:

@@ -17,6 +17,7 @@ from ablation.space.resources import Resources
 from ablation.store.storage import first_line
 from ablation.sweep.cluster_checks import check_entry, check_machines
 from ablation.sweep.machines import machines
+from ablation.worker.gpu import why_unusable
 from t1t2core.errors import InputError
 from t1t2core.training.compute import Device, device_here
 
@@ -149,6 +150,16 @@ def request_of(resources: Resources) -> TrialResources:
     if not any(_fitting(wanted, machine) for machine in there):
         raise InputError(_why_none_fits(wanted, there))
     return wanted
+
+
+def check_gpu(resources: TrialResources, address: str) -> None:
+    """Refuse a GPU of this machine that torch cannot use; those of a cluster are looked at by a first step.
+
+    Raises:
+        InputError: trials ask for it; the message says what to do.
+    """
+    if resources.gpus and address == LOCAL and (reason := why_unusable()):
+        raise InputError(reason)
 
 
 def device_of(resources: TrialResources) -> Device:

@@ -1,33 +1,26 @@
 """How long trials will take."""
 
-import math
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import median
 from typing import Any, cast
 
-import torch
 from mlflow.entities import Run
 
 from ablation.names import HARDWARE, TOTAL_SECONDS
 from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.resources import DeviceKind
 from ablation.plan.study import Study
 from ablation.record.settings import as_params
 from ablation.space.points import Point
-from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, StrategyName
-from t1t2core.training.compute import Compute
+from t1t2core.training.step_time import PatchSeconds, time_patch
 
-MEASURED = 2
-"""Steps of which the fastest counts, after one to warm up."""
-LARGEST_SIDE = 32
-"""Voxels of a patch's side that are measured; larger patches cost in proportion to their voxels."""
 SCORED_PATIENTS = 6
 """Validation and test patients of the study's T2 split; the estimate need not know better."""
 SAME_COST = ("strategy", "tuned_layers", "fusion", "t2_train_size")
@@ -63,10 +56,13 @@ class Estimator:
         study: of which the trials are.
         recorded: finished trials.
         machine: what a trial runs on; what was recorded elsewhere tells nothing.
+        device: of this machine, on which steps are measured.
     """
 
-    def __init__(self, study: Study, recorded: Sequence[Run], machine: str = "") -> None:
-        self._study = study
+    def __init__(
+        self, study: Study, recorded: Sequence[Run], machine: str = "", device: DeviceKind = "cpu"
+    ) -> None:
+        self._study, self._device = study, device
         self._between: list[float] = []
         self._recorded: dict[str, _Recorded] = defaultdict(_Recorded)
         self._costs: dict[int, str] = {}
@@ -74,7 +70,8 @@ class Estimator:
         for run in recorded:
             if not machine or run.data.tags.get(HARDWARE, machine) == machine:
                 self._learn(run)
-        self._measured: dict[tuple[object, ...], tuple[float, float]] = {}
+        self._measured: dict[tuple[object, ...], PatchSeconds] = {}
+        self._faster = PatchSeconds(1.0, 1.0)
         self._estimated: dict[tuple[object, ...], float] = {}
 
     def all_seconds(self, trials: Sequence[PlannedTrial]) -> list[float]:
@@ -84,6 +81,16 @@ class Estimator:
     def seconds(self, trial: PlannedTrial, patients: int) -> float:
         """Return the seconds of one trial that trains on `patients` T2 scans."""
         return self._between_trials + self._alone(trial.point, trial.settings, patients)
+
+    def learn_speed(self, trial: PlannedTrial, there: PatchSeconds) -> None:
+        """Go by what trials run on: the seconds of one trial's patch tell how much faster that is than here.
+
+        The proportions between trials stay as they are here.
+        """
+        here = time_patch(trial.point, trial.settings, trial.precision)
+        self._faster = PatchSeconds(here.label / there.label, here.train / there.train)
+        self._estimated.clear()
+        self._scales.clear()
 
     def networks_seconds(self, trials: Sequence[PlannedTrial]) -> list[float]:
         """Return the seconds of each T1 network that these trials need and that is not there yet."""
@@ -166,46 +173,23 @@ class Estimator:
             self._study.precision_of(settings),
         )
         if kind not in self._measured:
-            self._measured[kind] = self._measure(point, settings)
-        return _total(training, settings.preparation.grid, patients, *self._measured[kind])
-
-    def _measure(self, point: Point, settings: Settings) -> tuple[float, float]:
-        """Measure the seconds that a patch takes to be labelled and to be trained on."""
-        strategy, architecture = STRATEGIES[point.strategy], settings.network
-        precision = self._study.precision_of(settings)
-        training = strategy.training(point, settings)
-        pretrained = Segmenter(architecture, seed=0).state_dict()
-        network = strategy.build(point, architecture, pretrained=pretrained)
-        torch.set_num_threads(1)  # as trials have on a CPU
-        sides = [min(side, LARGEST_SIDE) for side in training.patch]
-        scale = math.prod(training.patch) / math.prod(sides)
-        # In float32 a single image that is trained on takes a slower way than a batch, or than one labelled.
-        images = torch.zeros((training.batch_size, 1, *sides))
-        with torch.no_grad(), Compute(precision=precision).autocast():
-            if not strategy.trains:
-                return scale * _fastest(lambda: network(images[:1])), 0.0
-            features = network.run_frozen(images)  # once a patch for many trials
-            one = features.first(1)
-            label = _fastest(lambda: network.run_trained(one))
-
-        def train() -> None:
-            with Compute(precision=precision).autocast():
-                logits = network.run_trained(features)
-            logits.float().mean().backward()
-
-        return scale * label, scale * _fastest(train) / training.batch_size
+            precision = self._study.precision_of(settings)
+            self._measured[kind] = time_patch(point, settings, precision, self._device)
+        here, faster = self._measured[kind], self._faster
+        there = PatchSeconds(here.label / faster.label, here.train / faster.train)
+        return _total(training, settings.preparation.grid, patients, there)
 
 
 def _total(
-    training: TrainingSettings, grid: tuple[int, int, int], patients: int, label: float, train: float
+    training: TrainingSettings, grid: tuple[int, int, int], patients: int, patch: PatchSeconds
 ) -> float:
-    """Return the seconds of a trial from those that a patch takes to be labelled and to be trained on."""
+    """Return the seconds of a trial from those that a patch takes."""
     per_volume = len(patch_starts(grid, training.patch, training.stride))
     rounds = 3  # validation now and then, and the scores of two sets of weights
-    scoring = rounds * SCORED_PATIENTS * per_volume * label
+    scoring = rounds * SCORED_PATIENTS * per_volume * patch.label
     steps_per_epoch = training.steps_per_epoch or -(-patients * per_volume // training.batch_size)
     steps = training.max_steps or steps_per_epoch * (training.max_epochs or 1)
-    return steps * training.batch_size * train + scoring
+    return steps * training.batch_size * patch.train + scoring
 
 
 def _point(params: Mapping[str, str]) -> Point:
@@ -230,12 +214,3 @@ def _cost_of(params: Mapping[str, str]) -> str:
 
 _DEFAULTS = as_params(Settings())
 """Of settings that a trial was recorded without, since they are newer."""
-
-
-def _fastest(work: Callable[[], object]) -> float:
-    times = []
-    for _ in range(MEASURED + 1):
-        started = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - started)
-    return min(times[1:])

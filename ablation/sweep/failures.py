@@ -19,8 +19,13 @@ MOST_LOSSES = 10
 LOSS = "its worker was lost: killed, out of memory, or its machine gone"
 COLOURS = r"\x1b\[[0-9;]*m"
 """Colours of a terminal, which Ray puts into what it says."""
-OUT_OF_MEMORY = "OutOfMemoryError"
-"""Class of torch's error on a GPU."""
+OUT_OF_MEMORY = re.compile(
+    "CUDA out of memory|HIP out of memory|CUDA error: out of memory|HIP error: out of memory"
+    "|CU(DNN|BLAS|SOLVER)_STATUS_ALLOC_FAILED|CUDNN_STATUS_INTERNAL_ERROR"
+    "|CUDNN_STATUS_EXECUTION_FAILED|Unable to find a valid cuDNN algorithm"
+)
+"""How torch, CUDA and its libraries say that a GPU's memory is full: of class `OutOfMemoryError` is only what
+torch's own allocator says."""
 
 
 class Kind(Enum):
@@ -75,8 +80,8 @@ def read_failure(trial: TuneTrial) -> Failure:
         return Failure(Kind.BREAKDOWN, breakdown(raised), text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     cause = lines[-1] if lines else "no message"
-    kind = Kind.OUT_OF_MEMORY if type(raised).__name__ == OUT_OF_MEMORY else Kind.RAISED
-    return Failure(kind, cause, text)
+    is_full = isinstance(raised, RuntimeError) and OUT_OF_MEMORY.search(str(raised))
+    return Failure(Kind.OUT_OF_MEMORY if is_full else Kind.RAISED, cause, text)
 
 
 class Failures:

@@ -1,8 +1,8 @@
 """How much is still to be run, how long that takes, and what it comes to."""
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from math import ceil
 from statistics import fmean
 
 import torch
@@ -28,12 +28,14 @@ class Forecast:
         recorded: of them.
         each: seconds of those that are to be run, in the order in which they start.
         networks: seconds of the T1 networks that are to be trained for them.
+        most: trials that can be run at all, however fast they are.
     """
 
     trials: int
     recorded: int
     each: Sequence[float]
     networks: Sequence[float] = ()
+    most: float = math.inf
 
     @property
     def to_run(self) -> int:
@@ -86,7 +88,8 @@ def forecast_grid(
     """Return the forecast of a grid; a budget of trials reaches no further than that."""
     within, recorded = to_run[: spending.trials_left], len(plan) - len(to_run)
     networks = estimator.networks_seconds(within)
-    return Forecast(recorded + len(within), recorded, estimator.all_seconds(within), networks)
+    each = estimator.all_seconds(within)
+    return Forecast(recorded + len(within), recorded, each, networks, most=len(within))
 
 
 def forecast_search(
@@ -109,14 +112,16 @@ def forecast_search(
         corners: trials at the ends of its ranges and all values of its lists.
     """
     done = sum(is_recorded(trial, recorded) for trial in sampled)
-    alike = estimator.all_seconds(corners[:: ceil(len(corners) / MOST_ESTIMATED)])
+    alike = estimator.all_seconds(corners[:: math.ceil(len(corners) / MOST_ESTIMATED)])
     mean = fmean(alike)
-    limits = [spending.trials_left]
+    limits: list[float] = [] if spending.trials_left is None else [spending.trials_left]
     if candidates.everything is not None:
         limits.append(len(candidates.everything) * candidates.most_trials - done)
+    most = max(0.0, min(limits, default=math.inf))
     if spending.limit.gpu_hours is not None:
-        limits.append(ceil(spending.limit.gpu_hours * HOUR / (mean * (gpus or 1))))
+        limits.append(math.ceil(spending.limit.gpu_hours * HOUR / (mean * (gpus or 1))))
     if spending.limit.minutes is not None:
-        limits.append(ceil(spending.limit.minutes * MINUTE * slots / mean))
-    to_run = max(0, min(limit for limit in limits if limit is not None))
-    return Forecast(done + to_run, done, [mean] * to_run, estimator.networks_seconds(corners))
+        limits.append(math.ceil(spending.limit.minutes * MINUTE * slots / mean))
+    to_run = int(max(0, min(limits)))
+    networks = estimator.networks_seconds(corners)
+    return Forecast(done + to_run, done, [mean] * to_run, networks, most=most)

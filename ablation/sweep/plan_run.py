@@ -15,22 +15,24 @@ from mlflow.exceptions import MlflowException
 from ablation.names import PLAN_FILE, PRIMARY, REGISTRATION_FILE, SPACE_FILE, SUBJECTS_FILE
 from ablation.plan.plan import PlannedTrial, Trial
 from ablation.plan.recipe import EncoderRecipe
-from ablation.plan.resources import Room, TrialResources
+from ablation.plan.resources import DeviceKind, Room, TrialResources
 from ablation.plan.tables import plan_frame, write_table
 from ablation.record.leftovers import tidy
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending, check_budget, spending_of
 from ablation.search.source import Source
 from ablation.store.storage import first_line
-from ablation.sweep.cluster import slots_of
+from ablation.sweep.cluster import LOCAL, slots_of
 from ablation.sweep.estimate import Estimator
 from ablation.sweep.forecast import Forecast
 from ablation.sweep.networks import Networks
+from ablation.sweep.packing import Packing, pack
 from ablation.sweep.preflight import FirstStep, largest
 from ablation.sweep.progress import Progress, Show, clock
-from ablation.sweep.provenance import plan_tags, this_machine, trial_tags
+from ablation.sweep.provenance import plan_tags, trial_tags
 from ablation.sweep.sweep import Endings, run_sweep
 from ablation.sweep.workspace import Workspace
+from ablation.worker.machine import this_machine
 from ablation.worker.trial import References, Shared
 from t1t2core.errors import InputError
 
@@ -86,13 +88,15 @@ class PlanRun(ABC):
         steps = [FirstStep(trial, shared, resources) for trial in largest(may_run)]
         picture = self._draw()  # while workers try these
         self._prepare()
-        of_trials = _share_gpus(workspace, steps, resources)
+        packing = self._pack(steps, shared, resources, len(may_run))
+        shared, of_trials = replace(shared, memory=packing.memory), packing.resources
         recorder = self._open_record(picture)
         spending = spending_of(space, workspace.ledger, recorder.parent, self._recorded)
         slots = workspace.request.max_concurrent or slots_of(of_trials)
         source = self._open_source(recorder, spending, slots)
         forecast = self._forecast(spending, slots, of_trials.gpus)
-        slots = min(slots, max(1, forecast.to_run, len(forecast.networks)))
+        # Not by how many a budget of time is thought to reach: estimates may be wrong.
+        slots = int(min(slots, max(1, forecast.most, len(forecast.networks))))
         progress = Progress(forecast.each, forecast.seconds(space, slots), self._show, forecast.networks)
         room = Room(of_trials, resources, slots)
         sweep = partial(run_sweep, source, shared, recorder, networks, room, space.recovery, progress)
@@ -104,6 +108,19 @@ class PlanRun(ABC):
             self._close(recorder, result)
         self._tell(result, forecast, slots)
         return result
+
+    def _pack(
+        self, steps: Sequence[FirstStep], shared: Shared, resources: TrialResources, most: int
+    ) -> Packing:
+        """Return what a trial asks for, and let the estimates go by the GPU's speed."""
+        is_auto = self._workspace.space.resources.gpus == "auto"
+        reports = [step.report() for step in steps]
+        trials = [step.trial for step in steps]
+        packing = pack(trials, reports, shared, resources, is_auto=is_auto, most=most)
+        for trial, report in zip(trials[:1], reports, strict=False):
+            if report.seconds is not None:
+                self._estimator.learn_speed(trial, report.seconds.times(packing.slower))
+        return packing
 
     @abstractmethod
     def _may_run(self) -> Sequence[PlannedTrial]:
@@ -231,10 +248,16 @@ def recorded_trials(workspace: Workspace) -> dict[str, Run]:
     return {} if workspace.request.rerun else workspace.ledger.finished()
 
 
-def estimator_of(workspace: Workspace, recorded: Mapping[str, Run]) -> Estimator:
-    """Return an estimator that knows the recorded trials; all of them also where they are run again."""
+def estimator_of(workspace: Workspace, recorded: Mapping[str, Run], device: DeviceKind = "cpu") -> Estimator:
+    """Return an estimator that knows the recorded trials; all of them also where they are run again.
+
+    Args:
+        device: of this machine, on which steps are measured.
+    """
     known = workspace.ledger.finished() if workspace.request.rerun else recorded
-    return Estimator(workspace.study, list(known.values()), machine=this_machine())
+    # What the machines of a cluster are is not known here.
+    machine = this_machine(workspace.study.device.kind) if workspace.address == LOCAL else ""
+    return Estimator(workspace.study, list(known.values()), machine, device)
 
 
 def _share(workspace: Workspace, references: Mapping[str, References], resources: TrialResources) -> Shared:
@@ -265,19 +288,6 @@ def _check_networks(
     }
     for digest in sorted(networks):
         workspace.encoders.fetch(digest, networks[digest])
-
-
-def _share_gpus(
-    workspace: Workspace, steps: Sequence[FirstStep], resources: TrialResources
-) -> TrialResources:
-    """Return what a trial asks for once the largest have been tried."""
-    share = max((step.share() for step in steps), default=1.0)
-    if workspace.space.resources.gpus != "auto":
-        return resources
-    resources = replace(resources, gpus=min(resources.gpus, share))
-    if 0 < resources.gpus < 1:
-        log.info(f"trials that share a GPU, by the memory of the largest: {1 / resources.gpus:.0f}")
-    return resources
 
 
 def _note(plan: Sequence[PlannedTrial], recorded: Mapping[str, Run], result: Endings) -> str:

@@ -1,20 +1,17 @@
 """One training step of the largest trials, before the first one is started."""
 
-import math
 from collections.abc import Sequence
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from ablation.plan.plan import PlannedTrial
 from ablation.plan.resources import TrialResources
-from ablation.worker.first_step import take_first_step
+from ablation.worker.first_step import FirstStepReport, take_first_step
+from ablation.worker.gpu import GpuMemory
 from ablation.worker.trial import Shared
 from t1t2core.errors import InputError
 from t1t2core.strategies import STRATEGIES
-
-MARGIN = 0.1
-"""Share of a GPU's memory that is left free: what a step needs differs a little from patch to patch."""
 
 
 def largest(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
@@ -24,7 +21,7 @@ def largest(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
         strategy = STRATEGIES[trial.point.strategy]
         if strategy.trains:
             training = strategy.training(trial.point, trial.settings)
-            kind = (training.patch, training.batch_size, trial.precision)
+            kind = (training.patch, training.batch_size, training.micro_batch, trial.precision)
             found[kind] = max(found.get(kind, trial), trial, key=_size)
     return list(found.values())
 
@@ -34,36 +31,37 @@ class FirstStep:
 
     def __init__(self, trial: PlannedTrial, shared: Shared, resources: TrialResources) -> None:
         remote = ray.remote(num_cpus=resources.cpus, num_gpus=resources.gpus, max_retries=0)(take_first_step)
-        self._trial = trial
-        self._taken = remote.remote(trial, shared)
+        self.trial = trial
+        self._taken = remote.remote(trial, shared, resources.gpus)
 
-    def share(self) -> float:
-        """Wait for it, and return the share of a GPU that such a trial needs: 1 where it runs on none.
+    def report(self) -> FirstStepReport:
+        """Wait for it, and return what it told.
 
         Raises:
             InputError: it fails; the message has the last line of the error.
         """
         try:
-            taken, there = ray.get(self._taken)
+            report: FirstStepReport = ray.get(self._taken)
         except RayError as error:
+            if isinstance(error, RayTaskError) and isinstance(error.cause, InputError):
+                raise InputError(str(error.cause)) from error
             cause = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-            factors = (f"{name} {value}" for name, value in self._trial.factors.items() if value is not None)
+            factors = (f"{name} {value}" for name, value in self.trial.factors.items() if value is not None)
             raise InputError(
                 f"one step of the largest trial ({', '.join(factors)}) fails: {cause}"
             ) from error
-        return share_of_gpu(taken, there)
+        if report.memory is not None and not report.memory.fitting:
+            raise InputError(_too_full(report.memory))
+        return report
 
 
-def share_of_gpu(taken: int, there: int) -> float:
-    """Return what Ray is asked for so that as many trials as fit run on one GPU, with `MARGIN` kept free.
-
-    Args:
-        taken: bytes that one of them takes.
-        there: bytes that the GPU has; 0 where there is none.
-    """
-    fitting = int(there * (1 - MARGIN) // taken) if taken else 1
-    # Ray counts in ten-thousandths; rounded up, the last one would not fit.
-    return math.floor(10_000 / max(1, fitting)) / 10_000
+def _too_full(memory: GpuMemory) -> str:
+    step, usable, total = (f"{each / 1e9:.1f} GB" for each in (memory.step, memory.usable, memory.total))
+    return (
+        f"a trial takes {step} of a GPU's memory, and of its {total} only {usable} are free: stop "
+        "what else runs on it, choose another GPU by CUDA_VISIBLE_DEVICES, or lower training.batch_size, "
+        "training.patch or, without batch norm, training.micro_batch"
+    )
 
 
 def _size(trial: PlannedTrial) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+import torch
 
 from ablation.plan.plan import Network, networks_of
 from ablation.plan.recipe import EncoderRecipe
@@ -50,7 +51,8 @@ def _preview(workspace: Workspace, slots: int) -> Preview:
     networks = networks_of(workspace.points, workspace.study)
     known = workspace.known_encoders([network.recipe for network in networks])
     recorded = recorded_trials(workspace)
-    estimator = estimator_of(workspace, recorded)
+    is_here = workspace.study.device.kind == "cuda" and torch.cuda.is_available()
+    estimator = estimator_of(workspace, recorded, "cuda" if is_here else "cpu")
     if workspace.space.search.samples:
         plan, forecast = preview_search(workspace, known, recorded, estimator, slots)
     else:
@@ -61,6 +63,11 @@ def _preview(workspace: Workspace, slots: int) -> Preview:
         *_about_networks(networks, known, workspace.space, estimator, slots),
         *about_features(workspace.points, workspace.study),
     ]
+    if workspace.study.device.kind == "cuda" and not is_here:
+        lines.append(
+            "times below are those of this machine's processor, as far as no trial is recorded: a GPU is "
+            "faster, and is measured when the run starts"
+        )
     return Preview(frame, [*lines, *forecast.lines(workspace.space, max(1, min(slots, forecast.to_run)))])
 
 

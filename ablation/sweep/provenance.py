@@ -1,6 +1,5 @@
 """What a record tells of where its numbers come from: code, machine, command, patients."""
 
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -11,6 +10,7 @@ import torch
 from ablation.names import COHORT_FINGERPRINT, DESIGN, GIT_COMMIT, HARDWARE, SIMULATED
 from ablation.record.space_file import file_tags
 from ablation.sweep.workspace import Workspace
+from ablation.worker.machine import this_machine
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.training.compute import device_here
 from t1t2core.version import SCIENCE_VERSION
@@ -64,22 +64,8 @@ def trial_tags(workspace: Workspace) -> dict[str, str]:
     return {
         COHORT_FINGERPRINT: workspace.study.cohort_fingerprint,
         GIT_COMMIT: git_commit(),
-        HARDWARE: this_machine(),
+        HARDWARE: this_machine(workspace.study.device.kind),
     }
-
-
-def this_machine() -> str:
-    """Return what trials run on, as far as this machine is like those of a cluster."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    return f"{processor()}, {os.cpu_count()} cores, {gpu}"
-
-
-def processor() -> str:
-    """Return the processor's model and its widest arithmetic, by which scores differ in their digits."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{named[0] if named else platform.machine()} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def git_commit() -> str:

@@ -16,11 +16,12 @@ from ablation.plan.plan import (
     recipes_of,
 )
 from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
+from ablation.plan.resources import TrialResources
 from ablation.plan.tables import subject_warnings, subjects_frame, warning_lines, write_table
 from ablation.record.breakdown import breakdown
 from ablation.record.pretraining import PretrainingRecord
 from ablation.store.volumes import prepare_cohort
-from ablation.sweep.cluster import LOCAL, connect, device_of, request_of
+from ablation.sweep.cluster import LOCAL, check_gpu, connect, device_of, request_of
 from ablation.sweep.grid_run import GridRun
 from ablation.sweep.networks import Networks
 from ablation.sweep.plan_run import recorded_trials
@@ -66,9 +67,9 @@ def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
     ended = Ended(plan=() if is_search else draft_plan(workspace.points, workspace.study, known))
     try:
         with connect(workspace.address):
-            resources = request_of(workspace.space.resources)
-            if workspace.address != LOCAL:
-                workspace = workspace.on(device_of(resources))
+            joined, resources = _on_cluster(workspace)
+            if joined is not workspace:
+                workspace = joined
                 known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
             for warning in machine_warnings(workspace):
                 log.warning(warning)
@@ -105,9 +106,7 @@ def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str]
     """
     check_workers(workers, workspace.settings.pretraining)
     with connect(workspace.address):
-        resources = request_of(workspace.space.resources)
-        if workspace.address != LOCAL:
-            workspace = workspace.on(device_of(resources))
+        workspace, resources = _on_cluster(workspace)
         check_room(workers, resources)
         folds = {p.fold for p in workspace.points} or {split.fold for split in workspace.study.splits}
         recipes = recipes_of(workspace.points, workspace.study) or list(
@@ -124,6 +123,14 @@ def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str]
         ).ensure(recipes)
     addresses = {digests[recipe]: workspace.encoders.address(digests[recipe]) for recipe in recipes}
     return addresses, networks.unrecorded
+
+
+def _on_cluster(workspace: Workspace) -> tuple[Workspace, TrialResources]:
+    """Return the workspace with what trials are computed on there, and what each asks for."""
+    resources = request_of(workspace.space.resources)
+    check_gpu(resources, workspace.address)
+    is_known = workspace.address == LOCAL and workspace.study.device.kind == resources.device
+    return workspace if is_known else workspace.on(device_of(resources)), resources
 
 
 def _networks(workspace: Workspace) -> Networks:

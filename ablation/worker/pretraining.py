@@ -14,6 +14,7 @@ from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from ablation.plan.recipe import EncoderRecipe
+from ablation.plan.resources import device_for
 from ablation.store.checkpoints import Checkpoint, load_checkpoint, remove_checkpoint, save_checkpoint
 from ablation.store.outcome import score_metrics
 from ablation.store.pretrained import EncoderStore
@@ -106,7 +107,7 @@ class Training:
 
     def __init__(self, job: Job, team: Team = ALONE) -> None:
         self._job, self._team = job, team
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = device_for(job.gpus)
         torch.set_num_threads(max(1, int(job.cpus)))
         quiet_read_only_volumes()
         compute = Compute(precision=job.recipe.precision, device=self._device)

@@ -6,6 +6,7 @@ from typing import Any
 from ray import tune
 
 from ablation.plan.recipe import EncoderRecipe, digest_of_preparation
+from ablation.worker.gpu import make_room
 from ablation.worker.pretraining import Job, Training
 from ablation.worker.trial import Shared, TrialWork, Worker
 
@@ -15,9 +16,11 @@ class Runner(tune.Trainable):
 
     A configuration names a point, and the T1 network by its digest. Where it says `network`, the network
     that the point starts from is trained.
+
+    All that can fail is done in `step`: of an error before it Ray tells no more than that a worker is gone.
     """
 
-    _work: TrialWork | Training
+    _work: TrialWork | Training | None
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -26,32 +29,37 @@ class Runner(tune.Trainable):
         return tune.PlacementGroupFactory([{name: amount for name, amount in wanted.items() if amount}])
 
     def setup(self, config: dict[str, Any], shared: Shared) -> None:  # type: ignore[override]
-        """Get ready, once a process."""
-        self._worker = Worker(shared)
-        self._begin(config)
+        """Take what is to be done first."""
+        self._shared = shared
+        self._worker: Worker | None = None
+        self._work, self._next = None, config
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Get ready for what comes next."""
-        self._begin(new_config)
+        """Take what is to be done next."""
+        self._work, self._next = None, new_config
         return True
 
     def step(self) -> dict[str, Any]:
         """Train an epoch, and return what the driver is to know of it."""
+        if self._work is None:
+            self._work = self._begin(self._next)
         return self._work.step()
 
-    def _begin(self, config: Mapping[str, Any]) -> None:
-        planned = self._worker.shared.planned(config)
+    def _begin(self, config: Mapping[str, Any]) -> TrialWork | Training:
+        if self._worker is None:
+            self._worker = Worker(self._shared, config["gpu"])
+        make_room(self._worker.device)
+        planned = self._shared.planned(config)
         if config["network"]:
             assert planned.recipe is not None
-            self._work = self._training(planned.recipe, config)
-            return
+            return self._training(planned.recipe, config, self._worker)
         trial = planned.keyed(config["encoder"] or None, config["key"])
-        self._work = TrialWork(trial, self._worker)
+        return TrialWork(trial, self._worker)
 
-    def _training(self, recipe: EncoderRecipe, config: Mapping[str, Any]) -> Training:
+    def _training(self, recipe: EncoderRecipe, config: Mapping[str, Any], worker: Worker) -> Training:
         """Return the training of a network, with no features in memory that trials of others have left."""
-        self._worker.forget_features()
-        shared = self._worker.shared
+        worker.forget_features()
+        shared = self._shared
         return Training(
             Job(
                 recipe=recipe,

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ablation.plan.plan import PlannedTrial, Recipes, Trial, plan_trial
 from ablation.plan.recipe import digest_of_preparation
+from ablation.plan.resources import device_for
 from ablation.plan.study import Study
 from ablation.plan.trial_result import value_after_epoch
 from ablation.space.points import Point
@@ -20,6 +21,8 @@ from ablation.store.checkpoints import Checkpoint, load_checkpoint, save_checkpo
 from ablation.store.outcome import Cost, write_outcome
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
+from ablation.worker.gpu import GpuMemory, cache_bytes, hold_to_share
+from ablation.worker.machine import this_machine
 from ablation.worker.memory import peak_mb, reset_peak
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.experiment import EpochResult
@@ -34,8 +37,6 @@ SCORE, PROGRESS = "score", "progress"
 """Names in reports of trials that may be pruned: best score so far, percentage of training done."""
 References = Mapping[str, ray.ObjectRef]
 """To each `PreparedSubject`, by name."""
-CACHE_BYTES = 1 << 30
-"""Memory that a worker may fill with features of frozen stages."""
 MOST_NETWORKS = 4
 """T1 networks that a worker keeps in memory."""
 
@@ -51,6 +52,7 @@ class Shared:
         threads: of torch, in each trial.
         checkpoint_seconds: least time between two checkpoints; None for none.
         objective: score of an epoch by which trials are pruned; None where none are.
+        memory: of each GPU, and what a trial takes of it; None where that is not known.
     """
 
     study: Study
@@ -59,6 +61,7 @@ class Shared:
     threads: int
     checkpoint_seconds: float | None
     objective: str | None = None
+    memory: GpuMemory | None = None
 
     def planned(self, config: Mapping[str, Any]) -> PlannedTrial:
         """Return the planned trial of a configuration that the feed handed out."""
@@ -86,17 +89,23 @@ class Fetched(Mapping[str, Any]):
 
 
 class Worker:
-    """What a process keeps from one trial to the next."""
+    """What a process keeps from one trial to the next.
 
-    def __init__(self, shared: Shared) -> None:
+    Args:
+        gpus: that its trials have asked for.
+    """
+
+    def __init__(self, shared: Shared, gpus: float) -> None:
         self.shared = shared
         self.storage = Storage(shared.storage)
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.features = FeatureStore(CACHE_BYTES)
+        self.device = device_for(gpus)
+        self._cache_bytes = cache_bytes(shared.memory, gpus)
+        self.features = FeatureStore(self._cache_bytes)
         self._networks: OrderedDict[str, dict[str, Tensor]] = OrderedDict()
         self._warm: set[tuple[object, ...]] = set()
         torch.set_num_threads(shared.threads)
         quiet_read_only_volumes()
+        hold_to_share(shared.memory, gpus)
 
     def warm_up(self, trial: Trial) -> None:
         """Compile what trials with such a network and such patches need, once a process."""
@@ -109,7 +118,7 @@ class Worker:
 
     def forget_features(self) -> None:
         """Make room in memory."""
-        self.features = FeatureStore(CACHE_BYTES)
+        self.features = FeatureStore(self._cache_bytes)
 
     def pretrained(self, trial: Trial) -> dict[str, Tensor] | None:
         """Return the weights of the T1 network that a trial starts from, taken from storage once.
@@ -185,6 +194,7 @@ class TrialWork:
             standalone_seconds=self._seconds() + self._borrowed_seconds(),
             # Alone it would not have had what is kept for others.
             peak_memory_mb=peak_mb(self._worker.device) - self._worker.features.foreign_bytes / 1e6,
+            hardware=this_machine(self._worker.device),
         )
         write_outcome(self._worker.storage, self._trial, self._experiment, outcome, cost, self._history)
 

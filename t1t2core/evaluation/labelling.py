@@ -45,6 +45,7 @@ def label_scan(
         device = device_here()
         precision = resolve_precision(training.precision, device, [training.patch])
         compute = Compute(precision=precision, device=device.kind)
+    compute.settle()
     prepared = prepare_image(scan, preparation)
     probabilities = class_probabilities(prepared, preparation.grid, networks, training, compute)
     return most_probable(probabilities, prepared.grid, scan)

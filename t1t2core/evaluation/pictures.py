@@ -6,6 +6,7 @@ from functools import partial
 from typing import get_args
 
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from t1t2core.evaluation.scores import LABELS, confusion
@@ -57,7 +58,10 @@ def draw_confusion(scans: Mapping[Test, PreparedScan], predictions: Mapping[Test
     """
     names = list(LABELS)
     table = sum(
-        (confusion(prediction, scans[test].labels) for test, prediction in predictions.items()),
+        (
+            confusion(*map(torch.from_numpy, (prediction, scans[test].labels))).numpy()
+            for test, prediction in predictions.items()
+        ),
         np.zeros((len(names), len(names)), dtype=np.int64),
     )
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
 from t1t2core.evaluation.inference import Predictor, likeliest
-from t1t2core.evaluation.scores import Counts, count_classes, deep_part
+from t1t2core.evaluation.scores import Counts, TrueLabels, deep_part
 from t1t2core.network.base import Network
 from t1t2core.preparation.alignment import Alignment, transform_of
 from t1t2core.preparation.anatomy import mr_anatomy
@@ -38,7 +38,8 @@ class TestScan:
         """Label the box as a trial labels its test scans, and count the voxels of each class."""
         patches = PatchSet.cut([self.scan], training, compute.device)
         (probabilities,) = Predictor(network.to(compute.device), patches, compute).probabilities()
-        return count_classes(likeliest(probabilities), self.scan.labels, self.scan.hull, self.deep)
+        truth = TrueLabels(self.scan.labels, self.scan.hull, self.deep, compute.device)
+        return truth.count(likeliest(probabilities))
 
 
 class TestPatient:

@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy import ndimage
+from torch import Tensor
 
 from t1t2core.preparation.labels import IGNORED
 
@@ -14,6 +16,8 @@ TISSUES = ("bone", "soft_tissue", "air")
 """The classes of which every voxel has one."""
 LABELS = {"air": 0, "soft_tissue": 1, "bone": 2}
 METRICS = ("precision", "recall", "dsc", "jsc")
+STEPS_BETWEEN_LOOKS = 16
+"""Of spreading on a GPU, which waits for each look at whether it has come to an end."""
 
 
 @dataclass(frozen=True)
@@ -52,28 +56,65 @@ class Counts:
         return _quotient(self.tp, self.tp + self.fp + self.fn)
 
 
-def confusion(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Voxels by true class (rows) and predicted class (columns), (3, 3) int64; ignored voxels left out."""
-    known = truth != IGNORED
-    pairs = truth[known].astype(np.int64) * len(LABELS) + prediction[known]
-    return np.bincount(pairs, minlength=len(LABELS) ** 2).reshape(len(LABELS), len(LABELS))
-
-
-def count_classes(
-    prediction: np.ndarray, truth: np.ndarray, hull: np.ndarray, deep: np.ndarray
-) -> dict[str, Counts]:
-    """Counts of each of `CLASSES` in one patient.
+def confusion(prediction: Tensor, truth: Tensor) -> Tensor:
+    """Voxels by true class (rows) and predicted class (columns), (3, 3) int64; ignored voxels left out.
 
     Args:
-        prediction: (X, Y, Z), labels 0 air, 1 soft tissue, 2 bone.
-        truth: the same, 255 where unknown.
+        prediction: labels, uint8.
+        truth: likewise, of the same shape, on the same device.
+    """
+    classes = len(LABELS)
+    # Picking out the known voxels would make a GPU wait.
+    pairs = (truth * classes + prediction).where(truth != IGNORED, classes**2)
+    return torch.bincount(pairs.flatten(), minlength=classes**2 + 1)[:-1].view(classes, classes)
+
+
+class TrueLabels:
+    """The true labels of a scan, by which labels of it are counted, with what is the same for every count.
+
+    Args:
+        truth: (X, Y, Z) uint8: 0 air, 1 soft tissue, 2 bone, 255 where unknown.
         hull: (X, Y, Z) bool, the closed hull of the head.
         deep: its part under the skin, see `deep_part`.
+        device: where labels are counted.
     """
-    table = confusion(prediction, truth)
-    counts = {name: _counts_of(table, label) for name, label in LABELS.items()}
-    counts["internal_air"] = _internal_air(prediction, truth, hull, deep)
-    return {name: counts[name] for name in CLASSES}
+
+    def __init__(self, truth: np.ndarray, hull: np.ndarray, deep: np.ndarray, device: str = "cpu") -> None:
+        self._truth, self._hull, self._deep = (
+            torch.from_numpy(np.ascontiguousarray(volume)).to(device) for volume in (truth, hull, deep)
+        )
+        self._known = self._truth != IGNORED
+        self._is_air = self._truth == LABELS["air"]
+        self._inside_air = self._inside(self._is_air) & self._known
+
+    def count(self, prediction: Tensor) -> dict[str, Counts]:
+        """Return the counts of each of `CLASSES`.
+
+        Args:
+            prediction: labels, (X, Y, Z) uint8, on the device.
+        """
+        table = confusion(prediction, self._truth).flatten()
+        # One transfer from a GPU for all.
+        *flat, right, wrong, missed = torch.cat([table, self._count_internal_air(prediction)]).tolist()
+        rows = [flat[at : at + len(LABELS)] for at in range(0, len(flat), len(LABELS))]
+        counts = {name: _counts_of(rows, label) for name, label in LABELS.items()}
+        counts["internal_air"] = Counts(right, wrong, missed)
+        return {name: counts[name] for name in CLASSES}
+
+    def _count_internal_air(self, prediction: Tensor) -> Tensor:
+        """Count air inside the head that is right, wrong and missed, (3,).
+
+        It is deep in the hull, or under the skin without a way to the air around it: a scalp that is labelled
+        a voxel too thin is no air inside the head. What is air inside by one of both and air in any way by
+        the other is right.
+        """
+        air = prediction == LABELS["air"]
+        found = self._inside(air) & self._known
+        there = self._inside_air
+        return torch.stack([(there & air).sum(), (found & ~self._is_air).sum(), (there & ~air).sum()])
+
+    def _inside(self, air: Tensor) -> Tensor:
+        return air & self._hull & (self._deep | ~open_part(air, air & ~self._hull))
 
 
 def deep_part(hull: np.ndarray, voxel_mm: tuple[float, float, float], rim_mm: float) -> np.ndarray:
@@ -84,28 +125,37 @@ def deep_part(hull: np.ndarray, voxel_mm: tuple[float, float, float], rim_mm: fl
     return hull & (ndimage.distance_transform_edt(hull, sampling=voxel_mm) > rim_mm)
 
 
-def _internal_air(prediction: np.ndarray, truth: np.ndarray, hull: np.ndarray, deep: np.ndarray) -> Counts:
-    """Count air inside the head: deep in its hull, or under the skin without a way to the air around it.
-
-    A scalp that is labelled a voxel too thin is no air inside the head. What is air inside by one of both and
-    air in any way by the other is right.
-    """
-    known, air = truth != IGNORED, LABELS["air"]
-    found, there = (_inside(labels == air, hull, deep) & known for labels in (prediction, truth))
-    right = there & (prediction == air)
-    return Counts(int(right.sum()), int((found & (truth != air)).sum()), int((there & ~right).sum()))
-
-
-def _inside(air: np.ndarray, hull: np.ndarray, deep: np.ndarray) -> np.ndarray:
-    pieces, count = ndimage.label(air)
-    is_open = np.zeros(count + 1, bool)
-    is_open[pieces[air & ~hull]] = True
-    return air & hull & (deep | ~is_open[pieces])
+def open_part(mask: Tensor, seeds: Tensor) -> Tensor:
+    """Return the pieces of a mask, joined by faces of voxels, that hold a seed; all (X, Y, Z) bool."""
+    if mask.device.type == "cpu":
+        pieces, count = ndimage.label(mask.numpy())
+        is_open = np.zeros(count + 1, bool)
+        is_open[pieces[seeds.numpy()]] = True
+        is_open[0] = False
+        return torch.from_numpy(is_open[pieces])
+    return spread_within(mask, seeds)
 
 
-def _counts_of(table: np.ndarray, label: int) -> Counts:
-    tp = int(table[label, label])
-    return Counts(tp, int(table[:, label].sum()) - tp, int(table[label].sum()) - tp)
+def spread_within(mask: Tensor, seeds: Tensor) -> Tensor:
+    """Do what `open_part` does by spreading from voxel to voxel, as suits a GPU."""
+    reached = seeds & mask
+    while True:
+        before = reached.clone()
+        for _ in range(STEPS_BETWEEN_LOOKS):
+            for axis, length in enumerate(mask.shape):
+                low, high = reached.narrow(axis, 0, length - 1), reached.narrow(axis, 1, length - 1)
+                # Not in place: what is read would be written to.
+                up, down = high | low, low | high
+                high.copy_(up)
+                low.logical_or_(down)
+            reached &= mask
+        if torch.equal(before, reached):
+            return reached
+
+
+def _counts_of(table: list[list[int]], label: int) -> Counts:
+    tp = table[label][label]
+    return Counts(tp, sum(row[label] for row in table) - tp, sum(table[label]) - tp)
 
 
 def _quotient(numerator: int, denominator: int) -> float:

@@ -55,7 +55,7 @@ def class_probabilities(
         starts = patch_starts(grid, patch, training.stride)
         inside = _mean_over_patches(image[box], starts, patch, networks, compute)
     else:
-        inside = within.numpy()
+        inside = within.cpu().numpy()
     probabilities[(slice(None), *box)] = inside
     return probabilities
 
@@ -72,18 +72,17 @@ def _mean_over_patches(
     """Class probabilities (3, X, Y, Z) where there are patches, NaN elsewhere."""
     for network in networks:
         network.to(compute.device).eval()
-    volume = torch.from_numpy(np.ascontiguousarray(image))
-    total, count = torch.zeros((3, *volume.shape)), torch.zeros(volume.shape)
+    volume = torch.from_numpy(np.ascontiguousarray(image)).to(compute.device)
+    total, count = volume.new_zeros((3, *volume.shape)), torch.zeros_like(volume)
     for start in starts:
         where = span(start, patch)
         total[(..., *where)] += _mean_over_networks(volume[where], networks, compute)
         count[where] += 1
-    return (total / count).numpy()
+    return (total / count).cpu().numpy()
 
 
 def _mean_over_networks(patch: Tensor, networks: Sequence[Network], compute: Compute) -> Tensor:
-    """Class probabilities (3, x, y, z) of a patch (x, y, z), on the CPU."""
-    batch = patch[None, None].to(compute.device)
+    """Class probabilities (3, x, y, z) of a patch (x, y, z), on the device."""
     with compute.autocast():
-        logits = [network(batch) for network in networks]
-    return torch.stack([one[0].float().softmax(dim=0) for one in logits]).mean(dim=0).cpu()
+        logits = [network(patch[None, None]) for network in networks]
+    return torch.stack([one[0].float().softmax(dim=0) for one in logits]).mean(dim=0)

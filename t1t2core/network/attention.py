@@ -1,7 +1,8 @@
 """Squeeze-and-excitation attention after every three convolutions (Sec. 3.3; Roy et al., MICCAI 2018).
 
-Voxels are the rows of a matrix here, channels its columns: with few channels and the channels last in
-memory, products of matrices take a third of the time that the same products take by broadcasting.
+Voxels are the rows of a matrix here, channels its columns. On a CPU, with few channels and the channels last
+in memory, products of matrices take a third of the time that the same products take by broadcasting. On a GPU
+such thin products leave nearly all of it idle: there they are sums over an axis, and broadcast.
 """
 
 from collections.abc import Sequence
@@ -53,7 +54,7 @@ class SpatialExcitation(nn.Module):
         kernel = self.squeeze.weight.view(1, 1, -1)
         kernel = kernel.expand(len(voxels), -1, -1) if channels is None else kernel * channels
         assert self.squeeze.bias is not None
-        return (torch.bmm(voxels, kernel.mT) + self.squeeze.bias).sigmoid()
+        return (_dot(voxels, kernel) + self.squeeze.bias).sigmoid()
 
 
 class Attention(nn.Module):
@@ -89,12 +90,12 @@ class Attention(nn.Module):
             return voxels * self.spatial(voxels)
         if self.order == "spatial_channel":
             rows = self.spatial(voxels)
-            return voxels * torch.bmm(rows, self.channel(_mean(voxels, rows)))
-        columns = self.channel(_mean(voxels, torch.ones_like(voxels[:, :, :1])))
+            return voxels * _outer(rows, self.channel(_mean(voxels, rows)))
+        columns = self.channel(_mean(voxels))
         if self.order == "channel":
             return voxels * columns
         if self.order == "channel_spatial":
-            return voxels * torch.bmm(self.spatial(voxels, columns), columns)
+            return voxels * _outer(self.spatial(voxels, columns), columns)
         rows = self.spatial(voxels)
         if self.order == "concurrent_max":
             return (voxels * columns).maximum(voxels * rows)
@@ -142,6 +143,28 @@ def _arrays(parameters: Sequence[Tensor]) -> list[np.ndarray]:
     return [kernels.numbers(each.flatten() if each.dim() > 2 else each) for each in parameters]
 
 
-def _mean(voxels: Tensor, weights: Tensor) -> Tensor:
-    """Mean over space, (B, 1, C), of values (B, N, C) that are multiplied with weights (B, N, 1)."""
+def sums_up(x: Tensor) -> bool:
+    """Return whether products with a single row or column are sums here, and not products of matrices."""
+    return x.device.type != "cpu"
+
+
+def _mean(voxels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Mean over space, (B, 1, C), of values (B, N, C) that are multiplied with weights (B, N, 1), if any."""
+    if sums_up(voxels):
+        weighed = voxels if weights is None else voxels * weights.to(voxels.dtype)
+        return weighed.mean(dim=1, keepdim=True)
+    weights = torch.ones_like(voxels[:, :, :1]) if weights is None else weights
     return torch.bmm(weights.mT, voxels) / voxels.shape[1]
+
+
+def _dot(voxels: Tensor, kernel: Tensor) -> Tensor:
+    """Sum over channels, (B, N, 1), of values (B, N, C) that are multiplied with a kernel (B, 1, C)."""
+    if sums_up(voxels):
+        return (voxels * kernel.to(voxels.dtype)).sum(dim=2, keepdim=True)
+    return torch.bmm(voxels, kernel.mT)
+
+
+def _outer(rows: Tensor, columns: Tensor) -> Tensor:
+    """Products (B, N, C) of weights of the voxels (B, N, 1) and of the channels (B, 1, C)."""
+    # In the columns' type, that of the network, as autocast gives the product of matrices.
+    return rows.to(columns.dtype) * columns if sums_up(rows) else torch.bmm(rows, columns)

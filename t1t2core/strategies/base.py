@@ -35,9 +35,11 @@ MATCH = "match"
 """The training setting by which all arms get the budget of tuning."""
 OF_FRESH_CLASSIFIERS = ("initial_bias",)
 """Training settings that mean nothing to the classifier of the T1 network."""
-COUNTED_ELSEWHERE = ("learning_rate", "precision", MATCH, *OF_HYBRIDS)
-"""Training settings that a key has by other means: the factor's rate, the precision that was resolved, and
-the batch size and the steps that `Strategy.training` gives."""
+OF_MACHINES = ("micro_batch", "deterministic")
+"""Training settings that change a result by no more than another machine would."""
+COUNTED_ELSEWHERE = ("learning_rate", "precision", MATCH, *OF_HYBRIDS, *OF_MACHINES)
+"""Training settings that a key has not, or by other means: the factor's rate, the precision that was
+resolved, and the batch size and the steps that `Strategy.training` gives."""
 BUDGET = (f"training.{MATCH}", "training.max_steps")
 """By which arms that have another budget of their own may get that of tuning."""
 
@@ -95,7 +97,7 @@ class Strategy:
         if name in BUDGET:
             return self.trains
         if group == "pretraining" and self.starts_pretrained:
-            return setting not in (MATCH, *OF_HYBRIDS)
+            return setting not in (MATCH, *OF_HYBRIDS, *OF_MACHINES)
         if group == self.training_group and setting in self.training_settings:
             return True
         return group == "preparation" or name == "training.precision"

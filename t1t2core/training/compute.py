@@ -37,6 +37,21 @@ class Compute:
         if self.device == "cuda":
             torch.cuda.synchronize()
 
+    def settle(self, *, deterministic: bool = True) -> None:
+        """Set torch's switches for a GPU's arithmetic; they hold for the whole process.
+
+        Convolutions of float32 are computed as such: by default cuDNN rounds their factors to TF32, with 10
+        bits of mantissa (https://docs.pytorch.org/docs/stable/notes/cuda.html).
+
+        Args:
+            deterministic: take cuDNN's algorithms that give the same bits each time.
+        """
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.deterministic = deterministic
+        # It would choose algorithms by their time, which differs from run to run.
+        torch.backends.cudnn.benchmark = False
+
 
 SMALLEST_BFLOAT16_SIDE = 24
 """Voxels along a patch's first axis. With 8 or 16 a convolution meets two voxels there, and oneDNN 3.12's

@@ -161,24 +161,53 @@ class Fit:
 
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Trains on these patches. Gives this process's part of the loss and of right and known voxels."""
-        team = self.compute.team
         patches = self._patches_of_step()
         whole = torch.cat([patches.label(n) for n in numbers])
         if self.steps <= PLAIN_BATCHES:
             warm_norms(self.network)
-        with self.compute.autocast():
-            logits = self._trained(self._features(patches, numbers))
-        sums = ClassSums.of(logits, whole[team.rank :: team.size])
-        shared = whole if team.size > 1 else None
-        loss = segmentation_loss(sums, self.settings.loss, self._class_weights, whole=shared)
         self.optimiser.zero_grad(set_to_none=True)
-        # The gradients' mean over the team is to be that of the whole loss.
-        (loss * team.size).backward()
+        told = [
+            self._add_gradient(patches, numbers, places, whole)
+            for places in self._micro_batches(len(numbers))
+        ]
         if self.settings.gradient_clip is not None:
             clip_grad_norm_(self._parameters(), self.settings.gradient_clip)
         self.optimiser.step()
         advance_step(self.schedule)
         self.steps += 1
+        loss, right, known = (torch.stack(parts).sum() for parts in zip(*told, strict=True))
+        return loss, right, known
+
+    def _micro_batches(self, patches: int) -> list[list[int]]:
+        """Return places among a step's patches, those together that are computed at once."""
+        team = self.compute.team
+        share = team.share(range(patches))
+        # A team has one pass a step: after each its processes add up their gradients.
+        size = self.settings.micro_batch if team.size == 1 and self.settings.micro_batch else patches
+        return [share[at : at + size] for at in range(0, len(share), size)] or [[]]
+
+    def _add_gradient(
+        self,
+        patches: "PatchSet | AugmentedPatches",
+        numbers: list[int],
+        places: list[int],
+        whole: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Add the gradient of some of a step's patches. Gives their part of the loss, right and known voxels.
+
+        Args:
+            numbers: of all the patches of the step.
+            places: of these among them; none where there are too few patches for all of a team.
+            whole: labels of all.
+        """
+        with self.compute.autocast():
+            logits = self._trained(self._features(patches, numbers, places))
+        is_all = len(places) == len(numbers)
+        sums = ClassSums.of(logits, whole if is_all else whole[places])
+        shared = None if is_all else whole
+        loss = segmentation_loss(sums, self.settings.loss, self._class_weights, whole=shared)
+        # The gradients' mean over the team is to be that of the whole loss.
+        (loss * self.compute.team.size).backward()
         return loss.detach(), sums.right.sum(), sums.present.sum()
 
     def _parameters(self) -> list[nn.Parameter]:
@@ -192,15 +221,16 @@ class Fit:
 
         return AugmentedPatches(patches, self.settings.augmentation, self.seed, self.steps)
 
-    def _features(self, patches: "PatchSet | AugmentedPatches", numbers: list[int]) -> Features:
-        """Return features of this process's share of the patches; of none where there are too few for all."""
-        share = self.compute.team.share(numbers)
-        some = share or numbers[:1]
+    def _features(
+        self, patches: "PatchSet | AugmentedPatches", numbers: list[int], places: list[int]
+    ) -> Features:
+        """Return features of the patches at these places of a step, perhaps of none."""
+        some = [numbers[place] for place in places] or numbers[:1]
         if self._frozen is None:
             features = self.network.run_frozen(torch.cat([patches.image(n) for n in some]))
         else:
             features = self._frozen.batch(some)
-        return features if share else features.first(0)
+        return features if places else features.first(0)
 
     def _batches(self) -> Iterator[list[int]]:
         """Endless passes over the patches, each in an order that only the seed and its number decide.

@@ -57,6 +57,9 @@ class FrozenCache:
                 break
         if done == len(chain):
             return features
+        if names:
+            # A GPU may still be at work on the step before: that is no time of these features.
+            self._compute.finish()
         started = time.perf_counter()
         with self._compute.autocast():
             for stage in chain[done:]:

@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from t1t2core.network import kernels
-from t1t2core.preparation.labels import IGNORED
 
 SMOOTHING = 1e-5
 """Keeps the soft Dice of an absent class defined; MONAI's default for the same purpose."""
@@ -132,10 +131,9 @@ class _Sums(torch.autograd.Function):
 
 def class_shares(labels: Sequence[Tensor], classes: int = 3) -> Tensor:
     """Share of each class among the known voxels, (3,); an absent class counts as one voxel."""
-    counts = torch.stack([torch.bincount(t.flatten(), minlength=IGNORED + 1)[:classes] for t in labels]).sum(
-        0
-    )
-    present = counts.clamp(min=1).double()
+    # Not by bincount, for which a GPU is waited for.
+    counts = [torch.stack([(volume == label).sum() for volume in labels]).sum() for label in range(classes)]
+    present = torch.stack(counts).clamp(min=1).double()
     return (present / present.sum()).float()
 
 

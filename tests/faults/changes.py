@@ -18,6 +18,7 @@ def make_obedient() -> None:
     from ablation.store import storage
     from ablation.sweep.estimate import Estimator
     from ablation.sweep.preflight import FirstStep
+    from ablation.worker.first_step import FirstStepReport
     from tests.faults.inject import sitecustomize
 
     # The report reads only what is recorded, and takes longer than the sweep.
@@ -26,7 +27,8 @@ def make_obedient() -> None:
     if "FAULTS_PREFLIGHT" not in os.environ:
         # It starts a worker of its own, which takes seconds.
         FirstStep.__init__ = lambda *_: None  # type: ignore[method-assign]
-        FirstStep.share = lambda _: 1.0  # type: ignore[method-assign]
+        FirstStep.report = lambda _: FirstStepReport()  # type: ignore[method-assign]
+        FirstStep.trial = None  # type: ignore[assignment]
     sitecustomize.FOLDER = Path(os.environ["FAULTS"])
     sitecustomize.shorten_patience(storage)
     delivery.PAUSE_SECONDS = RECORD_PAUSE_SECONDS

@@ -16,8 +16,8 @@ BUDGETS = ("max_steps", "max_epochs", "budget", "pruned")
 
 @styled
 def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
-    """Panels of epochs, time an epoch and total time, a bar an arm. None without trials."""
-    rows = scored_rows(results)
+    """Panels of epochs, time an epoch and total time, a bar an arm. None without trials of a known time."""
+    rows = scored_rows(results).dropna(subset=["standalone_seconds"])
     if rows.empty:
         return None
     trials = largest(rows).drop_duplicates("trial_key")

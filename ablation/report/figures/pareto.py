@@ -30,8 +30,11 @@ POINT_RADIUS = 7.0
 
 @styled
 def draw_pareto(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
-    """A panel a class, a point an arm, the front joined and named. None with fewer than two arms."""
-    rows = scored_rows(results)
+    """A panel a class, a point an arm, the front joined and named. None with fewer than two arms.
+
+    Arms whose time is not known are left out.
+    """
+    rows = scored_rows(results).dropna(subset=["standalone_seconds"])
     arms = _means(largest(rows)) if not rows.empty else pd.DataFrame(columns=["arm"])
     if arms["arm"].nunique() < 2:
         return None

@@ -102,13 +102,13 @@ def _candidates(found: Evidence, tissue: str, arm: str) -> str:
     by_count = _is_too_few(against) and against["patients"].max() > 0
     if by_count:
         excluded = pd.Series([_count(found, row).is_unanimous for row in against.to_dict("records")])
-    left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=lambda name: float(seconds[name]))
+    left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=seconds.get)
     first = f"{title}: {'by count, not by test, ' if by_count else ''}{len(left)} of {len(against) + 1} arms "
     why = ""
     if excluded.any():
         lower = f"The others score lower in all {PAIRS[found.scores.kind]}"
         why = f". {lower if by_count else 'The 95 % interval of the difference excludes the others'}"
-    order = ", cheapest first" if len(left) > 1 else ""
+    order = ", cheapest first" if len(left) > 1 and seconds[left].notna().all() else ""
     return f"{first}may be the best{order}: {shortened(left)}{why}."
 
 
@@ -119,10 +119,10 @@ def _best(found: Evidence, tissue: str, arm: str) -> str:
     test = select(rows, split="test", sequence="T2", tissue=tissue)["dsc"].mean()
     seconds = rows.drop_duplicates("trial_key")["standalone_seconds"].mean()
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
+    cost = "" if pd.isna(seconds) else f" A trial of it takes {_duration(seconds)}, computed alone."
     return (
         f"{arm} is best on validation (DSC {scores[tissue, arm]:.3f}{_spread(rows, tissue)})"
-        f"{_led(found, tissue, arm)}; its test DSC is {shown}{_surface(found, tissue, arm)}. "
-        f"A trial of it takes {_duration(seconds)}, computed alone."
+        f"{_led(found, tissue, arm)}; its test DSC is {shown}{_surface(found, tissue, arm)}.{cost}"
     )
 
 

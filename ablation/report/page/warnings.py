@@ -4,6 +4,7 @@ import pandas as pd
 
 from ablation.names import HARDWARE
 from ablation.record.plan_record import PlanRecord
+from ablation.record.results import shared_its_gpu
 from ablation.record.selection import select
 from ablation.report.page.conclusions import shortened
 from ablation.report.tables.choice import is_in_folds
@@ -38,6 +39,7 @@ def page_warnings(record: PlanRecord, results: pd.DataFrame) -> list[str]:
         *_leaks(record, results),
         *_rotated(record, results),
         *edge_warnings(record, results),
+        *_shared_gpus(record),
         *_machines(record),
     ]
 
@@ -99,6 +101,18 @@ def _rotated(record: PlanRecord, results: pd.DataFrame) -> list[str]:
         "Test patients rotate: a patient who is tested in one fold validates in another. So tuned values are "
         "chosen inside each fold, by its own validation patients alone. The choice of the best arm of a class"
         f"{search} is over all folds, and the test score of that arm is a little too good."
+    ]
+
+
+def _shared_gpus(record: PlanRecord) -> list[str]:
+    """Tell of trials whose time is not that which they would take alone."""
+    shared = sum(shared_its_gpu(run) for run in record.records)
+    if not shared:
+        return []
+    return [
+        f"{_trials(shared)} of {len(record.records)} had others beside them on a GPU. What such a trial "
+        "would take alone is not known; figures and tables of time leave it out. "
+        "`resources: {gpus: 1}` gives each trial a GPU to itself."
     ]
 
 

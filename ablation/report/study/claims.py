@@ -223,7 +223,8 @@ def _hybrid_takes_least_time(evidence: Evidence) -> Finding:
         return Finding("printed as a figure only")
     best = _best(evidence, "bone")
     arms = _trained(best)
-    times = evidence.times[evidence.times["arm"].isin(arms)].set_index("arm")
+    known = evidence.times.dropna(subset=["standalone_seconds"])
+    times = known[known["arm"].isin(arms)].set_index("arm")
     if len(times) < len(arms):
         return Finding("needs hybrid, conservative and open fine-tuning")
     seconds = times["standalone_seconds"].sort_values()

@@ -102,3 +102,21 @@ def test_an_error_of_a_real_worker_is_read() -> None:
 
 def _fail() -> None:
     raise ValueError("bad luck")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR",
+        "HIP out of memory. Tried to allocate 2.00 GiB",
+    ],
+)
+def test_a_full_gpu_is_known_by_all_that_its_libraries_say(text: str) -> None:
+    for error in (RuntimeError(text), torch.AcceleratorError(text), torch.OutOfMemoryError(text)):
+        assert failure_of(raised(error)).kind is Kind.OUT_OF_MEMORY
+    assert failure_of(raised(ValueError(text))).kind is Kind.RAISED, "a text of somebody else's"
+    assert failure_of(raised(RuntimeError("CUDA error: an illegal memory access"))).kind is Kind.RAISED

@@ -11,16 +11,16 @@ from ablation.plan.recipe import digest_of_preparation
 from ablation.plan.resources import TrialResources
 from ablation.plan.study import Study
 from ablation.space.points import Point
-from ablation.space.resources import Resources
-from ablation.sweep.cluster import connect, request_of, slots_of
-from ablation.sweep.preflight import FirstStep, largest, share_of_gpu
+from ablation.sweep.cluster import connect
+from ablation.sweep.preflight import FirstStep, largest
+from ablation.worker.first_step import FirstStepReport, take_first_step
+from ablation.worker.gpu import GpuMemory
 from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 from t1t2core.training.compute import Device
 from tests.builders.heads import TINY, make_subjects, make_training
-from tests.faults.cluster import start_cluster
 
 GB = 10**9
 RESOURCES = TrialResources(cpus=1.0, gpus=0.0)
@@ -66,26 +66,6 @@ def test_where_batches_differ_each_size_has_a_largest() -> None:
     assert largest([trial("open", paper), *trials]) == [trials[1], trials[0]]
 
 
-def test_as_many_trials_share_a_gpu_as_fit_with_a_margin() -> None:
-    assert share_of_gpu(0, 0) == 1, "no GPU"
-    assert share_of_gpu(5 * GB, 16 * GB) == 0.5, "three would leave nothing free"
-    assert share_of_gpu(5 * GB, 17 * GB) == 0.3333
-    assert share_of_gpu(15 * GB, 16 * GB) == share_of_gpu(20 * GB, 16 * GB) == 1
-
-
-def test_what_they_share_is_used_at_once() -> None:
-    """A pretend GPU: Ray counts shares, whatever is there."""
-    cluster = start_cluster(num_cpus=4, num_gpus=1)
-    try:
-        with connect(cluster.address):
-            alone = request_of(Resources(cpus=1, gpus="auto"))
-            assert alone == TrialResources(cpus=1, gpus=1)
-            assert slots_of(alone) == 1
-            assert slots_of(replace(alone, gpus=share_of_gpu(5 * GB, 17 * GB))) == 3
-    finally:
-        cluster.shutdown()
-
-
 def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
     with connect("local"):
         subjects = {name: ray.put(subject) for name, subject in make_subjects(6).items()}
@@ -101,8 +81,35 @@ def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
             threads=1,
             checkpoint_seconds=None,
         )
-        assert FirstStep(trial("scratch"), shared, RESOURCES).share() == 1  # not a thousand epochs
+        report = FirstStep(trial("scratch"), shared, RESOURCES).report()  # not a thousand epochs
+        assert report == FirstStepReport(), "on a processor there is no memory to share"
         broken = replace(shared, subjects={key: {} for key in shared.subjects})
         expected = r"one step of the largest trial \(strategy scratch, .*\) fails: KeyError: 'P0"
         with pytest.raises(InputError, match=expected):
-            FirstStep(trial("scratch"), broken, RESOURCES).share()
+            FirstStep(trial("scratch"), broken, RESOURCES).report()
+
+
+def test_a_gpu_that_torch_cannot_use_is_one_message() -> None:
+    with connect("local"):
+        step = FirstStep.__new__(FirstStep)
+        step.trial = trial("scratch")
+        # What the worker of a cluster finds, which has a GPU while this machine has none.
+        step._taken = ray.remote(take_first_step).remote(step.trial, None, 1.0)
+        with pytest.raises(InputError, match=r"^PyTorch .* cannot use the GPU of this machine: .*gpus: 0"):
+            step.report()
+
+
+def test_a_gpu_that_others_fill_is_one_message() -> None:
+    step = FirstStep.__new__(FirstStep)
+    step.trial = trial("scratch")
+    with connect("local"):
+        full = GpuMemory(step=5 * GB, usable=5 * GB, total=16 * GB)
+        step._taken = ray.put(FirstStepReport(full))
+        expected = (
+            r"takes 5\.0 GB of a GPU's memory, and of its 16\.0 GB only 5\.0 GB are free: stop what else"
+        )
+        with pytest.raises(InputError, match=expected):
+            step.report()
+        enough = FirstStepReport(replace(full, usable=6 * GB))
+        step._taken = ray.put(enough)
+        assert step.report() == enough

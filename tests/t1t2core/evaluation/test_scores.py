@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -15,9 +16,11 @@ from t1t2core.evaluation.scores import (
     LABELS,
     METRICS,
     Counts,
+    TrueLabels,
     confusion,
-    count_classes,
     deep_part,
+    open_part,
+    spread_within,
 )
 
 SHAPE = (3, 4, 5)
@@ -25,6 +28,12 @@ PREDICTIONS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 2]))
 TRUTHS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 2, IGNORED]))
 HULLS = arrays(np.bool_, SHAPE)
 repeatable = settings(max_examples=60, deadline=None, derandomize=True, database=None)
+
+
+def count_classes(
+    prediction: np.ndarray, truth: np.ndarray, hull: np.ndarray, deep: np.ndarray
+) -> dict[str, Counts]:
+    return TrueLabels(truth, hull, deep).count(torch.from_numpy(prediction))
 
 
 def same(one: float, other: float) -> bool:
@@ -65,7 +74,7 @@ def test_the_confusion_matrix_is_scikit_learn_s(prediction: np.ndarray, truth: n
     if not known.any():
         return
     expected = confusion_matrix(truth[known], prediction[known], labels=[0, 1, 2])
-    np.testing.assert_array_equal(confusion(prediction, truth), expected)
+    np.testing.assert_array_equal(confusion(*map(torch.from_numpy, (prediction, truth))).numpy(), expected)
 
 
 @repeatable
@@ -131,7 +140,8 @@ def test_precision_is_over_what_was_found_and_recall_over_what_is_there():
 
 
 def test_rows_are_the_truth_and_columns_the_prediction():
-    table = confusion(np.array([2, 2, 1], np.uint8), np.array([1, 1, 1], np.uint8))
+    prediction, truth = (torch.tensor(labels, dtype=torch.uint8) for labels in ([2, 2, 1], [1, 1, 1]))
+    table = confusion(prediction, truth)
     assert table.tolist() == [[0, 0, 0], [0, 1, 2], [0, 0, 0]]
 
 
@@ -213,3 +223,22 @@ def test_a_patient_without_any_known_voxel_counts_nothing():
     head = np.ones((2, 2, 2), bool)
     counts = count_classes(np.zeros((2, 2, 2), np.uint8), unknown, head, head)
     assert set(counts.values()) == {Counts(0, 0, 0)}
+
+
+@repeatable
+@given(arrays(np.bool_, (9, 8, 7)), arrays(np.bool_, (9, 8, 7)))
+def test_pieces_found_by_spreading_are_those_that_scipy_finds(mask: np.ndarray, seeds: np.ndarray):
+    """As they are found on a GPU."""
+    both = torch.from_numpy(mask), torch.from_numpy(mask & seeds)
+    assert torch.equal(spread_within(*both), open_part(*both))
+
+
+def test_spreading_follows_a_canal_to_its_end():
+    mask = np.zeros((40, 40, 3), bool)
+    for row in range(0, 40, 4):  # a canal that goes to and fro
+        mask[row, :, 1] = True
+        mask[row : row + 5, 39 if row % 8 == 0 else 0, 1] = True
+    seeds = np.zeros_like(mask)
+    seeds[0, 0, 1] = True
+    reached = spread_within(torch.from_numpy(mask), torch.from_numpy(seeds))
+    assert torch.equal(reached, torch.from_numpy(mask))

@@ -314,3 +314,23 @@ def test_the_smaller_of_two_limits_is_the_budget(max_epochs: int | None, max_ste
         fit.judge(report.accuracy)
     assert (fit.steps, fit.progress) == (2, 1.0)
     assert rates[-1] < 1e-3 * rates[0]
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "dice", "cross_entropy_dice", "weighted_cross_entropy"])
+@pytest.mark.parametrize("normalisation", ["instance", "group"])
+def test_a_step_in_parts_is_the_step_but_for_rounding(
+    scans: list[PreparedScan], loss: str, normalisation: str
+):
+    network = NetworkSettings(width=4, normalisation=normalisation)  # type: ignore[arg-type]
+    ends, reports = [], []
+    for micro_batch in (None, 1, 2):
+        settings = make_training(batch_size=3, max_epochs=4, loss=loss, micro_batch=micro_batch)
+        segmenter = Segmenter(network, seed=0)
+        reports.append(run(make_fit(segmenter, scans, settings, learning_rate=1e-3)))
+        ends.append(segmenter.state_dict())
+    for parts in (1, 2):
+        for whole, part in zip(reports[0], reports[parts], strict=True):
+            assert part.loss == pytest.approx(whole.loss, rel=1e-4)
+            assert part.accuracy == pytest.approx(whole.accuracy, abs=1e-3)
+        for name, tensor in ends[0].items():
+            torch.testing.assert_close(ends[parts][name], tensor, rtol=1e-2, atol=1e-3)

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from t1t2core.network import kernels
-from t1t2core.training.loss import IGNORED, ClassSums, class_shares, class_weights, segmentation_loss
+from t1t2core.preparation.labels import IGNORED
+from t1t2core.training.loss import ClassSums, class_shares, class_weights, segmentation_loss
 
 KINDS = ["cross_entropy", "weighted_cross_entropy", "dice", "cross_entropy_dice"]
 WEIGHTS = torch.tensor([0.2, 0.8, 2.0])
