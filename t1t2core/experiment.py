@@ -13,8 +13,9 @@ from torch import Tensor
 from t1t2core.cohort.roles import Roles
 from t1t2core.evaluation.attenuation import Attenuation, compare_attenuation
 from t1t2core.evaluation.calibration import Calibration, calibrate
+from t1t2core.evaluation.counting import TrueLabels, deep_part
 from t1t2core.evaluation.inference import Predictor, cross_entropy, likeliest
-from t1t2core.evaluation.scores import TISSUES, Counts, TrueLabels, deep_part
+from t1t2core.evaluation.scores import TISSUES, Counts
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.network.base import Network

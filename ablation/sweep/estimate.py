@@ -19,7 +19,7 @@ from ablation.space.points import Point
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, StrategyName
-from t1t2core.training.step_time import PatchSeconds, time_patch
+from t1t2core.strategies.step_time import PatchSeconds, time_patch
 
 SCORED_PATIENTS = 6
 """Validation and test patients of the study's T2 split; the estimate need not know better."""

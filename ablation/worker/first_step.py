@@ -13,9 +13,9 @@ from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.settings import TrainingSettings
+from t1t2core.strategies.step_time import PatchSeconds, time_patch
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import Fit
-from t1t2core.training.step_time import PatchSeconds, time_patch
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
-from t1t2core.evaluation.scores import IGNORED, LABELS
+from t1t2core.evaluation.scores import LABELS
+from t1t2core.preparation.labels import IGNORED
 
 CLASS_HU = {"air": -1000.0, "soft_tissue": 40.0, "bone": 1000.0}
 """What a class counts as (ours): by the scaling below 0, 0.100 and 0.149 per cm."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from t1t2core.evaluation.scores import IGNORED, LABELS
+from t1t2core.evaluation.scores import LABELS
+from t1t2core.preparation.labels import IGNORED
 
 BINS = 15
 """Of equal width between 0 and 1: those of Guo et al., ICML 2017, arXiv:1706.04599."""

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from t1t2core.evaluation.scores import IGNORED
 from t1t2core.network.base import Network
+from t1t2core.preparation.labels import IGNORED
 from t1t2core.preparation.patches import merge_patches
 from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache

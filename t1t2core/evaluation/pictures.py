@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from t1t2core.evaluation.scores import LABELS, confusion
+from t1t2core.evaluation.counting import confusion
+from t1t2core.evaluation.scores import LABELS
 from t1t2core.evaluation.slices import PatientSlices, Slices, colour_labels, grey_levels, mark_errors, upright
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import Sequence

@@ -8,8 +8,9 @@ import SimpleITK as sitk
 
 from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
+from t1t2core.evaluation.counting import TrueLabels, deep_part
 from t1t2core.evaluation.inference import Predictor, likeliest
-from t1t2core.evaluation.scores import Counts, TrueLabels, deep_part
+from t1t2core.evaluation.scores import Counts
 from t1t2core.network.base import Network
 from t1t2core.preparation.alignment import Alignment, transform_of
 from t1t2core.preparation.anatomy import mr_anatomy

@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 
 from t1t2core.errors import InputError
-from t1t2core.evaluation.scores import IGNORED
+from t1t2core.preparation.labels import IGNORED
 from t1t2core.settings import Sequence
 
 COLOURS = np.array([(0, 0, 0), (86, 180, 233), (240, 228, 66)], dtype=np.uint8)

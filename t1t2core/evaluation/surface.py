@@ -8,7 +8,8 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 from scipy.spatial import KDTree
 
-from t1t2core.evaluation.scores import IGNORED, LABELS
+from t1t2core.evaluation.scores import LABELS
+from t1t2core.preparation.labels import IGNORED
 
 PERCENTILE = 95
 TOLERANCES_MM = (1, 2, 3)

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from t1t2core.evaluation.scores import deep_part
+from t1t2core.evaluation.counting import TrueLabels, deep_part
+from t1t2core.evaluation.scores import Counts
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject, WholeScan
@@ -63,6 +64,13 @@ def shape_of(volume: np.ndarray) -> Shape:
 def deep_of(scan: PreparedScan) -> np.ndarray:
     """What lies deep in a head, as experiments see it by default."""
     return deep_part(scan.hull, scan.voxel_mm, EvaluationSettings().internal_air_rim_mm)
+
+
+def count_classes(
+    prediction: np.ndarray, truth: np.ndarray, hull: np.ndarray, deep: np.ndarray
+) -> dict[str, Counts]:
+    """Counts of labels against the true ones, all (X, Y, Z)."""
+    return TrueLabels(truth, hull, deep).count(torch.from_numpy(prediction.astype(np.uint8)))
 
 
 def make_subjects(count: int, *, first_seed: int = 0, shape: Shape = GRID) -> dict[str, PreparedSubject]:

@@ -1,6 +1,7 @@
 """A trial from the first epoch to its scores, on heads of a few thousand voxels."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
-from t1t2core.evaluation.scores import CLASSES, Counts, confusion, count_classes
+from t1t2core.evaluation.counting import confusion
+from t1t2core.evaluation.inference import cross_entropy
+from t1t2core.evaluation.scores import CLASSES, Counts
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.experiment import (
@@ -31,6 +34,7 @@ from tests.builders.heads import (
     PLENTY,
     TINY,
     clone,
+    count_classes,
     deep_of,
     different,
     make_subjects,
@@ -355,7 +359,7 @@ def test_test_patients_are_scored_as_a_whole_as_well(
         scan = experiment.scans["T2"].test[score.patient]
         found = class_probabilities(scan.whole, GRID, [experiment.network], experiment.training, PLENTY)
         labels = found.argmax(axis=0).astype(np.uint8)
-        table = confusion(labels, scan.whole.labels)
+        table = confusion(*map(torch.from_numpy, (labels, scan.whole.labels)))
         assert score.counts["bone"].tp == table[2, 2]
         assert score.counts["bone"].tp + score.counts["bone"].fn == (scan.whole.labels == 2).sum()
         assert score.surface == surface_distances(labels, scan.whole.labels, scan.voxel_mm)
@@ -412,3 +416,14 @@ def test_sliding_patches_come_from_all_heights_and_resume_where_they_were(tall_s
     patches = whole.fit.patches
     heights = {z for step in range(50) for _, _, _, z in patches.slid(generator(0, "any", step)).starts}
     assert heights == set(range(9)), "24 slices hold 16 in nine places"
+
+
+def test_the_validation_loss_is_computed_where_training_goes_by_it(
+    subjects: Subjects, pretrained: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+):
+    computed = Mock(side_effect=cross_entropy)
+    monkeypatch.setattr("t1t2core.experiment.cross_entropy", computed)
+    for monitor, times in (("training_accuracy", 0), ("validation_loss", 2)):
+        computed.reset_mock()
+        run(start(subjects, "open", make_training(max_epochs=2, monitor=monitor), pretrained))
+        assert computed.call_count == times * 2, "two patients, two epochs"

@@ -69,9 +69,26 @@ def test_watching_the_validation_loss_needs_it_every_epoch():
     assert TrainingSettings(monitor="validation_loss").validate_every == 1
 
 
+@pytest.mark.parametrize("group", ["training", "pretraining"])
+def test_batch_norm_goes_by_whole_steps(group: str):
+    split = TrainingSettings(batch_size=2, micro_batch=1)
+    with pytest.raises(
+        ValidationError, match=rf"{group}.micro_batch: 1 splits a step of 2 patches, and batch"
+    ):
+        Settings(**{group: split})
+    for fits in (NetworkSettings(normalisation="group"), NetworkSettings(normalisation="instance")):
+        assert getattr(Settings(network=fits, **{group: split}), group).micro_batch == 1
+    assert Settings(**{group: TrainingSettings(batch_size=2, micro_batch=2)})
+
+
 ADDED: dict[type, dict[str, Any]] = {
     NetworkSettings: {"attention": "none", "normalisation": "group"},
-    TrainingSettings: {"augmentation": ("flips",), "match": "steps"},
+    TrainingSettings: {
+        "augmentation": ("flips",),
+        "match": "steps",
+        "micro_batch": 1,
+        "deterministic": False,
+    },
     CohortSettings: {"leave_one_out": "site"},
     EvaluationSettings: {"choose_by": "bone"},
 }

@@ -102,7 +102,7 @@ def _candidates(found: Evidence, tissue: str, arm: str) -> str:
     by_count = _is_too_few(against) and against["patients"].max() > 0
     if by_count:
         excluded = pd.Series([_count(found, row).is_unanimous for row in against.to_dict("records")])
-    left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=seconds.get)
+    left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=lambda name: float(seconds[name]))
     first = f"{title}: {'by count, not by test, ' if by_count else ''}{len(left)} of {len(against) + 1} arms "
     why = ""
     if excluded.any():

@@ -11,10 +11,11 @@ from ablation.plan.plan import PlannedTrial
 from ablation.plan.study import Study
 from ablation.record.settings import as_params
 from ablation.space.points import Point
-from ablation.sweep.estimate import MEASURED, Estimator
+from ablation.sweep.estimate import Estimator
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.network.block import Block
 from t1t2core.settings import NetworkSettings, PreparationSettings, Settings, TrainingSettings
+from t1t2core.strategies.step_time import MEASURED, time_patch
 from t1t2core.training.compute import Device
 
 SMALL = TrainingSettings(patch=(16, 16, 16), stride=(16, 16, 16), max_epochs=100)
@@ -139,3 +140,15 @@ def test_what_is_frozen_whole_is_computed_to_be_scored(monkeypatch: pytest.Monke
     monkeypatch.setattr(Block, "forward", watched)
     Estimator(study(), []).seconds(trial("no_fine_tuning"), 0)
     assert len(measured) == 7 * (MEASURED + 1)  # all blocks each time
+
+
+def test_what_is_measured_on_the_gpu_tells_how_much_faster_all_is_there() -> None:
+    arms = [trial(), trial("open", tuned_layers=None)]
+    estimator = Estimator(study(), [])
+    here = [estimator.seconds(arm, 2) for arm in arms]
+    measured = time_patch(arms[0].point, SETTINGS, "float32")
+    estimator.learn_speed(arms[0], measured.times(1 / 200))
+    there = [estimator.seconds(arm, 2) for arm in arms]
+    for slow, fast in zip(here, there, strict=True):
+        # A measurement beside other work may be off by a few times, not by a hundred.
+        assert 20 < slow / fast < 2000

@@ -1,5 +1,6 @@
 """How much is still to be run, how long that takes, and what it comes to."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -74,6 +75,9 @@ def test_costs_are_told_where_the_price_is_known() -> None:
 def test_a_search_runs_as_far_as_its_budget_or_its_space(among: Any, budget: Budget, to_run: int) -> None:
     forecast = forecast_search([], {}, PLAN, among, Spending(budget), ESTIMATOR, slots=2, gpus=1)
     assert (forecast.trials, forecast.recorded, forecast.to_run) == (to_run, 0, to_run)
+    # Where only time ends it, an estimate that is too long must not leave GPUs idle.
+    by_time = budget.gpu_hours is not None or budget.minutes is not None
+    assert forecast.most == (math.inf if by_time else to_run)
 
 
 def test_what_a_search_has_recorded_counts_as_such() -> None:

@@ -10,30 +10,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix, jaccard_score, precision_recall_fscore_support
 
-from t1t2core.evaluation.scores import (
-    CLASSES,
-    IGNORED,
-    LABELS,
-    METRICS,
-    Counts,
-    TrueLabels,
-    confusion,
-    deep_part,
-    open_part,
-    spread_within,
-)
+from t1t2core.evaluation.counting import confusion, deep_part, open_part, spread_within
+from t1t2core.evaluation.scores import CLASSES, LABELS, METRICS, Counts
+from t1t2core.preparation.labels import IGNORED
+from tests.builders.heads import count_classes
 
 SHAPE = (3, 4, 5)
 PREDICTIONS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 2]))
 TRUTHS = arrays(np.uint8, SHAPE, elements=st.sampled_from([0, 1, 2, IGNORED]))
 HULLS = arrays(np.bool_, SHAPE)
 repeatable = settings(max_examples=60, deadline=None, derandomize=True, database=None)
-
-
-def count_classes(
-    prediction: np.ndarray, truth: np.ndarray, hull: np.ndarray, deep: np.ndarray
-) -> dict[str, Counts]:
-    return TrueLabels(truth, hull, deep).count(torch.from_numpy(prediction))
 
 
 def same(one: float, other: float) -> bool:

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from t1t2core.evaluation.scores import count_classes
 from t1t2core.experiment import Experiment, Scans
 from t1t2core.network.base import Network
 from t1t2core.network.segmenter import Segmenter, stages_before
@@ -30,6 +29,7 @@ from tests.builders.heads import (
     FLOAT32,
     IGNORED,
     clone,
+    count_classes,
     deep_of,
     different,
     make_fit,

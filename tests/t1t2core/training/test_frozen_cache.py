@@ -244,3 +244,27 @@ def test_with_nothing_frozen_it_gives_the_images_and_keeps_none(patches: PatchSe
     assert features.indices == ()
     store.begin_trial()
     assert store.foreign_bytes == 0
+
+
+def test_the_step_before_is_no_part_of_what_features_are_said_to_take(
+    segmenter: Segmenter, patches: PatchSet
+):
+    """A GPU may still be at work on it when they are asked for."""
+    queue = [100.0]  # seconds of work that the device was given
+    clock = [0.0]
+
+    class Busy(Compute):
+        def finish(self) -> None:
+            clock[0] += sum(queue)
+            queue.clear()
+
+    store = FeatureStore(PLENTY_BYTES)
+    cache = FrozenCache(segmenter, patches, Busy(precision="float32", features=store))
+    for stage in segmenter.frozen_chains[0]:
+        stage.register_forward_hook(lambda *_: queue.append(1.0))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("t1t2core.training.frozen_cache.time.perf_counter", lambda: clock[0])
+        cache.batch([0])
+    store.begin_trial()
+    cache.batch([0])
+    assert store.borrowed_seconds == len(segmenter.frozen_chains[0])

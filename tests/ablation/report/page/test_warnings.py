@@ -1,10 +1,13 @@
 """What the page says before anything is read: leaks, choices at an edge, machines."""
 
-from ablation.names import HARDWARE, SEARCH
+from ablation.names import GPUS, HARDWARE, SEARCH
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import results_frame
+from ablation.report.figures.compute_time import draw_compute_time
+from ablation.report.figures.pareto import draw_pareto
 from ablation.report.page.warnings import edge_warnings, page_warnings
+from ablation.report.tables.costs import compute_time
 from tests.builders.recorded_sweeps import add_sweep, factors
 from tests.builders.tables import sweep, trial
 
@@ -81,3 +84,22 @@ def test_a_search_samples_by_all_folds_and_says_so_where_patients_rotate(ledger:
     record = add_sweep(ledger, [factors("open")], tags={SEARCH: '{"objective": ["validation/mean/dsc"]}'})
     results, _ = sweep(trial(test=[0.5]), in_folds=True)
     assert any("of which candidates a search samples" in text for text in page_warnings(record, results))
+
+
+def test_times_of_trials_that_shared_a_gpu_are_told_and_left_out(ledger: Ledger) -> None:
+    arms = [factors("open"), factors("open", fold=2), factors("scratch")]
+    record = add_sweep(ledger, arms)
+    for run in record.records[:2]:
+        ledger.client.set_tag(run.run_id, GPUS, "0.5")
+    record = read_plan(ledger, "sweep")
+    (warning,) = told(record)
+    assert warning.startswith("2 trials of 3 had others beside them on a GPU.")
+    results = results_frame(record.records)
+    known = results.groupby("strategy")["standalone_seconds"].first()
+    assert known.notna().to_dict() == {"open": False, "scratch": True}
+    assert results["total_seconds"].notna().all(), "what they took is in the record"
+    assert compute_time(results).set_index("arm")["standalone_seconds"].isna().to_dict()["open"]
+    assert draw_pareto(results) is None, "of one arm alone the time is known"
+    shown = draw_compute_time(results)
+    assert shown is not None
+    assert "open" not in shown.alt
