@@ -1,9 +1,10 @@
 """`python -m tests.benchmarks.gpu --out DIR`: what a GPU has to show, in one run of eight minutes at most.
 
-Some stages prove: operations agree with float64, every arm trains in float32 and bfloat16, frozen tensors stay
-as they are, trainings repeat, commands run on shares of a GPU. The others measure: steps, convolutions, memory,
-single measures, several trials at once. Each writes what it finds to DIR/gpu.json as it ends; those that do
-not fit into the time that is left are skipped by name. Ends with 1 where something is not as it has to be.
+Some stages prove: operations agree with float64, every arm trains in float32 and bfloat16, frozen tensors
+stay as they are, trainings repeat, commands run on shares of a card, every arm fits 16 GB. The others
+measure: steps, convolutions, single measures, several trials at once. Each writes what it finds to
+DIR/gpu.json as it ends; those that do not fit into the time that is left are skipped by name. Ends with 1
+where something failed or is not as it has to be.
 """
 
 import argparse
@@ -32,7 +33,7 @@ STAGES = {
     "agreement": (20, proofs.agreement),
     "forecast": (0, forecast),
 }
-"""By name, in the order in which they are wanted: the least seconds for which it is begun, and what it does."""
+"""By name, the most wanted first: the least seconds for which each is begun, and what it does."""
 
 
 def main() -> int:

@@ -173,10 +173,10 @@ def repeats(bench: Bench) -> dict[str, Any]:
 
     With the switches as an experiment leaves them; and, for comparison, with any algorithm of cuDNN.
     """
-    arms_here = REPEATED[:1] if bench.rehearsal else REPEATED
+    arms_here, precisions = (REPEATED[:1], PRECISIONS[:1]) if bench.rehearsal else (REPEATED, PRECISIONS)
     cases: dict[str, Callable[[], Any]] = {}
     for arm in arms_here:
-        for precision in PRECISIONS:
+        for precision in precisions:
             cases[f"{arm}, {precision}"] = partial(_repeat, bench, arm, precision, None)
             cases[f"{arm}, {precision}, any algorithm"] = partial(_repeat, bench, arm, precision, False)
     return bench.parts(cases, needs=3)
