@@ -28,9 +28,10 @@ STAGES = {
     "memory": (20, memory.memory),
     "measures": (30, speed.measures),
     "packing": (70, packing.packing),
-    "convolutions": (25, speed.convolutions),
     "crowded": (80, commands.crowded),
+    "convolutions": (25, speed.convolutions),
     "agreement": (20, proofs.agreement),
+    "compiled": (40, speed.compiled),
     "forecast": (0, forecast),
 }
 """By name, the most wanted first: the least seconds for which each is begun, and what it does."""

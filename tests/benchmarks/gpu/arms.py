@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.experiment import Experiment
-from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import Features
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.settings import NetworkSettings, Precision, Settings, Shape
@@ -28,6 +27,8 @@ from tests.builders.heads import make_scan, make_subjects, pretrained_state
 
 GIB = 2**30
 RATE = 1e-2
+SWITCHES = ("allow_tf32", "deterministic", "benchmark")
+"""Of `torch.backends.cudnn`, which hold for the whole process."""
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 ARMS: Mapping[str, Factors] = {
     "no_fine_tuning": Factors(strategy="no_fine_tuning"),
@@ -151,11 +152,6 @@ def batch_of(fit: Fit) -> tuple[Tensor, Tensor]:
     return images, torch.cat([fit.patches.label(number) for number in numbers])
 
 
-def first_block(network: NetworkSettings) -> nn.Module:
-    """A block of a network from its initial weights."""
-    return Segmenter(network, seed=0).encoder.stages[0].block  # type: ignore[no-any-return, union-attr]
-
-
 def logits_of(network: nn.Module, image: Tensor) -> Tensor:
     """Of a whole network in training, all of it trained."""
     logits: Tensor = network.run_trained(Features(image))  # type: ignore[operator]
@@ -175,9 +171,8 @@ def switches(experiment: Experiment) -> dict[str, bool]:
     found: dict[str, bool] = {}
 
     def read(*_: Any) -> None:
-        cudnn = torch.backends.cudnn
-        for name in ("allow_tf32", "deterministic", "benchmark"):
-            found[name] = getattr(cudnn, name)
+        for name in SWITCHES:
+            found[name] = getattr(torch.backends.cudnn, name)
 
     with _hooks(experiment.network, read):
         _look(fit_of(experiment))
@@ -198,6 +193,20 @@ def _hooks(network: nn.Module, told: Callable[[nn.Conv3d, Tensor], object]) -> I
         for part in network.modules()
         if isinstance(part, nn.Conv3d) and part.kernel_size[0] == 3
     ]
-    yield
-    for handle in handles:
-        handle.remove()
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def kept_switches() -> Iterator[None]:
+    """Leave torch's switches for cuDNN as they were."""
+    cudnn = torch.backends.cudnn
+    before = {name: getattr(cudnn, name) for name in SWITCHES}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(cudnn, name, value)

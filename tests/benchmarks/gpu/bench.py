@@ -63,7 +63,7 @@ def full_sizes() -> Sizes:
         precision="bfloat16",
         small=_small((64, 64, 32), width=16, steps=8),
         grid=paper.preparation.grid,
-        side=(64, 48, 32),
+        side=(48, 32, 32),
         warm=12,
         steps=6,
         rounds=5,

@@ -24,10 +24,11 @@ from tests.benchmarks.gpu.arms import (
     batch_of,
     convolutions_of,
     fit_of,
+    kept_switches,
     paper_trial,
     settle,
 )
-from tests.benchmarks.gpu.bench import BAD, Bench
+from tests.benchmarks.gpu.bench import BAD, SKIPPED, Bench
 from tests.benchmarks.gpu.timing import milliseconds, seconds, wait
 
 LIBRARIES = ("numpy", "numba", "pandas", "pyarrow", "scipy", "ray", "mlflow", "triton")
@@ -100,13 +101,14 @@ def _step_ms(
         change: what is done to the experiment first.
     """
     number = bench.sizes.steps
-    experiment = paper_trial(bench, arm, precision, steps=number, kept=kept, patients=patients)
-    change(experiment)
-    fit = fit_of(experiment)
-    settle(experiment, bench)
-    while fit.steps * fit.settings.batch_size < len(fit.patches):  # all features are kept by then
-        fit.run_epoch()
-    taken = [seconds(fit.run_epoch, bench.device) for _ in range(bench.sizes.rounds)]
+    with kept_switches():
+        experiment = paper_trial(bench, arm, precision, steps=number, kept=kept, patients=patients)
+        change(experiment)
+        fit = fit_of(experiment)
+        settle(experiment, bench)
+        while fit.steps * fit.settings.batch_size < len(fit.patches):  # all features are kept by then
+            fit.run_epoch()
+        taken = [seconds(fit.run_epoch, bench.device) for _ in range(bench.sizes.rounds)]
     return round(1000 * median(taken) / number, 3)
 
 
@@ -156,10 +158,14 @@ def measures(bench: Bench) -> dict[str, Any]:
     cases |= {"kernels": partial(profile, bench)}
     if bench.device == "cuda":
         cases |= {f"graph of {arm}": partial(_graph, bench, arm) for arm in ("open", "conservative fc")}
-        cases["blocks compiled"] = partial(step, change=_compile_blocks)
-    cudnn = torch.backends.cudnn
-    with cudnn.flags(enabled=True, deterministic=cudnn.deterministic, allow_tf32=cudnn.allow_tf32):
-        return bench.parts(cases, needs=6)
+    return bench.parts(cases, needs=6)
+
+
+def compiled(bench: Bench) -> dict[str, Any]:
+    """Milliseconds of a step whose blocks torch has compiled."""
+    if bench.device == "cpu":
+        return {"all": f"{SKIPPED}: it is about a GPU, and needs a compiler here"}
+    return bench.parts({"open": partial(_step_ms, bench, "open", change=_compile_blocks)}, needs=40)
 
 
 def _switch(*, deterministic: bool, benchmark: bool = False) -> None:
@@ -279,10 +285,8 @@ def _convolutions(bench: Bench, *, deterministic: bool, benchmark: bool) -> dict
     called = convolutions_of(fit_of(paper_trial(bench, "open")))
     rows: dict[str, dict[str, list[float]]] = {}
     limit = 0.0
-    cudnn = torch.backends.cudnn
-    with cudnn.flags(
-        enabled=True, deterministic=deterministic, benchmark=benchmark, allow_tf32=cudnn.allow_tf32
-    ):
+    with kept_switches():
+        _switch(deterministic=deterministic, benchmark=benchmark)
         for part, shape in called:
             grid = "x".join(map(str, shape[2:]))
             name = f"{part.in_channels} to {part.out_channels} channels, {grid}"
