@@ -40,14 +40,19 @@ STAGES = {
 def main() -> int:
     """Do all stages, or those that are named."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gpu", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of gpu.json")
+    parser.add_argument("--out", type=Path, help="folder of gpu.json")
     parser.add_argument("--seconds", type=float, default=480, help="that all of it may take")
     parser.add_argument(
         "--runs", type=Path, help="output folder with prepared volumes for the stages product and crowded"
     )
+    parser.add_argument("--prepare", type=Path, help="make such a folder, on any machine, and stop")
     parser.add_argument("--rehearse", action="store_true", help="go through it on a CPU, with tiny volumes")
     parser.add_argument("--only", action="append", choices=STAGES, help="a stage; may be given again")
     given = parser.parse_args()
+    if given.prepare is not None:
+        return commands.prepare(given.prepare)
+    if given.out is None:
+        parser.error("--out or --prepare is needed")
     if not given.rehearse and not torch.cuda.is_available():
         parser.error("there is no GPU here; --rehearse goes through it without one")
     if given.rehearse:

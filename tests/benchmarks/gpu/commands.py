@@ -82,6 +82,15 @@ def product(bench: Bench) -> dict[str, Any]:
         return bench.parts(cases, needs=40)
 
 
+def prepare(output: Path) -> int:
+    """Make the volumes and the T1 network of the stages product and crowded; gives the exit status."""
+    output.mkdir(parents=True, exist_ok=True)
+    file = output / "space.yaml"
+    file.write_text(SPACE.format(name="gpu", arms=", ".join(ARMS), gpus="0") + FULL, encoding="utf-8")
+    command = [sys.executable, "-m", "ablation.pretrain", "--space", str(file), "--output", str(output)]
+    return subprocess.run(command, check=False).returncode
+
+
 def _sweep(bench: Bench, output: Path, gpus: str, *, again: bool = False) -> dict[str, Any]:
     """What a sweep came to, and the card's memory that it took."""
     before = _used(bench.device)
@@ -93,7 +102,7 @@ def _sweep(bench: Bench, output: Path, gpus: str, *, again: bool = False) -> dic
     if again:
         wrong |= found["reused"] != len(trials)
     if bench.device == "cuda" and gpus == "auto":
-        wrong |= not all(0 < float(trial.get(GPUS, 0)) < 1 for trial in trials)
+        wrong |= not all(0 < float(trial.get(GPUS, 0)) <= 1 for trial in trials)
     if bench.device == "cuda" and gpus == "0":
         wrong |= most() - before > UNTOUCHED
     return {**found, BAD: wrong or not trials}
