@@ -266,10 +266,11 @@ class TrainingSettings:
     max_steps: Positive | None = Field(
         default=None, description="most optimiser steps, whatever the training size (ours)"
     )
-    match: Literal["none", "steps"] = _added(
+    match: Literal["none", "steps", "seconds"] = _added(
         "none",
         "budgets of the arms: none: each has that of its strategy (what starts from scratch: pretraining's); "
-        "steps: every arm trains for max_steps of training, without an early stop (ours)",
+        "steps: every arm trains for max_steps of training, without an early stop; seconds: for as many "
+        "steps as take the operations of max_steps of open fine-tuning, which are counted (ours)",
     )
     steps_per_epoch: Positive | None = Field(
         default=None,
@@ -337,8 +338,8 @@ class TrainingSettings:
             raise ValueError("max_epochs and max_steps are both null: training would never end")
         if self.monitor == "validation_loss" and self.validate_every != 1:
             raise ValueError("monitor: validation_loss needs validate_every: 1")
-        if self.match == "steps" and self.max_steps is None:
-            raise ValueError("match: steps needs max_steps")
+        if self.match != "none" and self.max_steps is None:
+            raise ValueError(f"match: {self.match} needs max_steps")
         return self
 
 

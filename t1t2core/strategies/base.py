@@ -113,9 +113,23 @@ class Strategy:
     def training(self, factors: Factors, settings: Settings) -> TrainingSettings:
         """Return how it is trained, with the budget of all arms where they are to have one."""
         own = self.own_training(factors, settings)
-        if settings.training.match == "none":
+        match, steps = settings.training.match, settings.training.max_steps
+        if match == "none" or not self.trains:
             return own
-        return replace(own, max_steps=settings.training.max_steps, max_epochs=None, stop_patience=None)
+        assert steps is not None, "the settings see to it"
+        if match == "seconds":
+            steps = max(1, round(steps * self._open_steps_in_one(factors, own, settings)))
+        return replace(own, max_steps=steps, max_epochs=None, stop_patience=None)
+
+    def _open_steps_in_one(self, factors: Factors, own: TrainingSettings, settings: Settings) -> float:
+        """Return how many steps of this strategy compute as much as one of open fine-tuning."""
+        from t1t2core.strategies import STRATEGIES
+        from t1t2core.strategies.work import step_flops
+
+        every = STRATEGIES["open"]
+        return step_flops(every, factors, settings.network, settings.training) / step_flops(
+            self, factors, settings.network, own
+        )
 
     def own_training(self, factors: Factors, settings: Settings) -> TrainingSettings:
         """Return how it is trained where each arm has a budget of its own."""

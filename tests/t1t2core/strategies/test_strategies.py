@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from t1t2core.network.segmenter import STATISTICS, Segmenter
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
+from t1t2core.strategies.work import step_flops
 from tests.builders.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
 AVERAGE = Factors(strategy="hybrid", fusion="average")
@@ -206,9 +207,40 @@ def test_all_arms_get_one_budget_where_they_are_to_be_matched():
         assert (given.max_steps, given.max_epochs, given.stop_patience) == (2, None, None)
 
 
-def test_a_budget_in_epochs_cannot_be_matched():
-    with pytest.raises(ValidationError, match="match: steps needs max_steps"):
-        make_training(match="steps")
+MATCHED = {
+    "scratch": Factors(strategy="scratch"),
+    "open": Factors(strategy="open"),
+    "fc": Factors(strategy="conservative", tuned_layers="fc"),
+    "9": Factors(strategy="conservative", tuned_layers=9),
+    "average": AVERAGE,
+    "concatenation": Factors(strategy="hybrid", fusion="concatenation"),
+}
+
+
+def test_arms_get_the_time_of_open_fine_tuning_where_that_is_to_be_matched():
+    training = make_training(
+        max_steps=100, match="seconds", batch_size=2, batch_size_of_concatenation=1, hybrid_steps_factor=3
+    )
+    settings = Settings(network=TINY, pretraining=make_training(max_steps=9), training=training)
+    steps, work = {}, {}
+    for name, factors in MATCHED.items():
+        given = training_of(factors, settings)
+        assert given.max_steps is not None
+        steps[name] = given.max_steps
+        strategy = STRATEGIES[factors.strategy]
+        work[name] = given.max_steps * step_flops(strategy, factors, TINY, given)
+    assert steps["open"] == 100
+    assert steps["scratch"] == 100, "two patches a step, as tuning has"
+    assert 250 < steps["fc"] < 300 > steps["9"] > 100, "without the way back a step takes a third"
+    assert steps["average"] < 100 < steps["concatenation"], "one patch a step"
+    for name, operations in work.items():
+        assert operations == pytest.approx(work["open"], rel=0.5 / min(steps.values())), name
+
+
+@pytest.mark.parametrize("match", ["steps", "seconds"])
+def test_a_budget_in_epochs_cannot_be_matched(match: str):
+    with pytest.raises(ValidationError, match=f"match: {match} needs max_steps"):
+        make_training(match=match)
 
 
 def test_a_hybrid_gets_a_multiple_of_the_steps_of_tuning():
