@@ -141,6 +141,7 @@ def open(  # noqa: A001 - as `ablation.open`
     address: str | None = None,
     max_concurrent: int | None = None,
     rerun: bool = False,
+    join: bool = False,
 ) -> Sweep:
     """Read and check a search space and its cohort; see `python -m ablation.run --help` for the arguments.
 
@@ -163,6 +164,7 @@ def open(  # noqa: A001 - as `ablation.open`
             address=address,
             max_concurrent=max_concurrent,
             rerun=rerun,
+            join=join,
         )
     )
 

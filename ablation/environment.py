@@ -30,6 +30,13 @@ def set_up() -> None:
         os.environ.setdefault(name, value)
 
 
+def cores() -> int:
+    """Return how many cores this process may use: of the machine's, those that a scheduler gave it."""
+    of_system = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    of_task = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE", "")
+    return min(of_system, int(of_task)) if of_task.isdigit() else of_system
+
+
 def of_workers() -> dict[str, str]:
     """Return what the workers of a cluster need that was not started from here."""
     return {name: os.environ.get(name, VARIABLES[name]) for name in IN_WORKERS}

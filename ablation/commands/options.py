@@ -45,4 +45,11 @@ Workers = Annotated[
 MaxConcurrent = Annotated[int | None, typer.Option(min=1, help="trials at once  [what the resources allow]")]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="show what would run, write plan.csv and stop")]
 ShowSettings = Annotated[bool, typer.Option("--settings", help="print every setting and stop")]
+Join = Annotated[
+    bool,
+    typer.Option(
+        "--join",
+        help="share the trials with other commands that have the same output folder",
+    ),
+]
 Rerun = Annotated[bool, typer.Option("--rerun", help="run trials again that are recorded")]

@@ -37,6 +37,7 @@ def main(
     plan: options.ShowPlan = False,
     settings: options.ShowSettings = False,
     rerun: options.Rerun = False,
+    join: options.Join = False,
 ) -> int:
     """Run every trial of a search space and record it."""
     if settings:
@@ -58,6 +59,7 @@ def main(
         address=address,
         max_concurrent=max_concurrent,
         rerun=rerun,
+        join=join,
     )
     api = imported("ablation.api")
     with no_collection():  # of many points much comes to be that stays

@@ -17,14 +17,18 @@ class Ledger(PlanRuns, TrialRuns, RegisteredModels):
     """The whole record of an address: plans, trials, registered models."""
 
 
+def asked_address(tracking_uri: str | None) -> str | None:
+    """MLflow's address as asked, else the environment's; None where neither names one."""
+    return tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+
+
 def record_address(output: Path, tracking_uri: str | None) -> str:
     """MLflow's address: as asked, else the environment's, else the database in the output folder.
 
     Raises:
         InputError: no database can lie there.
     """
-    asked = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
-    address = asked or database_address(output / "mlflow.db")
+    address = asked_address(tracking_uri) or database_address(output / "mlflow.db")
     database_file(address)
     return address
 

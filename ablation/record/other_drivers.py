@@ -59,15 +59,11 @@ class OtherDrivers:
             for name in [name for name in tags if name.startswith(f"{DRIVER}.")]:
                 if (experiment, name) == (self._experiment, self._tag):
                     continue
-                if forget and not self._is_live(tags[name]):
+                if forget and not _is_live(tags[name], self._lease):
                     self._forget(experiment, name)
                 else:
                     there = True
         return there
-
-    def _is_live(self, value: str) -> bool:
-        driver, _, beaten = value.rpartition(" ")
-        return value != LEFT and is_live({DRIVER: driver, HEARTBEAT: beaten}, GONE_LEASES * self._lease)
 
     def _forget(self, experiment: str, name: str) -> None:
         try:
@@ -75,3 +71,14 @@ class OtherDrivers:
         except MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # another driver has forgotten it
                 raise
+
+
+def are_at_work(ledger: TrialRuns, experiment_id: str, lease_seconds: float) -> bool:
+    """Return whether drivers are at work in an experiment."""
+    tags = ledger.experiment_tags().get(experiment_id, {})
+    return any(_is_live(tags[name], lease_seconds) for name in tags if name.startswith(f"{DRIVER}."))
+
+
+def _is_live(value: str, lease_seconds: float) -> bool:
+    driver, _, beaten = value.rpartition(" ")
+    return value != LEFT and is_live({DRIVER: driver, HEARTBEAT: beaten}, GONE_LEASES * lease_seconds)

@@ -1,6 +1,6 @@
 """Prepared volumes in object storage: made once for a subject and its settings, reused by every run."""
 
-import os
+import random
 import tempfile
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ablation.environment import cores
 from ablation.plan.digest import digest_of
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage
@@ -61,14 +62,16 @@ def _prepare(
     subjects: list[Subject], settings: PreparationSettings, storage: Storage, progress: Progress
 ) -> None:
     """Prepare volumes in as many processes as there are cores, here, where the scans are."""
-    workers = min(len(subjects), os.cpu_count() or 1)
-    with helpers(workers) as pool:
+    with helpers(min(len(subjects), cores())) as pool:
         work = partial(_prepare_one, settings=settings, address=storage.address)
-        for done, _ in enumerate(pool.map(work, subjects), start=1):
+        # In any order: several drivers that begin together share them out.
+        for done, _ in enumerate(pool.map(work, random.sample(subjects, len(subjects))), start=1):
             progress(done, len(subjects))
 
 
 def _prepare_one(subject: Subject, settings: PreparationSettings, address: str) -> None:
+    if Storage(address).has(_name(subject, settings)):
+        return  # another driver has made them meanwhile
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "prepared.safetensors"
         save_prepared(prepare_subject(subject, settings), path)

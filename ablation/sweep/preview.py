@@ -1,12 +1,12 @@
 """What a run would run, what it would cost, and what it needs first: `--plan`."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
 
+from ablation.environment import cores
 from ablation.plan.plan import Network, networks_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.space.naming import setting_labels
@@ -39,7 +39,7 @@ class Preview:
 def preview(workspace: Workspace) -> Preview:
     """Return what would run and for how long; writes `plan.csv`."""
     if workspace.address == LOCAL:
-        return _preview(workspace, max(1, int((os.cpu_count() or 1) // workspace.space.resources.cpus)))
+        return _preview(workspace, max(1, int(cores() // workspace.space.resources.cpus)))
     with connect(workspace.address):
         resources = request_of(workspace.space.resources)
         return _preview(workspace.on(device_of(resources)), slots_of(resources))

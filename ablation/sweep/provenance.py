@@ -37,7 +37,7 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
         "warnings": "; ".join([*machine_warnings(workspace), *workspace.cohort.warnings]),
         "command": workspace.request.command,
         "machine": platform.platform(),
-        "version": f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}",
+        "version": plan_version(),
         "libraries": ", ".join(f"{name} {version(name)}" for name in LIBRARIES),
         "cohort": workspace.cohort.name,
         SIMULATED: str(workspace.cohort.simulated),
@@ -66,6 +66,11 @@ def trial_tags(workspace: Workspace) -> dict[str, str]:
         GIT_COMMIT: git_commit(),
         HARDWARE: this_machine(workspace.study.device.kind),
     }
+
+
+def plan_version() -> str:
+    """Return the version of this product and of its science."""
+    return f"{version('t1t2-ablation')}, science {SCIENCE_VERSION}"
 
 
 def git_commit() -> str:

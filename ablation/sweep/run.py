@@ -23,6 +23,7 @@ from ablation.record.pretraining import PretrainingRecord
 from ablation.store.volumes import prepare_cohort
 from ablation.sweep.cluster import LOCAL, check_gpu, connect, device_of, request_of
 from ablation.sweep.grid_run import GridRun
+from ablation.sweep.join import check_join
 from ablation.sweep.networks import Networks
 from ablation.sweep.plan_run import recorded_trials
 from ablation.sweep.pretraining import Pretrainer, check_room, check_workers, tell_missing
@@ -62,6 +63,8 @@ def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
         show: is given the line that tells how far the trials are.
         draw: makes the picture of the subjects' alignment that the record keeps.
     """
+    if workspace.request.join:
+        check_join(workspace)
     known = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
     is_search = workspace.space.search.samples
     ended = Ended(plan=() if is_search else draft_plan(workspace.points, workspace.study, known))

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from ablation.environment import cores
 from ablation.plan.plan import preparations_of, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
 from ablation.record.database import ARTIFACTS
-from ablation.record.ledger import Ledger, record_address
+from ablation.record.ledger import Ledger, asked_address, record_address
 from ablation.record.pretraining import EXPERIMENT as PRETRAINING
+from ablation.record.served import served_record
 from ablation.record.space_file import plan_of_file
 from ablation.search.candidates import candidates_of, check_candidates
 from ablation.space.configuration import resolve_settings
@@ -83,6 +85,7 @@ class Request:
     address: str | None = None
     max_concurrent: int | None = None
     rerun: bool = False
+    join: bool = False
 
     @property
     def command(self) -> str:
@@ -101,6 +104,7 @@ class Request:
         words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
         words += [word for override in self.overrides for word in ("--set", override)]
         words += ["--rerun"] if self.rerun else []
+        words += ["--join"] if self.join else []
         return public(shlex.join(["python", "-m", "ablation.run", *words]))
 
     @property
@@ -193,8 +197,8 @@ def open_workspace(request: Request) -> Workspace:
     check_settings(settings)
     check_overrides(space, request.overrides)
     _check_search(space, settings)
-    address = record_address(request.output, request.tracking_uri)
     _check_output(request.output)
+    address = _record_of(request)
     if (folder := request.output / space.name).exists():
         _check_output(folder)
     storage = Storage(request.storage or str(request.output / "store"))
@@ -224,6 +228,13 @@ def open_workspace(request: Request) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _record_of(request: Request) -> str:
+    """Return MLflow's address; that of a record which many drivers share is served by one of them."""
+    if request.join and not asked_address(request.tracking_uri):
+        return served_record(request.output).address
+    return record_address(request.output, request.tracking_uri)
 
 
 def _check_folds(
@@ -301,7 +312,7 @@ def examine_cohort(cohort: Cohort, output: Path) -> Cohort:
         if _are_small(task.path for task in tasks):
             yield from map(examine, tasks)
             return
-        with helpers(min(len(tasks), os.cpu_count() or 1)) as pool:
+        with helpers(min(len(tasks), cores())) as pool:
             yield from pool.map(examine, tasks)
 
     try:
