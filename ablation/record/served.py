@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 FOLDER = "served"
 """In the output folder, a file for each driver that has served the record: the last one does."""
 BEAT_SECONDS = 5.0
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 60.0
 """Without a heartbeat for so long, a driver that served from another machine counts as gone."""
 START_SECONDS = 180.0
 """That a server may take to answer, on a busy machine with a slow disk."""
@@ -117,6 +117,7 @@ class ServedRecord:
 
     def _take_over(self, after: Path | None) -> None:
         """Serve the record, unless another driver was faster."""
+        create_database(self._output / "mlflow.db")
         number = 1 if after is None else int(after.stem) + 1
         file = self._folder / f"{number:06}.json"
         try:
@@ -127,8 +128,8 @@ class ServedRecord:
         self._file = file
         self._write(file)
         try:
-            create_database(self._output / "mlflow.db")
-            self._server = _Server(self._output, self._folder / f"{file.stem}.log")
+            said = self._folder / f"{file.stem}.log"
+            self._server = _Server(self._output, said, lambda: self._write(file))
         except (OSError, InputError):
             self._stop_serving()
             raise
@@ -189,11 +190,16 @@ class ServedRecord:
 class _Server:
     """An MLflow server of this process, and the gate through which other machines reach it.
 
+    Args:
+        output: with the database.
+        said: file for what it says.
+        waiting: is called now and then until it answers, which may take longer than a lease.
+
     Raises:
         InputError: it does not come up.
     """
 
-    def __init__(self, output: Path, said: Path) -> None:
+    def __init__(self, output: Path, said: Path, waiting: Callable[[], None]) -> None:
         port, self._token = _free_port(), secrets.token_hex(16)
         database = f"{SCHEME}{output / 'mlflow.db'}"
         command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", database]
@@ -211,7 +217,8 @@ class _Server:
             if self._process.poll() is not None or time.monotonic() > end:
                 self.stop()
                 raise InputError(f"MLflow's server does not start; {said} has what it said")
-            time.sleep(0.2)
+            waiting()
+            time.sleep(0.5)
         self._gate = Gate(port, self._token)
 
     @property
