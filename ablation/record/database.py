@@ -1,5 +1,6 @@
 """The SQLite database of a record: its address, its making, and where it says that the files of runs lie."""
 
+import logging
 import os
 import re
 import uuid
@@ -43,6 +44,14 @@ def database_file(address: str) -> Path | None:
     return Path(path)
 
 
+def silence_libraries() -> None:
+    """Let MLflow and its database say nothing: what goes wrong is raised too, and told by who calls."""
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    # An interrupt in the middle of a query would put a traceback beside our one line.
+    logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
+
+
 def create_database(file: Path) -> None:
     """Makes a new database under another name and gives it its own once it is whole.
 
@@ -50,6 +59,7 @@ def create_database(file: Path) -> None:
     """
     if file.exists():
         return
+    silence_libraries()
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}")
     try:

@@ -1,6 +1,5 @@
 """MLflow's runs, wherever they are kept: the connection, experiments, and what any run can hold."""
 
-import logging
 import math
 import os
 import shlex
@@ -23,7 +22,13 @@ from mlflow.protos.databricks_pb2 import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablation.compat import artifacts_at, database_of
-from ablation.record.database import ARTIFACTS, create_database, database_file, follow_files
+from ablation.record.database import (
+    ARTIFACTS,
+    create_database,
+    database_file,
+    follow_files,
+    silence_libraries,
+)
 from ablation.record.driver import heartbeat, this_driver
 from ablation.record.run_table import read_experiment_tags
 from ablation.record.runs_view import experiment_tags
@@ -70,11 +75,7 @@ class Runs:
         self.driver = driver or this_driver()
         self._artifacts = artifacts
         self._files: dict[str, ArtifactRepository] = {}
-        # What goes wrong is raised too: who calls decides whether and how it is told.
-        logging.getLogger("mlflow").setLevel(logging.CRITICAL)
-        logging.getLogger("alembic").setLevel(logging.ERROR)
-        # An interrupt in the middle of a query would put a traceback beside our one line.
-        logging.getLogger("sqlalchemy").setLevel(logging.CRITICAL)
+        silence_libraries()
         file = database_file(tracking_uri)
         try:
             if file is not None:

@@ -138,6 +138,8 @@ def _refuse_foreign(folder: Path, plan: _Plan) -> None:
 
 
 def _put_in_place(temporary: Path, folder: Path, plan: _Plan) -> None:
+    if _is_complete(folder, plan):
+        return  # another process has put the same cohort there meanwhile, and may read it
     if folder.exists():
         remains = temporary.with_name(temporary.name + "-remains")
         folder.rename(remains)

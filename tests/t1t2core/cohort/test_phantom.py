@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 from scipy import ndimage
 
+from t1t2core.cohort import phantom
 from t1t2core.cohort.phantom import write_phantom
 from t1t2core.cohort.phantom_signal import TISSUES, mprage, turbo_spin_echo
 from t1t2core.errors import InputError
@@ -284,3 +285,23 @@ def test_more_heads_than_any_study_has_are_not_begun(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at most 1000"):
         write_phantom(tmp_path / "heads", subjects=10**9, with_t2w=3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_another_process_has_put_there_meanwhile_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which may be reading it: drivers that begin together make the same heads."""
+    folder = tmp_path / "phantom"
+    real, seen = phantom._write_dataset, []
+
+    def slow(temporary: Path, plan: Any) -> None:
+        if not seen:
+            seen.append(None)
+            write_phantom(folder, **TINY)  # the faster one
+            seen.append(folder.stat().st_ino)
+        real(temporary, plan)
+
+    monkeypatch.setattr(phantom, "_write_dataset", slow)
+    write_phantom(folder, **TINY)
+    assert folder.stat().st_ino == seen[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["phantom"]
