@@ -208,6 +208,7 @@ def test_the_secret_of_another_storage_of_encoders_is_in_no_message(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # a plan is looked at above
 def test_a_whole_run_leaves_neither_secrets_nor_names_of_files(tmp_path: Path) -> None:
     space = tmp_path / "space.yaml"
     space.write_text(SMALL_SPACE + "resources: {cpus: 1}\n", encoding="utf-8")

@@ -54,6 +54,7 @@ def network_runs(bench: Bench) -> list[str]:
     return [run.info.status for run in bench.ledger.client.search_runs([experiment])]
 
 
+@pytest.mark.exhaustive  # test_drivers.py kills a sweep, test_pretraining.py what trains a network
 def test_trials_start_with_their_network_and_a_killed_sweep_goes_on(
     bench: Bench,
     undisturbed: Undisturbed,
@@ -104,6 +105,7 @@ def test_a_network_that_fails_takes_its_own_trials_with_it(bench: Bench) -> None
     assert sorted(network_runs(bench)) == ["FINISHED"] * 4
 
 
+@pytest.mark.exhaustive  # tests/ablation/search has it without a kill
 def test_a_search_of_a_setting_of_the_network_trains_one_for_each_candidate(bench: Bench) -> None:
     bench.write_space(GRID, SEARCH)
     hold = bench.order("hold", "conservative fc", 2)

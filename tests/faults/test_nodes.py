@@ -52,6 +52,7 @@ def assert_cost_an_epoch(bench: Bench) -> None:
     assert sum(map(len, steps)) == 9
 
 
+@pytest.mark.exhaustive  # test_drivers.py loses workers
 def test_a_machine_that_joins_takes_over_what_a_lost_one_left(
     lone_bench: Bench, undisturbed: Undisturbed, machines: Cluster
 ) -> None:

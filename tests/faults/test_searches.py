@@ -35,6 +35,7 @@ def sampled(bench: Bench) -> list[str]:
     return [candidate.to_json() for candidate in read_candidates(parent.data.tags).values()]
 
 
+@pytest.mark.exhaustive  # tests/ablation/search begins again from the record
 def test_a_killed_search_goes_on_with_what_it_knew(
     bench: Bench,
     undisturbed: Undisturbed,

@@ -108,6 +108,7 @@ def test_an_object_that_is_not_what_was_published_is_refused(
         store.fetch(digest, TINY)
 
 
+@pytest.mark.exhaustive  # test_storages.py has a bucket that comes back
 def test_a_server_that_goes_in_mid_fetch_and_comes_back_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

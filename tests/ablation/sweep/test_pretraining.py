@@ -155,6 +155,7 @@ def test_networks_are_trained_published_recorded_and_found_again(
     assert (len(desk.runs), caplog.messages) == (2, [])
 
 
+@pytest.mark.exhaustive  # the next kills one of two
 def test_a_killed_worker_is_replaced_and_the_training_goes_on_to_the_same_bits(
     desk: Desk, undisturbed: dict[str, torch.Tensor]
 ) -> None:

@@ -24,7 +24,7 @@ def test_after_holm_a_false_positive_among_arms_that_are_equal_is_rare() -> None
     rng = np.random.default_rng(3)
     raw = corrected = 0
     for _ in range(60):
-        scores = rng.normal(size=(11, 14))
+        scores = rng.normal(size=(11, 9))
         p = np.array([signed_rank(scores[0] - other).p for other in scores[1:]])
         raw += p.min() < 0.05
         corrected += holm(p).min() < 0.05
