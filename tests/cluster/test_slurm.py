@@ -78,7 +78,7 @@ def check_record(space: Path) -> pd.DataFrame:
     logs = "\n".join(path.read_text(encoding="utf-8") for path in sorted(space.parent.glob("*.log")))
     runs = space.parent / "runs"
     ledger = Ledger(f"sqlite:///{runs / 'mlflow.db'}", runs / "artifacts")
-    trials = ledger.search("tags.kind = 'trial'")
+    trials = list(ledger.search("tags.kind = 'trial'"))
     assert {run.info.status for run in trials} == {"FINISHED"}, logs
     keys = [run.data.tags["trial_key"] for run in trials]
     assert len(keys) == len(set(keys)), logs

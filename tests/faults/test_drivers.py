@@ -118,3 +118,24 @@ def test_one_driver_takes_over_from_another_that_was_killed(bench: Bench, undist
     assert bench.steps("conservative 15") == [1, 2, 3, 3, 4]
     assert compare(bench, undisturbed.results).passed
     assert len(bench.runs()) == len(TRIALS)
+
+
+def test_a_driver_that_was_stopped_past_its_lease_records_nothing_twice(
+    bench: Bench, undisturbed: Undisturbed
+) -> None:
+    """Its machine slept, say, while another took over what it was at work on."""
+    bench.write_space("lease_seconds: 30", "lease_seconds: 5")
+    hold = bench.order("hold", "conservative 15", 3)
+    stopped = bench.start()
+    bench.wait_for_hold(hold, stopped)
+    stopped.kill(signal.SIGSTOP)
+    bench.release(hold)
+    other = bench.start()
+    assert other.wait() == 0, other.said
+    assert other.last_line.startswith("4 trials: 4 finished")
+    stopped.kill(signal.SIGCONT)
+    assert stopped.wait() == 0, stopped.said
+    assert stopped.last_line.startswith("4 trials: 4 finished")
+    assert compare(bench, undisturbed.results).passed
+    assert len(bench.runs()) == len(TRIALS)
+    assert bench.left_behind() == []
