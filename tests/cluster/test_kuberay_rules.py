@@ -1,8 +1,8 @@
 """KubeRay would take our RayJobs: each rule of its validation is a test.
 
 The rules are those of `ray-operator/controllers/ray/utils/validation.go` in github.com/ray-project/kuberay
-(`ValidateRayJobMetadata`, `ValidateRayJobSpec`, `ValidateRayClusterSpec`), which its webhooks and its operator
-ask; a docstring quotes the message of its rule. Fields are those of its API reference
+(`ValidateRayJobMetadata`, `ValidateRayJobSpec`, `ValidateRayClusterSpec`), which its webhooks and its
+operator ask; a docstring quotes the message of its rule. Fields are those of its API reference
 (https://ray-project.github.io/kuberay/reference/api/). Nothing here is run on Kubernetes.
 """
 
@@ -76,7 +76,7 @@ def test_the_name_is_a_label_of_dns_and_short(job: Job) -> None:
 
 
 def test_what_is_suspended_shuts_down_after_the_job(job: Job) -> None:
-    """`a RayJob with shutdownAfterJobFinishes set to false is not allowed to be suspended`; Kueue suspends."""
+    """`a RayJob with shutdownAfterJobFinishes set to false is not allowed to be suspended`, as Kueue does."""
     is_in_queue = "kueue.x-k8s.io/queue-name" in job["metadata"].get("labels", {})
     suspends = is_in_queue or job["spec"].get("suspend", False)
     assert not suspends or job["spec"]["shutdownAfterJobFinishes"]
@@ -180,8 +180,8 @@ def test_the_autoscalers_command_is_kuberays(job: Job) -> None:
 
 
 def test_a_ray_with_a_token_is_new_enough(job: Job) -> None:
-    """`authOptions.mode is 'token' but minimum Ray version is 2.52.0`, and `K8s token auth mode is currently not
-    supported for RayJob`."""
+    """`authOptions.mode is 'token' but minimum Ray version is 2.52.0`, and `K8s token auth mode is currently
+    not supported for RayJob`."""
     assert cluster_of(job)["authOptions"] == {"mode": "token"}
     version = tuple(int(part) for part in cluster_of(job)["rayVersion"].split("."))
     assert version >= LEAST_RAY_WITH_TOKENS

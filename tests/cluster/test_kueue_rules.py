@@ -1,8 +1,8 @@
 """Kueue would take `cluster/kueue.yaml`: each rule of its webhooks is a test.
 
 The rules are those of `jobs/rayjob/rayjob_webhook.go`, `jobs/raycluster/raycluster_webhook.go` and
-`jobframework/validation.go` under `pkg/controller` in github.com/kubernetes-sigs/kueue; its page for users says
-the same (https://kueue.sigs.k8s.io/docs/tasks/run/rayjobs/). Nothing here is run on Kubernetes.
+`jobframework/validation.go` under `pkg/controller` in github.com/kubernetes-sigs/kueue; its page for users
+says the same (https://kueue.sigs.k8s.io/docs/tasks/run/rayjobs/). Nothing here is run on Kubernetes.
 """
 
 import re
@@ -49,8 +49,8 @@ def test_the_cluster_goes_after_the_job(job: dict[str, Any]) -> None:
 
 
 def test_nothing_scales(cluster: dict[str, Any]) -> None:
-    """`a kueue managed job can use autoscaling only when the ElasticJobsViaWorkloadSlices feature gate is on and
-    the job is an elastic job`. What the quota was given for is there."""
+    """`a kueue managed job can use autoscaling only when the ElasticJobsViaWorkloadSlices feature gate is on
+    and the job is an elastic job`. What the quota was given for is there."""
     assert not cluster.get("enableInTreeAutoscaling", False)
     assert "autoscalerOptions" not in cluster
     for workers in cluster["workerGroupSpecs"]:
