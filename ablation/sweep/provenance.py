@@ -1,5 +1,6 @@
 """What a record tells of where its numbers come from: code, machine, command, patients."""
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -20,6 +21,8 @@ SOUND_CUDNN = 91500
 cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
 LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
 """Whose versions the record keeps."""
+COMMIT_OF_IMAGE = "T1T2_COMMIT"
+"""Environment variable with the commit that an image was built from, as the Dockerfile sets it."""
 
 
 def plan_tags(workspace: Workspace) -> dict[str, str]:
@@ -74,12 +77,12 @@ def plan_version() -> str:
 
 
 def git_commit() -> str:
-    """Return the commit of the checkout that the code runs from, or `unknown`.
+    """Return the commit of the checkout that the code runs from, or what an image says, or `unknown`.
 
     A copy that is installed somewhere inside another repository is none of its files.
     """
     if not _git("ls-files", "--error-unmatch", Path(__file__).name):
-        return "unknown"
+        return os.environ.get(COMMIT_OF_IMAGE) or "unknown"
     return _git("rev-parse", "HEAD") or "unknown"
 
 

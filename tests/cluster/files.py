@@ -3,17 +3,31 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
 NAMES = ("up", "submit", "watch", "fetch", "down")
+NAMES_IN_A_QUEUE = ("submit", "watch", "fetch", "more", "down")
+"""Of a cluster that is there, and gives machines in its turn."""
 
 
 def commands_of(file: Path) -> dict[str, str]:
     """The five commands that a file begins with, by name; one that goes on in the next line is one."""
     head = "\n".join(line for line in _head(file)).replace("\\\n", " ")
-    found = re.findall(rf"^ +({'|'.join(NAMES)}) {{2,}}(.+)$", head, flags=re.MULTILINE)
+    names = "|".join(dict.fromkeys(NAMES + NAMES_IN_A_QUEUE))
+    found = re.findall(rf"^ +({names}) {{2,}}(.+)$", head, flags=re.MULTILINE)
     return {name: re.sub(r" +", " ", command) for name, command in found}
+
+
+def manifests(name: str) -> dict[str, dict[str, Any]]:
+    """The documents of a Kubernetes file by kind, of which it has one each."""
+    documents = list(yaml.safe_load_all((CLUSTER / name).read_text(encoding="utf-8")))
+    by_kind = {document["kind"]: document for document in documents}
+    assert len(by_kind) == len(documents)
+    return by_kind
 
 
 def copy_tree(to: Path) -> None:

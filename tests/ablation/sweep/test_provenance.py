@@ -24,6 +24,14 @@ def test_the_commit_is_recorded_or_unknown(monkeypatch: pytest.MonkeyPatch, tmp_
     assert git_commit() == "unknown"
 
 
+def test_an_image_says_which_commit_it_is_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It has neither git nor a checkout; where there is a checkout, that counts."""
+    monkeypatch.setenv("T1T2_COMMIT", "of-the-image")
+    assert git_commit() != "of-the-image"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit() == "of-the-image"
+
+
 def git(folder: Path, *command: str) -> str:
     who = ["-c", "user.name=me", "-c", "user.email=me@localhost"]
     asked = subprocess.run(["git", *who, *command], cwd=folder, capture_output=True, text=True, check=True)
