@@ -49,14 +49,29 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
 def machine_warnings(workspace: Workspace) -> list[str]:
     """Return what speaks against this machine, and those of a cluster like it; a sentence each."""
     device = device_here(kind="cpu" if workspace.space.resources.gpus == 0 else None)
-    version = torch.backends.cudnn.version() or SOUND_CUDNN
-    if device.kind == "cpu" or workspace.study.precision != "bfloat16" or version >= SOUND_CUDNN:
+    if device.kind == "cpu" or workspace.study.precision != "bfloat16":
         return []
-    shown = f"{version // 10_000}.{version // 100 % 100}"
-    return [
-        f"cuDNN {shown} is no good at 3-D convolutions in bfloat16: they take more memory, or are wrong; "
-        "install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to float32"
-    ]
+    return [reason] if (reason := why_weak(torch.backends.cudnn.version())) else []
+
+
+def why_weak(cudnn: int | None) -> str:
+    """Return what speaks against a cuDNN for trials in bfloat16; empty if nothing does.
+
+    Args:
+        cudnn: its version as torch tells it, None where there is none.
+    """
+    if cudnn is None or cudnn >= SOUND_CUDNN:
+        return ""
+    return (
+        f"cuDNN {dotted(cudnn)} is no good at 3-D convolutions in bfloat16: they take more memory, or are "
+        "wrong; install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to "
+        "float32"
+    )
+
+
+def dotted(cudnn: int) -> str:
+    """Return a version of cuDNN as people write it."""
+    return f"{cudnn // 10_000}.{cudnn // 100 % 100}"
 
 
 def trial_tags(workspace: Workspace) -> dict[str, str]:
