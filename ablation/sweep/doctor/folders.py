@@ -25,6 +25,8 @@ LOW_BYTES, FEW_BYTES = 1_000_000_000, 10_000_000_000
 """Of free disk: a demo sweep takes some hundred megabytes, prepared volumes of a cohort several gigabytes."""
 FEW_FILES = 10_000
 """A trial leaves some twenty files."""
+RAY = "Ray"
+"""Name of the place for Ray's files, among those that are looked at for free disk."""
 FULL_FOR_RAY = 0.95
 """Share of a disk in use from which Ray keeps no more objects there
 (https://docs.ray.io/en/latest/ray-core/objects/object-spilling.html)."""
@@ -157,7 +159,7 @@ def check_disk(places: Mapping[str, Path]) -> Finding:
     """How much is free where a run writes.
 
     Args:
-        places: by what they are for; the one named `Ray` is Ray's.
+        places: by what they are for; `RAY` names that of Ray's files.
     """
     told, failing, warning = [], False, False
     for use, place in places.items():
@@ -166,12 +168,14 @@ def check_disk(places: Mapping[str, Path]) -> Finding:
         told.append(f"{use} ({there}) {bytes_of(usage.free)}")
         few_files = 0 < files.f_files and files.f_favail < FEW_FILES
         failing |= usage.free < LOW_BYTES
-        warning |= usage.free < FEW_BYTES and use != "Ray" or few_files
-        if use == "Ray" and usage.used > FULL_FOR_RAY * usage.total:
+        warning |= usage.free < FEW_BYTES and use != RAY or few_files
+        if use == RAY and usage.used > FULL_FOR_RAY * usage.total:
             warning = True
             told[-1] += f", {usage.used / usage.total:.0%} full, where Ray keeps no more objects"
         if few_files:
             told[-1] += f", room for {files.f_favail} files"
     status = Status.FAIL if failing else Status.WARN if warning else Status.OK
-    advice = "" if status == Status.OK else "make room, or choose other disks by --output, --storage, RAY_TMPDIR"
+    advice = (
+        "" if status == Status.OK else "make room, or choose other disks by --output, --storage, RAY_TMPDIR"
+    )
     return Finding("disk", status, f"free: {', '.join(told)}", advice)
