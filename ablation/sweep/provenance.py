@@ -10,14 +10,12 @@ import torch
 from ablation.names import COHORT_FINGERPRINT, DESIGN, GIT_COMMIT, HARDWARE, SIMULATED
 from ablation.record.space_file import file_tags
 from ablation.sweep.workspace import Workspace
+from ablation.worker.gpu import why_weak
 from ablation.worker.machine import this_machine
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.training.compute import device_here
 from t1t2core.version import SCIENCE_VERSION
 
-SOUND_CUDNN = 91500
-"""cuDNN 9.15: before it, 3-D convolutions in bfloat16 take several times the memory, since torch goes round
-cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
 LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
 """Whose versions the record keeps."""
 
@@ -52,26 +50,6 @@ def machine_warnings(workspace: Workspace) -> list[str]:
     if device.kind == "cpu" or workspace.study.precision != "bfloat16":
         return []
     return [reason] if (reason := why_weak(torch.backends.cudnn.version())) else []
-
-
-def why_weak(cudnn: int | None) -> str:
-    """Return what speaks against a cuDNN for trials in bfloat16; empty if nothing does.
-
-    Args:
-        cudnn: its version as torch tells it, None where there is none.
-    """
-    if cudnn is None or cudnn >= SOUND_CUDNN:
-        return ""
-    return (
-        f"cuDNN {dotted(cudnn)} is no good at 3-D convolutions in bfloat16: they take more memory, or are "
-        "wrong; install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to "
-        "float32"
-    )
-
-
-def dotted(cudnn: int) -> str:
-    """Return a version of cuDNN as people write it."""
-    return f"{cudnn // 10_000}.{cudnn // 100 % 100}"
 
 
 def trial_tags(workspace: Workspace) -> dict[str, str]:

@@ -1,37 +1,49 @@
 """All checks, one after the other."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from ablation.record.ledger import record_address
-from ablation.sweep.cluster import LOCAL
 from ablation.sweep.doctor import folders, gpu, machine, ray_here, services, versions
 from ablation.sweep.doctor.finding import Check, Finding
 from ablation.sweep.doctor.machines import examine_cluster
-from ablation.sweep.workspace import Request
 
+def examine(
+    *,
+    output: Path,
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    address: str | None = None,
+) -> Iterator[Finding]:
+    """Look at this machine, at folders, record and storage, and at the cluster if there is one.
 
-def examine(request: Request) -> Iterator[Finding]:
-    """Look at this machine, at the folders, record and storage of a request, and at its cluster if it has one.
+    Ray is started or joined only where an address is given, here or by `RAY_ADDRESS`. Nothing is left behind.
 
-    Ray is started or joined only where an address is asked for, and nothing is left behind.
+    Args:
+        output: folder for all that a run writes on this machine.
+        storage: address of the object storage; a folder below the output if None.
+        tracking_uri: MLflow's address, as for a run.
+        address: of the Ray cluster; `local` starts a Ray here.
 
     Raises:
-        InputError: the request has an address that can be no record's.
+        InputError: no record can have the address.
     """
-    tracking_uri = record_address(request.output, request.tracking_uri)
-    return _findings(request, tracking_uri)
+    return _findings(
+        output,
+        storage or str(output / "store"),
+        record_address(output, tracking_uri),
+        address or os.environ.get("RAY_ADDRESS"),
+    )
 
 
-def _findings(request: Request, tracking_uri: str) -> Iterator[Finding]:
-    storage = request.storage or str(request.output / "store")
-    for check in _checks(request.output, tracking_uri, storage):
+def _findings(output: Path, storage: str, tracking_uri: str, address: str | None) -> Iterator[Finding]:
+    for check in _checks(output, tracking_uri, storage):
         yield check.finding()
-    # Only the main thread may join Ray, and Ray has time limits of its own.
-    if request.address or request.ray_address != LOCAL:
-        yield from examine_cluster(request.ray_address, storage)
+    if address:  # only the main thread may join Ray, and Ray has time limits of its own
+        yield from examine_cluster(address, storage)
 
 
 def _checks(output: Path, tracking_uri: str, storage: str) -> list[Check]:

@@ -73,3 +73,8 @@ def summary(findings: Sequence[Finding]) -> str:
     checks = "1 check" if len(findings) == 1 else f"{len(findings)} checks"
     ok, warned, failed = (counts[status] for status in (Status.OK, Status.WARN, Status.FAIL))
     return f"{checks}: {ok} ok, {warned} to look at, {failed} failed"
+
+
+def has_failed(findings: Sequence[Finding]) -> bool:
+    """Whether trials cannot run so."""
+    return any(finding.status == Status.FAIL for finding in findings)

@@ -161,21 +161,19 @@ def check_disk(places: Mapping[str, Path]) -> Finding:
     Args:
         places: by what they are for; `RAY` names that of Ray's files.
     """
-    told, failing, warning = [], False, False
+    advice = "make room, or choose other disks by --output, --storage and RAY_TMPDIR"
+    told, status = [], Status.OK
     for use, place in places.items():
         there = existing(place)
         usage, files = shutil.disk_usage(there), os.statvfs(there)
-        told.append(f"{use} ({there}) {bytes_of(usage.free)}")
-        few_files = 0 < files.f_files and files.f_favail < FEW_FILES
-        failing |= usage.free < LOW_BYTES
-        warning |= usage.free < FEW_BYTES and use != RAY or few_files
+        remarks = [f"{use} ({there}) {bytes_of(usage.free)}"]
         if use == RAY and usage.used > FULL_FOR_RAY * usage.total:
-            warning = True
-            told[-1] += f", {usage.used / usage.total:.0%} full, where Ray keeps no more objects"
-        if few_files:
-            told[-1] += f", room for {files.f_favail} files"
-    status = Status.FAIL if failing else Status.WARN if warning else Status.OK
-    advice = (
-        "" if status == Status.OK else "make room, or choose other disks by --output, --storage, RAY_TMPDIR"
-    )
-    return Finding("disk", status, f"free: {', '.join(told)}", advice)
+            remarks.append(f"{usage.used / usage.total:.0%} full, where Ray keeps no more objects")
+        if files.f_files > 0 and files.f_favail < FEW_FILES:
+            remarks.append(f"room for {files.f_favail} files")
+        told.append(", ".join(remarks))
+        if usage.free < LOW_BYTES:
+            status = Status.FAIL
+        elif status == Status.OK and (len(remarks) > 1 or (usage.free < FEW_BYTES and use != RAY)):
+            status = Status.WARN
+    return Finding("disk", status, f"free: {'; '.join(told)}", "" if status == Status.OK else advice)

@@ -7,8 +7,7 @@ import torch
 
 from ablation.sweep.doctor.finding import Finding, Status
 from ablation.sweep.doctor.units import bytes_of
-from ablation.sweep.provenance import dotted, why_weak
-from ablation.worker.gpu import MOST_APART, bfloat16_apart, why_unusable, why_wrong
+from ablation.worker.gpu import MOST_APART, bfloat16_apart, dotted, why_unusable, why_weak, why_wrong
 from ablation.worker.machine import processor
 from t1t2core.training.compute import device_here
 

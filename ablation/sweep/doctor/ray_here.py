@@ -1,6 +1,5 @@
 """What a Ray needs that is started on this machine: a folder for its sockets, and ports."""
 
-import getpass
 import os
 import socket
 from collections.abc import Iterable
@@ -29,13 +28,18 @@ def check_ray_folder(usual: Path = USUAL) -> Finding:
             found = f"its sockets go below {Path(folder).parent}"
     except InputError as error:
         return Finding("ray's folder", Status.FAIL, str(error))
-    if usual.exists() and not os.access(usual, os.W_OK | os.X_OK):
+    if usual.exists() and not _is_ours(usual):
         advice = (
             f"{usual} belongs to {_owner(usual)}: our commands do without it, but `ray start` here needs "
-            f"--temp-dir with a folder of yours ({getpass.getuser()}), and {RAY_FOLDER} the same"
+            f"--temp-dir with a folder of yours, and commands that join it {RAY_FOLDER} with the same"
         )
         return Finding("ray's folder", Status.WARN, found, advice)
     return Finding("ray's folder", Status.OK, found)
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether this process may put files there."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _owner(path: Path) -> str:
