@@ -134,7 +134,7 @@ class Storage:
     def _measure(self) -> Latency:
         # In a folder of its own: removing an object from a bucket leaves the folder that it was in.
         folder, name = f"check-{uuid.uuid4().hex}", "object"
-        is_new = self._files.get_file_info(self._root).type == FileType.NotFound
+        new = self._missing()
         times = [time.perf_counter()]
         try:
             self._write(f"{folder}/{name}", b"check")
@@ -146,9 +146,16 @@ class Storage:
         finally:
             with suppress(ArrowException, OSError):
                 self._files.delete_dir(self._path(folder))
-                if is_new and not self._files.get_file_info(FileSelector(self._root)):
-                    self._files.delete_dir(self._root)
+                for place in new:
+                    if not self._files.get_file_info(FileSelector(place)):
+                        self._files.delete_dir(place)
         return Latency(*(after - before for before, after in pairwise(times)))
+
+    def _missing(self) -> list[str]:
+        """Return the folders of the address that are not there yet, the deepest first; no bucket is one."""
+        above = [str(place) for place in PurePosixPath(self._root).parents][:-1]
+        folders = [self._root, *above] if self.is_local else [self._root, *above][:-1]
+        return [f for f in folders if self._files.get_file_info(f).type == FileType.NotFound]
 
     def write(self, name: str, content: bytes) -> None:
         """Put `content` under `name`, over what was there."""

@@ -11,6 +11,7 @@ from ablation.sweep.doctor import folders, gpu, machine, ray_here, services, ver
 from ablation.sweep.doctor.finding import Check, Finding
 from ablation.sweep.doctor.machines import examine_cluster
 
+
 def examine(
     *,
     output: Path,
