@@ -262,7 +262,7 @@ def examine(
     storage: str | None = None,
     tracking_uri: str | None = None,
     address: str | None = None,
-) -> builtins.list[Finding]:
+) -> list[Finding]:
     """Look at this machine, at output folder, record and storage, and say what to do.
 
     Args:
@@ -274,7 +274,7 @@ def examine(
     Raises:
         InputError: no record can have the address.
     """
-    return builtins.list(
+    return list(
         doctor.examine(output=Path(output), storage=storage, tracking_uri=tracking_uri, address=address)
     )
 
