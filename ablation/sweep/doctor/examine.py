@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from ablation.record.ledger import record_address
+from ablation.sweep.cluster import RAY_FOLDER
 from ablation.sweep.doctor import folders, gpu, machine, ray_here, services, versions
 from ablation.sweep.doctor.finding import Check, Finding
 from ablation.sweep.doctor.machines import examine_cluster
@@ -71,7 +72,7 @@ def _checks(output: Path, tracking_uri: str, storage: str) -> list[Check]:
 
 def _places(output: Path, storage: str) -> dict[str, Path]:
     """Where a run writes on this machine."""
-    places = {"output": output, folders.RAY: Path(tempfile.gettempdir())}
+    places = {"output": output, folders.RAY: Path(os.environ.get(RAY_FOLDER) or tempfile.gettempdir())}
     if "://" not in storage:
         places["storage"] = Path(storage)
     return places

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,17 +69,22 @@ def examine_cluster(address: str, storage: str) -> Iterator[Finding]:
                 yield from _look_at(node, storage, file)
     except InputError as error:
         yield Finding("cluster", Status.FAIL, str(error))
+    except Exception as error:  # whatever Ray raises where machines come and go
+        advice = "look at the cluster with `ray status`"
+        yield Finding("cluster", Status.FAIL, f"{type(error).__name__}: {first_line(error)}", advice)
 
 
 @contextmanager
 def _file_in(storage: str) -> Iterator[str]:
-    """Yield a file in the storage's folder that is there for now; empty where storage is a bucket."""
-    opened = Storage(storage)
-    if not opened.is_local:
-        yield ""
-        return
-    with tempfile.NamedTemporaryFile(dir=existing(Path(opened.address)), prefix=PREFIX) as file:
-        yield file.name
+    """Yield a file that is in the storage's folder for now; empty where storage is a bucket, or of no use."""
+    name = ""
+    with ExitStack() as held:
+        with suppress(InputError, OSError):  # the check of the storage itself has told it
+            opened = Storage(storage)
+            if opened.is_local:
+                there = existing(Path(opened.address))
+                name = held.enter_context(tempfile.NamedTemporaryFile(dir=there, prefix=PREFIX)).name
+        yield name
 
 
 def _look_at(node: Mapping[str, Any], storage: str, file: str) -> list[Finding]:
@@ -87,10 +92,10 @@ def _look_at(node: Mapping[str, Any], storage: str, file: str) -> list[Finding]:
     name = f"machine {node['NodeManagerAddress']}"
     there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     try:
-        witness = ray.remote(num_cpus=0)(Witness).options(scheduling_strategy=there).remote()
-        told = ray.get(witness.tell.remote(file), timeout=ANSWER_SECONDS)
+        witness: Any = ray.remote(num_cpus=0)(Witness).options(scheduling_strategy=there).remote()
+        told: Told = ray.get(witness.tell.remote(file), timeout=ANSWER_SECONDS)
         before = time.time()
-        clock = ray.get(witness.clock.remote(), timeout=ANSWER_SECONDS)
+        clock: float = ray.get(witness.clock.remote(), timeout=ANSWER_SECONDS)
         seconds = apart(clock, before, time.time())
     except GetTimeoutError:
         advice = "it may have no room for a process (memory), or have gone: look at it with `ray status`"

@@ -14,11 +14,12 @@ SLOW_SECONDS = 1.0
 """For one question: a trial asks some dozens."""
 
 
-def check_record(tracking_uri: str) -> Finding:
+def check_record(tracking_uri: str, slow: float = SLOW_SECONDS) -> Finding:
     """Whether the record answers, and how soon; one that is not there yet is not made.
 
     Args:
         tracking_uri: MLflow's address.
+        slow: seconds that one question may take.
     """
     file = database_file(tracking_uri)
     if file is not None and not file.exists():
@@ -30,7 +31,7 @@ def check_record(tracking_uri: str) -> Finding:
         return Finding("record", Status.FAIL, found, _advice(file, str(error)))
     write = "not tried" if latency.write is None else seconds_of(latency.write)
     found = f"{tracking_uri} answers: a read takes {seconds_of(latency.read)}, a write {write}"
-    if max(latency.read, latency.write or 0.0) <= SLOW_SECONDS:
+    if max(latency.read, latency.write or 0.0) <= slow:
         return Finding("record", Status.OK, found)
     advice = "recording will hold trials up: move it to a disk of this machine, or its server nearer"
     return Finding("record", Status.WARN, found, advice)

@@ -18,10 +18,12 @@ def test_each_machine_of_a_cluster_is_looked_at(tmp_path: Path) -> None:
     try:
         cluster.add_node(num_cpus=2, num_gpus=1, resources={"accelerator_type:T4": 1})
         findings = list(examine_cluster(cluster.address, str(tmp_path / "store")))
+        no_storage = list(examine_cluster(cluster.address, "nowhere://bucket"))
     finally:
         cluster.shutdown()
     assert {finding.status for finding in findings} == {Status.OK}, [str(finding) for finding in findings]
     assert "2 machines" in findings[0].found
+    assert [finding.status for finding in no_storage] == [Status.OK] * 5, "which another check has told"
     assert len(findings) == 1 + 2 * 2, "and the clock of each"
     told = [finding.found for finding in findings[1::2]]
     assert [found[:15] for found in sorted(told)] == ["1 cores, 0 GPUs", "2 cores, 1 GPUs"]
@@ -36,6 +38,12 @@ def test_a_cluster_that_is_not_there_is_a_failure(tmp_path: Path) -> None:
     findings = list(examine_cluster(address, str(tmp_path)))
     assert [finding.status for finding in findings] == [Status.FAIL]
     assert f"no Ray cluster answers at {address}" in findings[0].found
+
+
+def test_an_address_that_is_none_is_a_failure(tmp_path: Path) -> None:
+    findings = list(examine_cluster("no address", str(tmp_path)))
+    assert [finding.status for finding in findings] == [Status.FAIL]
+    assert "no address of a Ray cluster" in findings[0].found
 
 
 def test_a_machine_with_another_torch_is_to_be_looked_at() -> None:

@@ -84,9 +84,8 @@ def test_a_server_that_is_not_there_is_a_failure_without_its_password() -> None:
     assert "secret" not in str(finding)
 
 
-def test_a_record_that_is_slow_is_to_be_looked_at(record: Record, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablation.sweep.doctor.services.SLOW_SECONDS", 0.0)
-    finding = check_record(record.uri)
+def test_a_record_that_is_slow_is_to_be_looked_at(record: Record) -> None:
+    finding = check_record(record.uri, slow=0.0)
     assert (finding.status, "recording will hold trials up" in finding.advice) == (Status.WARN, True)
     assert min(measure_record(record.uri)) > 0
 
