@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from ablation.store.storage import first_line, public
 
@@ -64,7 +65,13 @@ def guarded(name: str, look: Callable[[], Finding]) -> Finding:
     try:
         return look()
     except Exception as error:  # whatever a library raises, the other checks go on
-        return Finding(name, Status.FAIL, f"{type(error).__name__}: {first_line(error)}")
+        return Finding(name, Status.FAIL, f"{type(error).__name__}: {first_line(error)}", _advice(error))
+
+
+def _advice(error: Exception) -> str:
+    if isinstance(error, OSError) and isinstance(error.filename, str):
+        return f"see that {Path(error.filename).parent} is there and yours (ls -ld)"
+    return "if the reason is not plain, report it with this line"
 
 
 def summary(findings: Sequence[Finding]) -> str:

@@ -13,7 +13,10 @@ def test_a_check_that_raises_has_failed_with_its_reason_in_a_line() -> None:
     finding = Check("locks", broken).finding()
     assert finding.status == Status.FAIL
     assert str(finding).startswith("fail  locks: PermissionError: [Errno 13] Permission denied")
+    assert str(finding).endswith("; see that /data is there and yours (ls -ld)")
     assert "\n" not in str(finding)
+    told = Check("gpu", lambda: Finding("gpu", Status.OK, str(1 // 0))).finding()
+    assert (told.found[:17], bool(told.advice)) == ("ZeroDivisionError", True)
 
 
 def test_a_check_that_hangs_does_not_hold_up_the_others() -> None:
