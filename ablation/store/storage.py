@@ -147,7 +147,9 @@ class Storage:
             with suppress(ArrowException, OSError):
                 self._files.delete_dir(self._path(folder))
                 for place in new:
-                    if not self._files.get_file_info(FileSelector(place)):
+                    if self.is_local:
+                        Path(place).rmdir()
+                    elif not self._files.get_file_info(FileSelector(place)):
                         self._files.delete_dir(place)
         return Latency(*(after - before for before, after in pairwise(times)))
 

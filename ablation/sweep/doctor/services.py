@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ablation.record.database import database_file
 from ablation.record.latency import measure_record
-from ablation.store.file_system import existing
 from ablation.store.storage import Storage, first_line
 from ablation.sweep.doctor.finding import Finding, Status
 from ablation.sweep.doctor.units import seconds_of
@@ -55,10 +54,7 @@ def check_storage(address: str) -> Finding:
         address: a path, or a URI of a bucket.
     """
     try:
-        storage = Storage(address)
-        if storage.is_local:
-            storage = Storage(str(existing(Path(storage.address))))
-        latency = storage.measure()
+        latency = Storage(address).measure()
     except InputError as error:
         advice = "see that the address is right and you may write there (rights, credentials, region, proxy)"
         return Finding("storage", Status.FAIL, str(error), advice)
