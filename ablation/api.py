@@ -23,6 +23,8 @@ from ablation.report.tables.summary import never_predicted
 from ablation.space.naming import arm_names
 from ablation.space.space import read_space
 from ablation.store.storage import Storage, public
+from ablation.sweep.doctor import examine as doctor
+from ablation.sweep.doctor.finding import Finding
 from ablation.sweep.preview import Preview, preview
 from ablation.sweep.progress import Show, log_now_and_then
 from ablation.sweep.run import Ended, run_trials, train_pretrained
@@ -254,6 +256,29 @@ def write_report(
     write_report(ledger, plan, Path(output) / name)
     address = "" if register is None else register_winner(ledger, plan, register)
     return Path(output) / name / "report" / PAGE, address
+
+
+def examine(
+    *,
+    output: str | Path = "runs",
+    storage: str | None = None,
+    tracking_uri: str | None = None,
+    address: str | None = None,
+) -> list[Finding]:
+    """Look at this machine, at output folder, record and storage, and say what to do.
+
+    Args:
+        output: folder for all that a run writes on this machine.
+        storage: as `open`.
+        tracking_uri: as `open`.
+        address: of the Ray cluster, which is joined and looked at; without one Ray is not started.
+
+    Raises:
+        InputError: no record can have the address.
+    """
+    return list(
+        doctor.examine(output=Path(output), storage=storage, tracking_uri=tracking_uri, address=address)
+    )
 
 
 def _power(workspace: Workspace, plan: pd.DataFrame) -> list[str]:

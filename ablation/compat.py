@@ -173,3 +173,13 @@ def has_started_cluster() -> bool:
 
     node = worker._global_node
     return node is not None and bool(node.head)
+
+
+def cores_by_ray() -> int:
+    """Return the cores that a Ray that is started here counts: a container's quota, else all of the machine.
+
+    Private: `ray._private.utils.get_num_cpus` (Ray 2.60).
+    """
+    from ray._private.utils import get_num_cpus
+
+    return int(get_num_cpus(override_docker_cpu_warning=True))

@@ -35,7 +35,10 @@ ROOMS = (
     "commands",
 )
 """Of the experiment system, the lowest first: a room imports those before it only."""
-DOORS = ("ablation.run", "ablation.pretrain", "ablation.segment", "ablation.report.__main__")
+DOORS = (
+    *("ablation.run", "ablation.pretrain", "ablation.segment", "ablation.doctor"),
+    "ablation.report.__main__",
+)
 """`python -m` any of these: a few lines each."""
 PACKAGES = ("ablation", "t1t2core")
 OUTSIDE_SCIENCE = {"ablation", "mlflow", "pyarrow", "ray", "yaml"}

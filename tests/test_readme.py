@@ -26,6 +26,7 @@ TEXTS = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sort
 
 NOT_RUN = (
     "cd",
+    "mlflow server",
     "mlflow ui",
     "pip install",
     "pytest",

@@ -26,6 +26,11 @@ def segment() -> None:
     _enter("segment")
 
 
+def doctor() -> None:
+    """Look at machine, cluster, record and storage."""
+    _enter("doctor")
+
+
 def _enter(name: str) -> None:
     """Import a command and start it."""
     environment.set_up()

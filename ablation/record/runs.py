@@ -80,7 +80,7 @@ class Runs:
         try:
             if file is not None:
                 create_database(file)
-            with _short_patience():
+            with short_patience():
                 self.client = MlflowClient(tracking_uri)
                 self.client.search_experiments(max_results=1)
             database = database_of(self.client)
@@ -281,7 +281,7 @@ class Runs:
 
 
 @contextmanager
-def _short_patience() -> Iterator[None]:
+def short_patience() -> Iterator[None]:
     """MLflow gives up on a server soon, once; later it is patient again."""
     before = {name: os.environ.get(name) for name in SHORT_PATIENCE}
     os.environ.update(SHORT_PATIENCE)

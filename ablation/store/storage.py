@@ -7,8 +7,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pyarrow import ArrowException
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem
@@ -41,6 +43,14 @@ def is_breakdown(error: Exception) -> bool:
     """Whether it is not the work at hand that failed, but the storage or the disk under it."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     return full or isinstance(error, StorageUnavailableError)
+
+
+class Latency(NamedTuple):
+    """Seconds that a small object takes to be written, read and removed."""
+
+    write: float
+    read: float
+    delete: float
 
 
 class Storage:
@@ -77,12 +87,33 @@ class Storage:
         Raises:
             InputError: one of these did not work.
         """
+        self._within_seconds(self._try)
+
+    def measure(self) -> Latency:
+        """Return what a small object takes to be written, read and removed; nothing is left behind.
+
+        Raises:
+            InputError: one of these did not work.
+        """
+        found: list[Latency] = []
+        self._within_seconds(lambda: found.append(self._measure()))
+        return found[0]
+
+    def _within_seconds(self, attempt: Callable[[], object]) -> None:
+        """Try whether storage can be used; InputError if it cannot, or does not answer soon."""
         failures: list[Exception] = []
+
+        def try_it() -> None:
+            try:
+                attempt()
+            except (ArrowException, OSError) as error:
+                failures.append(error)
+
         # Clients of buckets have timeouts of their own, up to a quarter of an hour.
-        attempt = threading.Thread(target=self._try, args=(failures,), daemon=True)
-        attempt.start()
-        attempt.join(ANSWER_SECONDS)
-        if attempt.is_alive():
+        attempted = threading.Thread(target=try_it, daemon=True)
+        attempted.start()
+        attempted.join(ANSWER_SECONDS)
+        if attempted.is_alive():
             failures.append(TimeoutError(f"no answer within {ANSWER_SECONDS:g} s"))
         for error in failures:
             cause = first_line(error)
@@ -90,15 +121,43 @@ class Storage:
                 cause += f"; set {CHECKSUMS}=when_required, on all machines of a cluster"
             raise InputError(f"storage {public(self.address)} cannot be used: {cause}") from error
 
-    def _try(self, failures: list[Exception]) -> None:
+    def _try(self) -> None:
         name = f"check/{uuid.uuid4().hex}"
+        self._write(name, b"check")
+        self._must_be(name, b"check")
+        self._files.delete_file(self._path(name))
+
+    def _must_be(self, name: str, content: bytes) -> None:
+        if self._read(name) != content:
+            raise OSError("what was read back is not what was written")
+
+    def _measure(self) -> Latency:
+        # In a folder of its own: removing an object from a bucket leaves the folder that it was in.
+        folder, name = f"check-{uuid.uuid4().hex}", "object"
+        new = self._missing()
+        times = [time.perf_counter()]
         try:
-            self._write(name, b"check")
-            if self._read(name) != b"check":
-                raise OSError("what was read back is not what was written")
-            self._files.delete_file(self._path(name))
-        except (ArrowException, OSError) as error:
-            failures.append(error)
+            self._write(f"{folder}/{name}", b"check")
+            times.append(time.perf_counter())
+            self._must_be(f"{folder}/{name}", b"check")
+            times.append(time.perf_counter())
+            self._files.delete_file(self._path(f"{folder}/{name}"))
+            times.append(time.perf_counter())
+        finally:
+            with suppress(ArrowException, OSError):
+                self._files.delete_dir(self._path(folder))
+                for place in new:
+                    if self.is_local:
+                        Path(place).rmdir()
+                    elif not self._files.get_file_info(FileSelector(place)):
+                        self._files.delete_dir(place)
+        return Latency(*(after - before for before, after in pairwise(times)))
+
+    def _missing(self) -> list[str]:
+        """Return the folders of the address that are not there yet, the deepest first; no bucket is one."""
+        above = [str(place) for place in PurePosixPath(self._root).parents][:-1]
+        folders = [self._root, *above] if self.is_local else [self._root, *above][:-1]
+        return [f for f in folders if self._files.get_file_info(f).type == FileType.NotFound]
 
     def write(self, name: str, content: bytes) -> None:
         """Put `content` under `name`, over what was there."""

@@ -45,7 +45,7 @@ def connect(address: str) -> Iterator[None]:
     if address != LOCAL:
         _check_answers(address)
         check_entry(address)
-    with _folder_for_ray() if address == LOCAL else nullcontext() as folder:
+    with folder_for_ray() if address == LOCAL else nullcontext() as folder:
         _start(address, folder)
         # Schedulers of clusters stop a job with SIGTERM: it ends as cleanly as with Ctrl-C.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -79,7 +79,7 @@ def _start(address: str, folder: str | None) -> None:
         raise InputError(f"{where}: {first_line(error)}") from error
 
 
-def _folder_for_ray() -> "tempfile.TemporaryDirectory[str]":
+def folder_for_ray() -> "tempfile.TemporaryDirectory[str]":
     """Return a new folder for the sockets and logs of a Ray of our own.
 
     The usual one, `/tmp/ray`, may be another user's, and the TMPDIR of a cluster's job is often longer than

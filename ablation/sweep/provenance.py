@@ -11,14 +11,12 @@ import torch
 from ablation.names import COHORT_FINGERPRINT, DESIGN, GIT_COMMIT, HARDWARE, SIMULATED
 from ablation.record.space_file import file_tags
 from ablation.sweep.workspace import Workspace
+from ablation.worker.gpu import why_weak
 from ablation.worker.machine import this_machine
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.training.compute import device_here
 from t1t2core.version import SCIENCE_VERSION
 
-SOUND_CUDNN = 91500
-"""cuDNN 9.15: before it, 3-D convolutions in bfloat16 take several times the memory, since torch goes round
-cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
 LIBRARIES = ("torch", "ray", "mlflow", "numba", "numpy")
 """Whose versions the record keeps."""
 COMMIT_OF_IMAGE = "T1T2_COMMIT"
@@ -52,14 +50,9 @@ def plan_tags(workspace: Workspace) -> dict[str, str]:
 def machine_warnings(workspace: Workspace) -> list[str]:
     """Return what speaks against this machine, and those of a cluster like it; a sentence each."""
     device = device_here(kind="cpu" if workspace.space.resources.gpus == 0 else None)
-    version = torch.backends.cudnn.version() or SOUND_CUDNN
-    if device.kind == "cpu" or workspace.study.precision != "bfloat16" or version >= SOUND_CUDNN:
+    if device.kind == "cpu" or workspace.study.precision != "bfloat16":
         return []
-    shown = f"{version // 10_000}.{version // 100 % 100}"
-    return [
-        f"cuDNN {shown} is no good at 3-D convolutions in bfloat16: they take more memory, or are wrong; "
-        "install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to float32"
-    ]
+    return [reason] if (reason := why_weak(torch.backends.cudnn.version())) else []
 
 
 def trial_tags(workspace: Workspace) -> dict[str, str]:

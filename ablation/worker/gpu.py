@@ -20,6 +20,9 @@ MOST_CACHE_BYTES = 16 << 30
 MOST_APART = 0.05
 """Largest difference of a convolution in bfloat16 from float32, in parts of the largest value: rounding makes
 0.01 of it, a wrong algorithm any number."""
+SOUND_CUDNN = 91500
+"""cuDNN 9.15: before it, 3-D convolutions in bfloat16 take several times the memory, since torch goes round
+cuDNN's, some of which were wrong (https://github.com/pytorch/pytorch/issues/166643 and 163539)."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,26 @@ def why_wrong(precision: Precision) -> str:
         f"differ from float32 by {apart:.2g} of the largest value; install a newer cuDNN, or set "
         "`training.precision: float32`"
     )
+
+
+def why_weak(cudnn: int | None) -> str:
+    """Return what speaks against a cuDNN for trials in bfloat16; empty if nothing does.
+
+    Args:
+        cudnn: its version as torch tells it, None where there is none.
+    """
+    if cudnn is None or cudnn >= SOUND_CUDNN:
+        return ""
+    return (
+        f"cuDNN {dotted(cudnn)} is no good at 3-D convolutions in bfloat16: they take more memory, or are "
+        "wrong; install nvidia-cudnn-cu13 (or -cu12, as torch has it) 9.15 or newer, or set precision to "
+        "float32"
+    )
+
+
+def dotted(cudnn: int) -> str:
+    """Return a version of cuDNN as people write it."""
+    return f"{cudnn // 10_000}.{cudnn // 100 % 100}"
 
 
 def bfloat16_apart(device: str) -> float:

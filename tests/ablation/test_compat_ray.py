@@ -44,3 +44,12 @@ def test_a_ray_of_our_own_was_started_here() -> None:
         assert compat.has_started_cluster()
     finally:
         ray.shutdown()
+
+
+def test_the_cores_that_a_ray_of_our_own_counts_are_told_without_it() -> None:
+    counted = compat.cores_by_ray()
+    ray.init(address="local", include_dashboard=False, log_to_driver=False)
+    try:
+        assert ray.cluster_resources()["CPU"] == counted
+    finally:
+        ray.shutdown()
