@@ -1,6 +1,7 @@
 """What libraries read from the environment, set before they are imported."""
 
 import os
+from collections.abc import Mapping
 
 VARIABLES = {
     # Nothing leaves the machine, no address is printed, nothing is drawn over the terminal.
@@ -30,10 +31,10 @@ def set_up() -> None:
         os.environ.setdefault(name, value)
 
 
-def cores() -> int:
+def cores(variables: Mapping[str, str] = os.environ) -> int:
     """Return how many cores this process may use: of the machine's, those that a scheduler gave it."""
     of_system = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    of_task = os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE", "")
+    of_task = variables.get("SLURM_CPUS_PER_TASK") or variables.get("SLURM_CPUS_ON_NODE", "")
     return min(of_system, int(of_task)) if of_task.isdigit() else of_system
 
 

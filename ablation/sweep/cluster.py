@@ -12,6 +12,7 @@ from pathlib import Path
 import ray
 
 from ablation import environment
+from ablation.compat import cores_by_ray
 from ablation.plan.resources import TrialResources
 from ablation.space.resources import Resources
 from ablation.store.storage import first_line
@@ -68,7 +69,7 @@ def _start(address: str, folder: str | None) -> None:
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             include_dashboard=False if is_local else None,
-            num_cpus=environment.cores() if is_local else None,
+            num_cpus=min(environment.cores(), cores_by_ray()) if is_local else None,
             _temp_dir=folder,
             # Workers of a Ray that is started here have our environment. Variables alone install nothing, and
             # are the same for the whole job, so that its workers are still reused.

@@ -13,7 +13,7 @@ from ablation.environment import cores
 from ablation.plan.plan import preparations_of, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.record.database import ARTIFACTS
+from ablation.record.database import ARTIFACTS, database_file
 from ablation.record.ledger import Ledger, asked_address, record_address
 from ablation.record.pretraining import EXPERIMENT as PRETRAINING
 from ablation.record.served import served_record
@@ -25,6 +25,7 @@ from ablation.space.points import Point, expand
 from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Search, epoch_findings
 from ablation.space.space import Space, read_space
+from ablation.store.file_system import mount_of
 from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage, public
@@ -234,7 +235,15 @@ def _record_of(request: Request) -> str:
     """Return MLflow's address; that of a record which many drivers share is served by one of them."""
     if request.join and not asked_address(request.tracking_uri):
         return served_record(request.output).address
-    return record_address(request.output, request.tracking_uri)
+    address = record_address(request.output, request.tracking_uri)
+    file = database_file(address)
+    mount = None if file is None else mount_of(file)
+    if mount is not None and mount.is_network:
+        log.warning(
+            f"the record is in a SQLite file on {mount.kind}, where two commands may spoil it: give --join, "
+            "with which one of them serves the record, or --tracking-uri"
+        )
+    return address
 
 
 def _check_folds(

@@ -148,9 +148,9 @@ def check_file_system(folder: Path, tracking_uri: str, table: Path = MOUNTS) -> 
     if file is None or not mount.is_network:
         return Finding("file system", Status.OK, found)
     advice = (
-        f"SQLite loses locks on the file system of a network: serve it from one machine (`mlflow server "
-        f"--backend-store-uri {tracking_uri} --host ADDRESS`) and give the others and this one "
-        "--tracking-uri http://ADDRESS:5000"
+        "SQLite loses locks on the file system of a network: give --join, with which one of the commands "
+        f"serves the record, or serve it yourself (`mlflow server --backend-store-uri {tracking_uri} --host "
+        "ADDRESS`) and give --tracking-uri http://ADDRESS:5000"
     )
     return Finding("file system", Status.WARN, found, advice)
 

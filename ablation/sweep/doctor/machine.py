@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from ablation.compat import cores_by_ray
+from ablation.environment import cores
 from ablation.sweep.doctor.finding import Finding, Status
 from ablation.sweep.doctor.gpu import VISIBLE
 from ablation.sweep.doctor.units import bytes_of
@@ -88,13 +89,13 @@ def _words(file: Path) -> list[str]:
 
 
 def check_cores(limits: Limits, environment: Mapping[str, str] = os.environ) -> Finding:
-    """Whether Ray would take more cores than this process has.
+    """Whether a run would take more cores than this process has.
 
     Args:
         limits: of the control group.
         environment: with what a scheduler has set.
     """
-    counted = cores_by_ray()
+    counted = min(cores(environment), cores_by_ray())
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else counted
     given = environment.get(CORES_GIVEN, "")
     usable = int(min(allowed, limits.cores, int(given) if given.isdigit() else math.inf))
@@ -103,7 +104,7 @@ def check_cores(limits: Limits, environment: Mapping[str, str] = os.environ) -> 
     found = f"{os.cpu_count()} in this machine, {allowed} for this process{quota}{told}"
     if counted <= max(usable, 1):
         return Finding("cores", Status.OK, found)
-    advice = f"Ray would take {counted}, which slow each other down: give --max-concurrent {max(usable, 1)}"
+    advice = f"a run would take {counted}, which slow each other down: give --max-concurrent {max(usable, 1)}"
     return Finding("cores", Status.WARN, found, advice)
 
 

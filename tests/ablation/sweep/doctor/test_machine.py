@@ -65,27 +65,27 @@ def test_without_limits_there_are_none(tmp_path: Path) -> None:
     assert limits_of(tmp_path / "groups", tmp_path / "none") == Limits(), "not Linux"
 
 
-def test_cores_that_ray_would_take_and_the_job_has_not_are_to_be_looked_at() -> None:
+def test_cores_that_a_run_would_take_and_the_job_has_not_are_to_be_looked_at() -> None:
     assert check_cores(Limits(), {}).status == Status.OK
     assert check_cores(Limits(cores=64.0), {"SLURM_CPUS_PER_TASK": "64"}).status == Status.OK
+    assert check_cores(Limits(), {"SLURM_CPUS_PER_TASK": "1"}).status == Status.OK, "a run goes by it"
     if cores_by_ray() == 1:
         pytest.skip("there is but one core")
-    for limits, environment in ((Limits(cores=1.5), {}), (Limits(), {"SLURM_CPUS_PER_TASK": "1"})):
-        finding = check_cores(limits, environment)
-        assert finding.status == Status.WARN
-        assert "--max-concurrent 1" in finding.advice
+    finding = check_cores(Limits(cores=1.5), {})
+    assert finding.status == Status.WARN
+    assert "--max-concurrent 1" in finding.advice
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or os.cpu_count() == 1, reason="cannot be held")
 def test_a_process_that_is_held_to_one_core_is_told_so() -> None:
-    """As Slurm does with task/affinity; Ray does not look at it."""
+    """As Slurm does with task/affinity; Ray alone does not look at it."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
         finding = check_cores(Limits(), {})
     finally:
         os.sched_setaffinity(0, before)
-    assert finding.status == Status.WARN
+    assert finding.status == Status.OK, "a run goes by it"
     assert "1 for this process" in finding.found
 
 
