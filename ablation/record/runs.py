@@ -65,13 +65,17 @@ class Runs:
         tracking_uri: MLflow's address.
         artifacts: folder for files where the record is a database of this machine.
         driver: name under which runs are written, see `ablation.record.driver`; that of this process.
+        shares_files: whoever writes to the record sees that folder, though it is reached through a server.
 
     Raises:
         InputError: the address does not answer or is no MLflow.
     """
 
-    def __init__(self, tracking_uri: str, artifacts: Path, driver: str | None = None) -> None:
+    def __init__(
+        self, tracking_uri: str, artifacts: Path, driver: str | None = None, *, shares_files: bool = False
+    ) -> None:
         self.tracking_uri = tracking_uri
+        self._has_files_here = shares_files or tracking_uri.startswith("sqlite:")
         self.driver = driver or this_driver()
         self._artifacts = artifacts
         self._files: dict[str, ArtifactRepository] = {}
@@ -105,8 +109,7 @@ class Runs:
         found = self.find_experiment(name)
         if found is not None:
             return found
-        local = self.tracking_uri.startswith("sqlite:")
-        location = (self._artifacts / name).resolve().as_uri() if local else None
+        location = (self._artifacts / name).resolve().as_uri() if self._has_files_here else None
         try:
             made = self.client.create_experiment(name, artifact_location=location, tags=experiment_tags())
             return str(made)
