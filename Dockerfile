@@ -20,6 +20,9 @@ WORKDIR /build
 # First what seldom changes: what is built from it is kept, and need not be pushed again.
 COPY cluster/image.sh pyproject.toml constraints.txt ./
 RUN sh image.sh libraries
+# A volume that is mounted here for the first time is this user's.
+RUN useradd --uid 1000 --home-dir /tmp --no-create-home --shell /bin/bash t1t2 \
+    && install -d -o t1t2 -g t1t2 /runs /record
 COPY README.md LICENSE ./
 COPY ablation ablation
 COPY t1t2core t1t2core

@@ -26,9 +26,6 @@ print(*project["dependencies"], *project["optional-dependencies"]["cluster"], se
   /opt/venv/bin/pip install -c constraints.txt -r requirements.txt ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"}
   # A login shell, as KubeRay's older versions start, sets PATH anew.
   echo 'export PATH=/opt/venv/bin:$PATH' > /etc/profile.d/t1t2.sh
-  # A volume that is mounted here for the first time is this user's.
-  useradd --uid 1000 --home-dir /tmp --no-create-home --shell /bin/bash t1t2
-  install -d -o t1t2 -g t1t2 /runs /record
   ;;
 project)
   /opt/venv/bin/pip install -c constraints.txt --no-deps .

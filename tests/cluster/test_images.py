@@ -96,7 +96,7 @@ def test_docker_has_an_init_and_a_user_without_rights() -> None:
     number, _, group = last["USER"][0].partition(":")
     assert int(number) > 0
     assert int(group) > 0
-    assert f"useradd --uid {number} " in text_of(SCRIPT)
+    assert f"useradd --uid {number} " in text_of(DOCKERFILE)
     assert re.search(r'^ENTRYPOINT \["tini", "--"\]$', text_of(DOCKERFILE), re.MULTILINE)
     assert re.search(r"apt-get .*install .*\btini\b", text_of(SCRIPT))
 
