@@ -47,11 +47,12 @@ def _advice(file: Path | None, cause: str) -> str:
     return "restore it from a copy, or move it away to begin a new one"
 
 
-def check_storage(address: str) -> Finding:
+def check_storage(address: str, slow: float = SLOW_SECONDS) -> Finding:
     """Whether storage takes an object and gives it back, and how soon; nothing is left there.
 
     Args:
         address: a path, or a URI of a bucket.
+        slow: seconds that one of these may take.
     """
     try:
         latency = Storage(address).measure()
@@ -60,7 +61,7 @@ def check_storage(address: str) -> Finding:
         return Finding("storage", Status.FAIL, str(error), advice)
     write, read, delete = map(seconds_of, latency)
     found = f"{address} takes {write} to write, {read} to read and {delete} to remove a small object"
-    if max(latency) <= SLOW_SECONDS:
+    if max(latency) <= slow:
         return Finding("storage", Status.OK, found)
     advice = "checkpoints will hold trials up: use a bucket of the same region, or a nearer folder"
     return Finding("storage", Status.WARN, found, advice)
