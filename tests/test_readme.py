@@ -37,6 +37,7 @@ NOT_RUN = (
     "ray rsync-down",
     "ray rsync-up",
     "ray up",
+    "sbatch",
 )
 """What these texts may name and no test here can run: it installs, serves, or needs a cluster."""
 

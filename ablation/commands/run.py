@@ -61,10 +61,14 @@ def main(
         rerun=rerun,
         join=join,
     )
+    return _run(request, only_plan=plan)
+
+
+def _run(request: "Request", *, only_plan: bool) -> int:
     api = imported("ablation.api")
     with no_collection():  # of many points much comes to be that stays
         sweep = api.Sweep(request)
-        if plan:
+        if only_plan:
             return _show_plan(sweep)
     with imported("ablation.commands.progress").progress_line() as line:
         result = sweep.run(line)

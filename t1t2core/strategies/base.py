@@ -6,6 +6,7 @@ Search spaces ask for names, factors and settings only, so torch is imported whe
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from t1t2core.seeds import torch_seed
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from t1t2core.experiment import Experiment, Scans
     from t1t2core.network.base import Network
     from t1t2core.preparation.prepare import PreparedSubject
-    from t1t2core.settings import Sequence
+    from t1t2core.settings import Fusion, Sequence
     from t1t2core.strategies.staged import AnyExperiment
     from t1t2core.training.compute import Compute
 
@@ -118,18 +119,12 @@ class Strategy:
             return own
         assert steps is not None, "the settings see to it"
         if match == "seconds":
-            steps = max(1, round(steps * self._open_steps_in_one(factors, own, settings)))
+            network, tuning = settings.network, settings.training
+            whole = _step_flops(None, None, None, network, tuning.patch, tuning.batch_size)
+            fusion = factors.fusion
+            step = _step_flops(self, factors.tuned_layers, fusion, network, own.patch, own.batch_size)
+            steps = max(1, round(steps * whole / step))
         return replace(own, max_steps=steps, max_epochs=None, stop_patience=None)
-
-    def _open_steps_in_one(self, factors: Factors, own: TrainingSettings, settings: Settings) -> float:
-        """Return how many steps of this strategy compute as much as one of open fine-tuning."""
-        from t1t2core.strategies import STRATEGIES
-        from t1t2core.strategies.work import step_flops
-
-        every = STRATEGIES["open"]
-        return step_flops(every, factors, settings.network, settings.training) / step_flops(
-            self, factors, settings.network, own
-        )
 
     def own_training(self, factors: Factors, settings: Settings) -> TrainingSettings:
         """Return how it is trained where each arm has a budget of its own."""
@@ -242,3 +237,26 @@ class Strategy:
         if pretrained is None:
             raise ValueError(f"strategy {self.name} starts from a pretrained network; none was given")
         return pretrained
+
+
+@lru_cache(maxsize=256)
+def _step_flops(
+    strategy: Strategy | None,
+    tuned_layers: TunedLayers | None,
+    fusion: Fusion | None,
+    network: NetworkSettings,
+    patch: tuple[int, int, int],
+    batch_size: int,
+) -> int:
+    """Return the operations of a step of a strategy; if None, of one that trains the whole network."""
+    from t1t2core.network.segmenter import Segmenter
+    from t1t2core.strategies.work import step_flops
+
+    def build() -> Network:
+        whole = Segmenter(network, seed=0)
+        if strategy is None:
+            return whole
+        factors = Factors(strategy=strategy.name, tuned_layers=tuned_layers, fusion=fusion, seed=0)
+        return strategy.build(factors, network, pretrained=whole.state_dict())
+
+    return step_flops(build, patch, batch_size)
