@@ -198,8 +198,8 @@ def open_workspace(request: Request) -> Workspace:
     check_settings(settings)
     check_overrides(space, request.overrides)
     _check_search(space, settings)
-    _check_output(request.output)
     address = _record_of(request)
+    _check_output(request.output)
     if (folder := request.output / space.name).exists():
         _check_output(folder)
     storage = Storage(request.storage or str(request.output / "store"))
@@ -234,9 +234,10 @@ def open_workspace(request: Request) -> Workspace:
 
 def _record_of(request: Request) -> str:
     """Return MLflow's address; that of a record which many drivers share is served by one of them."""
-    if request.join and not asked_address(request.tracking_uri):
-        return served_record(request.output).address
     address = record_address(request.output, request.tracking_uri)
+    if request.join and not asked_address(request.tracking_uri):
+        _check_output(request.output)
+        return served_record(request.output).address
     file = database_file(address)
     mount = None if file is None else mount_of(file)
     if mount is not None and mount.is_network:

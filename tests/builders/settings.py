@@ -5,13 +5,15 @@ from dataclasses import fields, replace
 from typing import Any, Literal, get_args, get_origin
 
 from t1t2core.settings import Settings
+from t1t2core.strategies.base import OF_MACHINES
 
 
 def names(*groups: str) -> Iterator[tuple[str, str]]:
-    """Group and name of each setting of these groups."""
+    """Group and name of each setting of these groups, but those of `OF_MACHINES`."""
     for group in groups:
         for field in fields(getattr(Settings(), group)):
-            yield group, field.name
+            if field.name not in OF_MACHINES:
+                yield group, field.name
 
 
 def value_of(settings: Settings, name: str) -> Any:

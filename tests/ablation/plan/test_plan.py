@@ -194,6 +194,19 @@ def test_what_the_trial_itself_does_not_compute_with_does_not_count(group: str, 
     assert key(study=changed(STUDY, group, name)) == key()
 
 
+@pytest.mark.parametrize("group", ["training", "pretraining"])
+@pytest.mark.parametrize("machine", [{"deterministic": False}, {"micro_batch": 1}], ids=str)
+def test_what_changes_a_result_as_another_machine_would_does_not_count(
+    group: str, machine: dict[str, Any]
+) -> None:
+    network = replace(STUDY.settings.network, normalisation="group")  # a step in parts needs it
+    usual = replace(STUDY.settings, network=network)
+    other = replace(usual, **{group: replace(getattr(usual, group), **machine)})
+    here, there = (replace(STUDY, settings=settings) for settings in (usual, other))
+    assert key(study=here) == key(study=there)
+    assert here.recipe(1).digest == there.recipe(1).digest
+
+
 @pytest.mark.parametrize(
     "cohort", [{"split_seed": 7}, {"split_file": "roles.csv"}, {"test_patients": "rotated"}], ids=str
 )

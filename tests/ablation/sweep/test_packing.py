@@ -1,5 +1,6 @@
 """As many trials share a GPU as get through the most steps; Ray counts pretended GPUs like real ones."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -60,10 +61,13 @@ class Pretended:
 def cluster() -> Iterator[None]:
     """Eight cores and two GPUs."""
     started = start_cluster(num_cpus=8, num_gpus=2)
+    # Workers need not find this module.
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     try:
         with connect(started.address):
             yield
     finally:
+        ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
         started.shutdown()
 
 

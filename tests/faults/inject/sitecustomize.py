@@ -133,11 +133,17 @@ def _is_due(file: Path, order: dict[str, Any]) -> bool:
     return times < order["times"]
 
 
+def pretend_gpus(module: ModuleType) -> None:
+    """Computes on the processor what has asked for a GPU that Ray only counts."""
+    module.device_for = lambda gpus: "cpu"
+
+
 CHANGES: dict[str, Callable[[ModuleType], None]] = {
     "ablation.worker.trial": watch_steps,
     "ablation.worker.pretraining": watch_trainings,
     "ablation.worker.first_step": watch_preflight,
     "ablation.store.storage": shorten_patience,
+    "ablation.plan.resources": pretend_gpus,
 }
 
 

@@ -5,10 +5,17 @@ import torch
 from torch import Tensor, nn
 
 from t1t2core.network.convolution import Classifier, Convolution
+from t1t2core.training.compute import device_here
 
 GRID = (24, 6, 4)
 WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
 """Whether a vector of this processor holds 16 numbers of float32."""
+
+
+needs_bfloat16 = pytest.mark.skipif(
+    not device_here(kind="cpu").bfloat16,
+    reason="this processor does not compute in bfloat16: torch takes another way, and no trial does",
+)
 
 
 def draw(channels: int, grid: tuple[int, int, int], dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -40,6 +47,7 @@ def in_pairs(layer: Convolution, x: Tensor) -> bool:
     return function is not None and "Paired" in function.name()
 
 
+@needs_bfloat16
 @pytest.mark.parametrize(("channels_in", "channels_out"), [(8, 8), (16, 8), (8, 4)])
 @pytest.mark.parametrize("grid", [GRID, (12, 1, 2), (3, 5, 12)])
 def test_values_and_gradients_are_torchs_own(
@@ -123,7 +131,7 @@ def test_a_single_image_is_labelled_as_it_would_be_in_a_batch(channels_in: int, 
 
 
 @pytest.mark.usefixtures("one_thread")
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("dtype", [pytest.param(torch.bfloat16, marks=needs_bfloat16), torch.float32])
 def test_the_classifier_is_torchs_convolution_and_hands_back_the_channels_last(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     layer, x = Classifier(8, 3), draw(8, GRID, dtype)
