@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -13,7 +14,7 @@ from ablation.plan.resources import TrialResources
 from ablation.plan.study import Study
 from ablation.space.resources import Resources
 from ablation.sweep.cluster import connect, request_of, slots_of
-from ablation.sweep.packing import Packing, pack, share_of
+from ablation.sweep.packing import Packing, pack, share_of, trials_on_one_gpu
 from ablation.worker.first_step import FirstStepReport
 from ablation.worker.gpu import GpuMemory
 from ablation.worker.trial import Shared
@@ -71,16 +72,36 @@ def cluster() -> Iterator[None]:
         started.shutdown()
 
 
-@pytest.mark.usefixtures("cluster")
-@pytest.mark.parametrize(
-    ("rates", "expected"),
-    [
-        ("10 19 27", 3),
-        ("10 14 14.5", 2),  # a third brings next to nothing
-        ("10 10.5 30", 1),  # nor does a second
-    ],
-)
+WORTH_IT = [
+    ("10 19 27", 3),
+    ("10 14 14.5", 2),  # a third brings next to nothing
+    ("10 10.5 30", 1),  # nor does a second
+]
+
+
+@pytest.mark.parametrize(("rates", "expected"), WORTH_IT)
 def test_trials_are_added_as_long_as_that_is_worth_it(
+    rates: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without Ray: what it would be asked for is answered at once."""
+    monkeypatch.setattr("ablation.sweep.packing.ray.get", lambda answers: answers)
+    together = [float(rate) for rate in rates.split()]
+    there: list[SimpleNamespace] = []
+
+    def start() -> Any:
+        rate = SimpleNamespace(remote=lambda _: together[len(there) - 1] / len(there))
+        there.append(SimpleNamespace(warm_up=SimpleNamespace(remote=lambda: None), rate=rate))
+        return there[-1]
+
+    number, found = trials_on_one_gpu(start, 3)
+    assert number == expected
+    assert found == pytest.approx(together[: min(3, expected + 1)])
+
+
+@pytest.mark.exhaustive  # the test before this one has the rule
+@pytest.mark.usefixtures("cluster")
+@pytest.mark.parametrize(("rates", "expected"), WORTH_IT)
+def test_all_that_are_tried_lie_on_one_of_the_gpus(
     rates: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ablation.sweep.packing.Stepper", Pretended)
