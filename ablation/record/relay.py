@@ -5,6 +5,7 @@ import logging
 import socket
 import socketserver
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -17,7 +18,7 @@ CHUNK = 1 << 16
 LOOPBACK = "127.0.0.1"
 
 
-class _Passing(socketserver.ThreadingTCPServer):
+class _Passing(ABC, socketserver.ThreadingTCPServer):
     """A server that passes every connection on to another, byte by byte, in threads of its own."""
 
     daemon_threads = True
@@ -52,9 +53,9 @@ class _Passing(socketserver.ThreadingTCPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: whoever has connected sees that the connection is over."""
 
+    @abstractmethod
     def onwards(self, request: socket.socket) -> socket.socket:
         """Return the connection that one is passed on to; OSError where there is none."""
-        raise NotImplementedError
 
 
 class Gate(_Passing):

@@ -16,7 +16,7 @@ MARGIN = 0.1
 CACHE_BYTES = 1 << 30
 """Memory that a worker may fill with features of frozen stages, where more is not known to be free."""
 MOST_CACHE_BYTES = 16 << 30
-"""Features of all depths at the paper preset take 5 GB."""
+"""At the paper preset, features of all layers but the last, the most that is kept, take 5 GB."""
 MOST_APART = 0.05
 """Largest difference of a convolution in bfloat16 from float32, in parts of the largest value: rounding makes
 0.01 of it, a wrong algorithm any number."""

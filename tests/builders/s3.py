@@ -49,9 +49,10 @@ def _identity(key: str, secret: str, *actions: str) -> dict[str, object]:
     return {"name": key, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
 
 
-def _make_bucket(server: Server) -> bool:
+def files_of(server: Server) -> S3FileSystem:
+    """All that the server has, as its owner sees it."""
     key, secret = OWNER
-    files = S3FileSystem(
+    return S3FileSystem(
         access_key=key,
         secret_key=secret,
         endpoint_override=f"127.0.0.1:{server.port}",
@@ -59,8 +60,11 @@ def _make_bucket(server: Server) -> bool:
         region="us-east-1",
         allow_bucket_creation=True,
     )
+
+
+def _make_bucket(server: Server) -> bool:
     try:
-        files.create_dir("bucket")
+        files_of(server).create_dir("bucket")
     except OSError:
         return False
     return True

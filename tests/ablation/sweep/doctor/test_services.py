@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from pyarrow.fs import FileSelector, S3FileSystem
+from pyarrow.fs import FileSelector
 
 from ablation.record.latency import TAG, measure_record
 from ablation.store import storage as storage_module
 from ablation.sweep.doctor.finding import Status
 from ablation.sweep.doctor.services import check_record, check_storage
-from tests.builders.s3 import OWNER, READER, address_of, s3_server
+from tests.builders.s3 import OWNER, READER, address_of, files_of, s3_server
 from tests.conftest import Record
 from tests.faults.server import Server, free_port
 
@@ -118,15 +118,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def objects_in(server: Server) -> list[str]:
-    key, secret = OWNER
-    files = S3FileSystem(
-        access_key=key,
-        secret_key=secret,
-        endpoint_override=f"127.0.0.1:{server.port}",
-        scheme="http",
-        region="us-east-1",
-    )
-    return [info.path for info in files.get_file_info(FileSelector("bucket", recursive=True))]
+    return [info.path for info in files_of(server).get_file_info(FileSelector("bucket", recursive=True))]
 
 
 def become(user: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
