@@ -1,0 +1,82 @@
+"""Types of settings, and what tells one group of settings from another."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+Sequence = Literal["T1", "T2"]
+Precision = Literal["float32", "bfloat16"]
+BoxPlace = Literal["most_head", "crown"]
+Fusion = Literal["concatenation", "multiplication", "average", "maximum"]
+"""How a hybrid joins its two encoders (Table 5)."""
+
+
+def _no_switch(given: object) -> object:
+    """Refuse true and false, which pydantic takes for 1 and 0."""
+    if isinstance(given, bool):
+        raise ValueError("Input should be a number")
+    return given
+
+
+Whole = Annotated[int, BeforeValidator(_no_switch)]
+Finite = Annotated[float, BeforeValidator(_no_switch), Field(allow_inf_nan=False)]
+Positive = Annotated[Whole, Field(gt=0)]
+PositiveFloat = Annotated[Finite, Field(gt=0)]
+NotNegative = Annotated[Finite, Field(ge=0)]
+Shape = tuple[Positive, Positive, Positive]
+
+ScanKind = Literal["T1w", "T2w", "ct"]
+Selection = Mapping[ScanKind, Mapping[str, str | None]]
+
+STRICT = ConfigDict(extra="forbid")
+
+
+def _as_names(given: object) -> object:
+    """Make a list of one name, and an empty one of nothing."""
+    if isinstance(given, str):
+        return (given,)
+    return () if given is None else given
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
+
+ChoiceName = Literal["mean", "bone", "soft_tissue", "air", "internal_air"]
+AugmentationName = Literal["flips", "affine", "intensity", "noise", "contrast"]
+
+
+def _as_augmentations(given: object) -> object:
+    """Make a list of one augmentation, and an empty one of `none`."""
+    return () if given == "none" else _as_names(given)
+
+
+def _in_one_order(given: tuple[AugmentationName, ...]) -> tuple[AugmentationName, ...]:
+    """Return each once, in the order of their names above: another order is the same augmentation."""
+    return tuple(name for name in get_args(AugmentationName) if name in given)
+
+
+Augmentations = Annotated[
+    tuple[AugmentationName, ...], BeforeValidator(_as_augmentations), AfterValidator(_in_one_order)
+]
+
+
+def added(default: Any, description: str) -> Any:
+    """Declare a setting that results were recorded without; its default means what was done then.
+
+    At its default it has no part in `identity`, so those results keep their keys.
+    """
+    return Field(default=default, description=description, json_schema_extra={"added": True})
+
+
+def identity(group: Any) -> dict[str, Any]:
+    """Return what tells one group of settings from another: value by name, as `dataclasses.asdict` has it.
+
+    Settings that were added later are left out where they are at their default.
+    """
+    declared: dict[str, Any] = {setting.name: setting.default for setting in fields(group)}
+    return {
+        name: value
+        for name, value in asdict(group).items()
+        if not declared[name].json_schema_extra or value != declared[name].default
+    }
