@@ -308,7 +308,8 @@ def _power(workspace: Workspace, plan: pd.DataFrame) -> list[str]:
         frames = results_frame(records, design), patients_frame(records, design)
         components = recorded_components(*frames, design)
     arms = arm_names(plan, design).nunique() if len(plan) else 0
-    return tell_power(sample, others, components, arms=arms, design=design)
+    tissue = design.primary.tissue if design.primary else workspace.settings.classes.order[0]
+    return tell_power(sample, others, components, arms=arms, design=design, tissue=tissue)
 
 
 def _registration_picture(prepared: Mapping[str, PreparedSubject]) -> bytes | None:

@@ -15,12 +15,13 @@ from t1t2core.evaluation.attenuation import Attenuation, compare_attenuation
 from t1t2core.evaluation.calibration import Calibration, calibrate
 from t1t2core.evaluation.counting import TrueLabels, deep_part
 from t1t2core.evaluation.inference import Predictor, cross_entropy, likeliest
-from t1t2core.evaluation.scores import TISSUES, Counts
+from t1t2core.evaluation.scores import Counts
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.network.base import Network
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject, WholeScan
-from t1t2core.settings import ChoiceName, EvaluationSettings, Sequence, TrainingSettings
+from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
+from t1t2core.settings.classes import MEAN, STUDY_CLASSES, Classes
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport, Fit, StopReason
 from t1t2core.training.patch_set import PatchSet
@@ -46,6 +47,13 @@ class Scans:
         """Return the scans of the patients that have a role."""
         names = (roles.training, roles.validation, roles.test)
         return cls(*({name: subjects[name].scan(sequence) for name in role} for role in names))
+
+    @property
+    def classes(self) -> list[Classes]:
+        """The classes of each scan."""
+        return [
+            scan.classes for role in (self.training, self.validation, self.test) for scan in role.values()
+        ]
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,7 @@ class Experiment:
         self._sliding = sliding
         self.compute = compute
         self.fit = self._make_fit(learning_rate or training.learning_rate, seed)
+        self.classes = next((one for roles in scans.values() for one in roles.classes), STUDY_CLASSES)
         self.validated = [(s, p, scan) for s in scans for p, scan in scans[s].validation.items()]
         self._validator = self._predictor(self.validated)
         self._best: dict[str, Tensor] = copy.deepcopy(network.trained_state())
@@ -241,7 +250,7 @@ class Experiment:
         counts = [one for one, _ in measured]
         self._counts["last"] = counts
         pooled = pool(counts)
-        dice = choice_dice(pooled, self.evaluation.choose_by)
+        dice = choice_dice(pooled, self.evaluation.choose_by, self.classes)
         if dice > self._best_dice:
             self._best_dice = dice
             self._best = copy.deepcopy(self.network.trained_state())
@@ -264,7 +273,9 @@ class Experiment:
         """Counts of a scan's labels; what does not depend on them is found once a scan."""
         if id(scan) not in self._truths:
             deep = deep_part(scan.hull, scan.voxel_mm, self.evaluation.internal_air_rim_mm)
-            self._truths[id(scan)] = TrueLabels(scan.labels, scan.hull, deep, self.compute.device)
+            self._truths[id(scan)] = TrueLabels(
+                scan.labels, scan.hull, deep, self.compute.device, self.classes
+            )
         return self._truths[id(scan)].count(labels)
 
     def _score(self, weights: Weights) -> tuple[list[PatientScore], dict[tuple[Sequence, str], np.ndarray]]:
@@ -302,7 +313,7 @@ class Experiment:
             replace(
                 in_box,
                 surface=self._surface(labels, scan),
-                calibration=calibrate(probabilities.cpu().numpy(), scan.labels),
+                calibration=calibrate(probabilities.cpu().numpy(), scan.labels, self.classes),
             )
         ]
         if self.evaluation.whole_scan:
@@ -324,20 +335,23 @@ class Experiment:
     ) -> dict[str, dict[str, float]] | None:
         if not self.evaluation.surface_distances:
             return None
-        return surface_distances(labels, scan.labels, scan.voxel_mm)
+        return surface_distances(labels, scan.labels, scan.voxel_mm, self.classes)
 
     def _label_whole(self, scan: PreparedScan, probabilities: Tensor) -> Tensor:
         """Labels (X, Y, Z) of the whole scan, on the device, given the class probabilities of its box."""
         x, y, z = scan.image.shape
         found = class_probabilities(
-            scan.whole, (x, y, z), [self.network], self.training, self.compute, probabilities
+            scan.whole, (x, y, z), [self.network], self.training, self.compute, probabilities, self.classes
         )
         return likeliest(torch.from_numpy(found)).to(self.compute.device)
 
 
 def attenuation_of(labels: np.ndarray, scan: WholeScan) -> dict[str, Attenuation] | None:
-    """Compare the attenuation by labels (X, Y, Z) with that by the scan's CT; None where it has none."""
-    if scan.hu is None:
+    """Compare the attenuation by labels (X, Y, Z) with that by the scan's CT; None where it has none.
+
+    Other classes than those of the study have no attenuation.
+    """
+    if scan.hu is None or scan.classes.names != STUDY_CLASSES.names:
         return None
     return compare_attenuation(labels, scan.labels, scan.hu, scan.hull, scan.voxel_mm)
 
@@ -347,11 +361,11 @@ def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:
     return {name: sum((c[name] for c in counts), Counts(0, 0, 0)) for name in counts[0]}
 
 
-def mean_dice(counts: dict[str, Counts]) -> float:
-    """Mean Dice of bone, soft tissue and air; an absent class counts as 0, so it never wins."""
-    return float(np.mean(np.nan_to_num([counts[name].dsc for name in TISSUES])))
+def mean_dice(counts: dict[str, Counts], classes: Classes = STUDY_CLASSES) -> float:
+    """Mean Dice of the classes but the background; an absent class counts as 0, so it never wins."""
+    return float(np.mean(np.nan_to_num([counts[name].dsc for name in classes.foreground])))
 
 
-def choice_dice(counts: dict[str, Counts], choose_by: ChoiceName) -> float:
-    """Dice that chooses: the mean of `mean_dice` or that of one class; an absent class counts as 0."""
-    return mean_dice(counts) if choose_by == "mean" else float(np.nan_to_num(counts[choose_by].dsc))
+def choice_dice(counts: dict[str, Counts], choose_by: str, classes: Classes = STUDY_CLASSES) -> float:
+    """Dice that chooses: that of `mean_dice` or that of one class; an absent class counts as 0."""
+    return mean_dice(counts, classes) if choose_by == MEAN else float(np.nan_to_num(counts[choose_by].dsc))

@@ -13,12 +13,12 @@ from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import results_frame
 from ablation.record.selection import select
+from ablation.record.settings import recorded_classes
 from ablation.report.tables.choice import as_chosen, chosen
 from ablation.space.factors import REPLICATED
 from ablation.space.naming import SIZE_IN_NAME
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
-from t1t2core.evaluation.scores import CLASSES
 from t1t2core.settings import Sequence
 
 FORMS = "runs:/ID, models:/NAME/VERSION or best:SPACE:CLASS"
@@ -101,10 +101,11 @@ def check_asked(plan: PlanRecord, name: str) -> None:
     Raises:
         InputError: there is no such class, or nothing is finished.
     """
-    if name not in CLASSES:
-        raise InputError(f"{name!r} is no class; there are {', '.join(CLASSES)}{did_you_mean(name, CLASSES)}")
     if not plan.records:
         raise InputError(f"no trial of {plan.space} is finished")
+    classes = recorded_classes(plan.records[0].params).scored
+    if name not in classes:
+        raise InputError(f"{name!r} is no class; there are {', '.join(classes)}{did_you_mean(name, classes)}")
 
 
 def unfinished(plan: PlanRecord) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import SimpleITK as sitk
 
 from ablation.models.find import find_model
@@ -16,7 +17,6 @@ from t1t2core.cohort.scan import examine_scan, read_scan, scan_notes
 from t1t2core.errors import InputError
 from t1t2core.evaluation.labelling import label_scan, write_labels
 from t1t2core.preparation.appearance import doubts
-from t1t2core.preparation.labels import BONE
 from t1t2core.settings import Sequence
 from t1t2core.strategies import STRATEGIES, StrategyName
 
@@ -42,21 +42,25 @@ class Labeller:
             target: file for the labels, with the scan's forms; None writes none.
 
         Returns:
-            uint8 on the scan's own grid: 0 air, 1 soft tissue, 2 bone.
+            On the scan's own grid, with the values of the classes: of the study 0 air, 1 soft tissue, 2 bone.
 
         Raises:
             InputError: the scan cannot be used.
         """
         scan = Path(scan)
+        first = self._networks[0]
+        classes, cohort = first.settings.classes, first.settings.cohort
+        suffix = cohort.source if self._sequence == "T1" else cohort.target
         check_scans([scan], self._sequence)
         image = read_scan(scan)
-        for warning in (*scan_notes(scan), *doubts(image, self._sequence)):
+        for warning in (*scan_notes(scan), *doubts(image, suffix, has_skull=classes.is_study)):
             log.warning("%s: %s", scan, warning)
-        first = self._networks[0]
         networks = [one.network for one in self._networks]
-        labels = label_scan(image, networks, first.preparation, first.training)
-        if not (sitk.GetArrayViewFromImage(labels) == BONE).any():
-            log.warning("%s: no voxel was labelled bone", scan)
+        labels = label_scan(image, networks, first.preparation, first.training, classes=classes)
+        there = set(np.unique(sitk.GetArrayViewFromImage(labels)).tolist())
+        for name in classes.foreground:
+            if classes.values[classes.labels[name]] not in there:
+                log.warning("%s: no voxel was labelled %s", scan, name.replace("_", " "))
         if target is not None:
             write_labels(labels, Path(target), like=scan)
         return labels
@@ -93,13 +97,19 @@ def check_scans(scans: Iterable[Path], sequence: Sequence) -> None:
         raise InputError.collect("these scans cannot be labelled:", findings)
 
 
+def _sight(network: RecordedNetwork) -> tuple[object, ...]:
+    """What networks that label together have in common."""
+    own = network.training
+    return network.preparation, own.patch, own.stride, network.settings.classes
+
+
 def check_agreement(networks: Iterable[RecordedNetwork], model: str) -> None:
     """Networks that label together must see a scan alike.
 
     Raises:
         InputError: they were trained on other voxels, intensities or patches.
     """
-    if len({(one.preparation, one.training.patch, one.training.stride) for one in networks}) > 1:
+    if len({_sight(one) for one in networks}) > 1:
         raise InputError(
             f"{model}: its networks were trained with different preparation or patches, so they cannot "
             "label together; name one of them by runs:/ID"

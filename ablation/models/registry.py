@@ -10,6 +10,7 @@ from ablation.names import WEIGHTS_FILE
 from ablation.record.ledger import Ledger
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
+from t1t2core.settings.classes import Classes
 
 RUNS = "runs"
 """Tag of a version: the runs whose networks it is, separated by commas."""
@@ -31,6 +32,7 @@ class Card:
 
     Args:
         space: the experiment that it was chosen from.
+        classes: that it tells apart.
         arm: the arm's name, such as `conservative 9`.
         chosen_for: class whose validation DSC it was best in.
         cohort: name of the data.
@@ -41,6 +43,7 @@ class Card:
     """
 
     space: str
+    classes: Classes
     arm: str
     chosen_for: str
     cohort: str
@@ -52,7 +55,7 @@ class Card:
         """Return the card as Markdown."""
         classes = list(dict.fromkeys(name for scores in self.scores.values() for name in scores))
         lines = [
-            f"Labels head MR as air (0), soft tissue (1) and bone (2): {self.arm}, the arm of {self.space} "
+            f"Labels head scans as {_listed(self.classes)}: {self.arm}, the arm of {self.space} "
             f"with the best validation DSC of {self.chosen_for}.",
             "",
             "**Data**",
@@ -134,6 +137,13 @@ def registered_runs(ledger: Ledger, name: str, version: str) -> list[str]:
     if not runs:
         raise InputError(f"{wanted} names no runs (tag {RUNS!r}): it was registered by another program")
     return runs.split(",")
+
+
+def _listed(classes: Classes) -> str:
+    """`air (0), soft tissue (1) and bone (2)`."""
+    pairs = zip(classes.names, classes.values, strict=True)
+    *others, last = [f"{name.replace('_', ' ')} ({value})" for name, value in pairs]
+    return f"{', '.join(others)} and {last}"
 
 
 def _cells(scores: Mapping[str, float], classes: Sequence[str]) -> str:

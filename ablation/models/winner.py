@@ -1,6 +1,6 @@
 """The winner of a search space, registered under a name with its card."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from mlflow.entities import Run
 
@@ -9,7 +9,7 @@ from ablation.models.registry import Card, register
 from ablation.names import COHORT_FINGERPRINT
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
-from t1t2core.evaluation.scores import CLASSES
+from ablation.record.settings import recorded_classes
 
 SPLITS = {"validation": "best_validation", "test": "test", "test_whole": "test_whole"}
 """What a card calls a split, and what the metrics of the best weights on it begin with."""
@@ -30,6 +30,7 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
     first = runs[0].data
     card = Card(
         space=plan.space,
+        classes=recorded_classes(first.params),
         arm=best.arm,
         chosen_for=tissue,
         cohort=plan.tags.get("cohort", "unknown"),
@@ -46,10 +47,10 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
     return register(ledger, runs, f"{plan.space}-{tissue}", card)
 
 
-def _means(runs: Iterable[Run], prefix: str) -> dict[str, float]:
+def _means(runs: Sequence[Run], prefix: str) -> dict[str, float]:
     """Mean DSC on T2w of each class over the runs that have one; a class without any is left out."""
     means = {}
-    for name in CLASSES:
+    for name in recorded_classes(runs[0].data.params).scored:
         metrics = (run.data.metrics.get(f"{prefix}/{name}/dsc") for run in runs)
         found = [value for value in metrics if value is not None]
         if found:

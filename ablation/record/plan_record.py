@@ -31,11 +31,14 @@ from ablation.plan.tables import (
     warning_lines,
 )
 from ablation.record.ledger import Ledger
+from ablation.record.settings import recorded_classes, setting_text
 from ablation.record.space_file import plan_of_file
 from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
 from ablation.space.factors import REPLICATED
+from t1t2core.cohort.subject import Sequences
 from t1t2core.errors import InputError
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,24 @@ class PlanRecord:
         """Of its search; none for a grid."""
         settings = self.tags.get(SEARCH)
         return () if settings is None else tuple(json.loads(settings)["objective"])
+
+    @property
+    def classes(self) -> Classes:
+        """Those that its trials are scored on."""
+        runs = [*self.records, *self.partial]
+        return recorded_classes(runs[0].params) if runs else STUDY_CLASSES
+
+    @property
+    def sequences(self) -> Sequences:
+        """What its two sequences are called."""
+        runs = [*self.records, *self.partial]
+        return Sequences(
+            **{
+                name: setting_text(run.params, f"cohort.{name}")
+                for run in runs[:1]
+                for name in ("source", "target")
+            }
+        )
 
     @property
     def simulated(self) -> bool:

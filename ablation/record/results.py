@@ -7,14 +7,14 @@ from typing import Any, cast
 import pandas as pd
 
 from ablation.names import GPUS, PARAMETERS, PEAK_MEMORY, STEPS
-from ablation.record.settings import setting_text
+from ablation.record.settings import recorded_classes, setting_text
 from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 from ablation.space.naming import arm_names
 from ablation.space.objectives import MEAN_DICE, objective_of
 from t1t2core.evaluation.calibration import Calibration
-from t1t2core.evaluation.scores import CLASSES, METRICS, Counts
+from t1t2core.evaluation.scores import METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
 from t1t2core.strategies import STRATEGIES, StrategyName
 
@@ -111,7 +111,9 @@ def _choose_by(records: Iterable[Record]) -> str:
     """Return the objective of trials whose weights were chosen: that of the others means nothing."""
     trained = (one.params for one in records if STRATEGIES[cast(StrategyName, one.params["strategy"])].trains)
     params = next(trained, None)
-    return MEAN_DICE if params is None else objective_of(setting_text(params, "evaluation.choose_by"))
+    if params is None:
+        return MEAN_DICE
+    return objective_of(setting_text(params, "evaluation.choose_by"), recorded_classes(params))
 
 
 def _is_rotated(records: Iterable[Record]) -> bool:
@@ -159,7 +161,7 @@ def _pooled(record: Record) -> Iterator[dict[str, Any]]:
         group = score["weights"], score["split"], score["sequence"], score.get("region", BOX)
         groups.setdefault(group, []).append(score["counts"])
     for (weights, split, sequence, region), patients in groups.items():
-        for name in CLASSES:
+        for name in patients[0]:
             counts = sum((Counts(**counts[name]) for counts in patients), Counts(0, 0, 0))
             what = {"weights": weights, "split": split, "sequence": sequence, "class": name, "region": region}
             yield {**_trial(record), **what, **_scores(counts), "patients": len(patients), **_cost(record)}
@@ -167,7 +169,7 @@ def _pooled(record: Record) -> Iterator[dict[str, Any]]:
 
 def _patients(record: Record) -> Iterator[dict[str, Any]]:
     for score in record.scores:
-        for name in CLASSES:
+        for name in score["counts"]:
             what = {key: score[key] for key in ("weights", "split", "sequence", "patient")}
             surface = (score["surface"] or {}).get(name, {})
             calibration = (score.get("calibration") or {}).get(name)

@@ -4,6 +4,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
+from t1t2core.settings.classes import INTERNAL_AIR
+
 
 def in_box(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of the box that training takes, which all comparisons are made of.
@@ -12,6 +14,26 @@ def in_box(frame: pd.DataFrame) -> pd.DataFrame:
         frame: as `results.csv` or `patients.csv`, which have the whole scan of test patients too.
     """
     return frame[frame["region"].eq("box")].drop(columns="region")
+
+
+def classes_in(frame: pd.DataFrame) -> list[str]:
+    """Return the classes that are scored, in the order of tables; internal air is a part of one.
+
+    Args:
+        frame: as `results.csv` or `patients.csv`, or any of its rows.
+    """
+    return [name for name in scored_in(frame) if name != INTERNAL_AIR]
+
+
+def scored_in(frame: pd.DataFrame) -> list[str]:
+    """Return all that is scored, in the order of tables: the classes, and internal air where there is air."""
+    return [] if frame.empty else [str(name) for name in frame["class"].unique()]
+
+
+def title_of(name: str) -> str:
+    """Return what readers call a class: `Soft tissue`."""
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
 
 
 def select(

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from ablation.space.variation import shown
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
+from t1t2core.settings.classes import Classes
 
 SETTINGS_FILE = "settings.json"
 """Artifact of a finished trial: all of its settings."""
@@ -66,6 +67,16 @@ def read_settings(content: bytes | None, params: Mapping[str, str], *, source: s
     except ValidationError as error:
         findings = [_finding(one["loc"], one["type"], one["msg"], one["input"]) for one in error.errors()]
         raise InputError.collect(f"the settings of {source} cannot be used:", findings) from error
+
+
+def recorded_classes(params: Mapping[str, str]) -> Classes:
+    """Return the classes that a trial was scored on, from its params."""
+    own = {
+        name: _value(params[f"cohort.{name}"], _types("cohort")[name])
+        for name in ("classes", "background", "others")
+        if f"cohort.{name}" in params
+    }
+    return Classes.of(own.get("classes"), background=own.get("background"), others=own.get("others"))
 
 
 def setting_text(params: Mapping[str, str], name: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablation.names import PLAN_FILE, ROBUSTNESS, ROBUSTNESS_FILE, SUBJECTS_FILE, TRAIN_LOSS, TRIAL_KEY
+from ablation.names import PLAN_FILE, ROBUSTNESS, ROBUSTNESS_FILE, SUBJECTS_FILE, TRIAL_KEY
 from ablation.plan.tables import write_table
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
@@ -15,6 +15,7 @@ from ablation.record.trials import Record
 from ablation.report.checklist.checklist import checklist_document, checklist_sheets
 from ablation.report.checklist.facts import Facts
 from ablation.report.figures.all import drawings, drawn_trials, pictured_trials
+from ablation.report.figures.curves import metrics_of
 from ablation.report.figures.rendered import Drawing, Rendered, Rendering
 from ablation.report.page.compose import compose_page, pictures_of
 from ablation.report.page.html import Sheet, render_page
@@ -23,13 +24,11 @@ from ablation.report.page.mlflow_note import note_of
 from ablation.report.page.sheets import sheets
 from ablation.report.page.warnings import page_warnings
 from ablation.report.tables.frames import Frames
-from ablation.report.tables.summary import TISSUES, summarise
+from ablation.report.tables.summary import summarise
 from ablation.store.processes import helpers
 from t1t2core.evaluation.slices import SLICES, PatientSlices, unpack_slices
 from t1t2core.files import write_atomically
 
-CURVES = (TRAIN_LOSS, *(f"validation/{name}/dsc" for name in TISSUES))
-"""Metrics that the learning curves draw."""
 PAGE, CHECKLIST_FILE = "index.html", "checklist.md"
 
 
@@ -87,11 +86,22 @@ def _drawings(ledger: Ledger, record: PlanRecord, frames: Frames) -> dict[str, D
     results = frames.results
     shown = {run.tags[TRIAL_KEY]: run for run in record.records}
     drawn = {key: shown[key] for key in drawn_trials(results)}
-    curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, CURVES)
+    curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, list(metrics_of(results)))
     slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
     changed, tested = read_robustness(record.files), record.tags.get(ROBUSTNESS, "").split()
     design, calibration = record.design, frames.calibration
-    return drawings(results, frames.patients, calibration, curves, slices, design, changed, tested)
+    return drawings(
+        results,
+        frames.patients,
+        calibration,
+        curves,
+        slices,
+        design,
+        changed,
+        tested,
+        classes=record.classes,
+        sequences=record.sequences,
+    )
 
 
 def _write_figures(figures: Mapping[str, Rendered], folder: Path) -> None:

@@ -152,7 +152,9 @@ def _validate(groups: Groups, places: dict[tuple[str, str], str], findings: list
             place = places.get((group, name), f"{group}.{name}" if name else group)
             message = item["msg"].removeprefix("Value error, ")
             found = f" (found {reprlib.repr(item['input'])}){_nearest_word(item)}"
-            findings.append(f"{place}: {message}{found if name else ''}")
+            findings.append(
+                f"{place}: {message}{found}" if name else f"{place}: {message}" if place else message
+            )
     return None
 
 

@@ -23,7 +23,7 @@ class Primary(Strict):
 
     arm: str
     against: str
-    tissue: Annotated[Literal["bone", "soft_tissue", "air"], Field(alias="class")]
+    tissue: Annotated[str, Field(alias="class")]
 
 
 class Equivalence(Strict):

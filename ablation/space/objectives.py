@@ -4,10 +4,11 @@ Scores of test patients choose nothing.
 """
 
 from ablation.names import EPOCHS, PEAK_MEMORY, SECONDS_PER_EPOCH, STANDALONE_SECONDS, TOTAL_SECONDS
-from t1t2core.evaluation.scores import CLASSES, METRICS, TISSUES
+from t1t2core.evaluation.scores import METRICS
+from t1t2core.settings.classes import MEAN, STUDY_CLASSES, Classes
 
-MEAN = "mean"
-"""Stands in the place of a class for the mean of bone, soft tissue and air."""
+AND = "+"
+"""Between the names of classes whose scores' mean counts."""
 COSTS = {
     TOTAL_SECONDS: "total time",
     STANDALONE_SECONDS: "time computed alone",
@@ -16,16 +17,25 @@ COSTS = {
     PEAK_MEMORY: "peak memory",
 }
 """What is the better the less there is of it, in words."""
-OBJECTIVES = (
-    *(f"validation/{name}/{metric}" for name in (MEAN, *CLASSES) for metric in METRICS),
-    *COSTS,
-)
 METRICS_IN_WORDS = {"precision": "precision", "recall": "recall", "dsc": "Dice", "jsc": "Jaccard index"}
 
 
-def objective_of(choose_by: str) -> str:
+def objectives_of(classes: Classes) -> tuple[str, ...]:
+    """Return all that trials with these classes report and that a choice may go by."""
+    names = (MEAN, *classes.scored)
+    return (*(f"validation/{name}/{metric}" for name in names for metric in METRICS), *COSTS)
+
+
+def objective_of(choose_by: str, classes: Classes = STUDY_CLASSES) -> str:
     """Return the objective that the setting `evaluation.choose_by` means."""
-    return f"validation/{choose_by}/dsc"
+    return resolved(f"validation/{choose_by}/dsc", classes)
+
+
+def resolved(objective: str, classes: Classes) -> str:
+    """Return an objective that names the classes whose mean it is, unless they are those of the study."""
+    if classes == STUDY_CLASSES or not objective.startswith(f"validation/{MEAN}/"):
+        return objective
+    return objective.replace(f"/{MEAN}/", f"/{AND.join(classes.foreground)}/")
 
 
 MEAN_DICE = objective_of(MEAN)
@@ -40,7 +50,7 @@ def goes_up(objective: str) -> bool:
 def classes_of(objective: str) -> tuple[str, ...]:
     """Return the classes whose scores' mean a score is."""
     name = objective.split("/")[1]
-    return TISSUES if name == MEAN else (name,)
+    return STUDY_CLASSES.foreground if name == MEAN else tuple(name.split(AND))
 
 
 def parts_of(objective: str) -> tuple[str, ...]:
@@ -62,5 +72,5 @@ def in_words(objective: str) -> str:
         return f"by the least {COSTS[objective]}"
     _, name, metric = objective.split("/")
     score = METRICS_IN_WORDS[metric]
-    told = f"{MEAN} {score}" if name == MEAN else f"{score} of {name.replace('_', ' ')}"
+    told = f"{MEAN} {score}" if name == MEAN or AND in name else f"{score} of {name.replace('_', ' ')}"
     return f"on validation by {told}"

@@ -10,7 +10,6 @@ from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Pruning, Search, Start
 from ablation.space.variation import GROUPS
 from t1t2core.cohort.names import is_reserved
-from t1t2core.settings import ChoiceName
 
 _TAKEN_NAMES = ("store", "artifacts", "mlflow.db", "phantom")
 
@@ -47,7 +46,7 @@ class SpaceFile(FactorValues):
     tune: _FactorNames | None = None
     primary: Primary | None = None
     equivalence: Equivalence | None = None
-    choose_by: ChoiceName | None = None
+    choose_by: str | None = None
     resources: Resources = Resources()
     recovery: Recovery = Recovery()
     search: Search = Search()
@@ -75,8 +74,6 @@ KEYS_IN: dict[str, tuple[str, ...]] = {
 WORDS: dict[str, tuple[str, ...]] = {
     **{key: factor.words for key, factor in FACTOR_OF_KEY.items()},
     "design": get_args(Method),
-    "choose_by": get_args(ChoiceName),
-    "class": ("bone", "soft_tissue", "air"),
     "method": ("grid", "optuna"),
     "sampler": ("tpe", "random"),
     "gpus": ("auto",),
@@ -93,11 +90,10 @@ ALLOWED = {
     "{arm: conservative 9, against: open, class: bone}",
     "arm": "the name of an arm, such as conservative 9",
     "against": "the name of an arm, such as open",
-    "class": "bone, soft_tissue or air",
+    "class": "the name of a class, such as bone",
     "equivalence": "a mapping with the key dsc, such as {dsc: 0.01}",
     "dsc": "a number above 0 and below 1",
-    "choose_by": "mean, the mean Dice of the classes, or the class whose Dice chooses: "
-    + ", ".join(get_args(ChoiceName)[1:]),
+    "choose_by": "mean, the mean Dice of the classes, or the class whose Dice chooses, such as bone",
     "resources": "a mapping with the keys cpus, gpus and price_per_hour",
     "cpus": "a number above 0",
     "gpus": "auto, or a number, 0 or more",

@@ -1,16 +1,18 @@
 """How points are chosen from a search space, and what may be spent: the keys `search` and `budget`."""
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from ablation.space.factors import Layers
-from ablation.space.objectives import MEAN_DICE, OBJECTIVES, goes_up, objective_of
+from ablation.space.objectives import MEAN_DICE, goes_up, objective_of, objectives_of, resolved
 from ablation.space.ranges import Range
 from ablation.space.strict import Count, Number, Seed, Strict
 from ablation.space.variation import read_values, take_settings
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.settings import Fusion, Settings
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 from t1t2core.strategies import STRATEGIES, StrategyName
 
 FOLDS_BEFORE_PRUNING = 2
@@ -78,7 +80,7 @@ class Search(Strict):
 
     Args:
         trials: at most so many are run, folds and seeds counted each.
-        objective: one or more of `OBJECTIVES`; left out it is what `choose_by` says.
+        objective: one or more of `objectives_of` the classes; left out it is what `choose_by` says.
         start: candidates that come first.
     """
 
@@ -95,11 +97,10 @@ class Search(Strict):
         """Return whether points are sampled."""
         return self.method == "optuna"
 
-    def going_by(self, choose_by: str) -> "Search":
+    def going_by(self, choose_by: str, classes: Classes = STUDY_CLASSES) -> "Search":
         """Return the search with this score for its objective, unless it names one itself."""
-        if "objective" in self.model_fields_set:
-            return self
-        return self.model_copy(update={"objective": (objective_of(choose_by),)})
+        given = self.objective if "objective" in self.model_fields_set else (objective_of(choose_by),)
+        return self.model_copy(update={"objective": tuple(resolved(one, classes) for one in given)})
 
 
 class Budget(Strict):
@@ -128,7 +129,7 @@ def search_findings(search: Search, budget: Budget, is_given: bool) -> list[str]
         findings.append("budget.trials: search.trials says the same; leave out one of them")
     if search.trials is None and not is_given:
         findings.append("search.trials: missing; allowed: a whole number, 1 or more, or a budget instead")
-    return findings + _objective_findings(search.objective) + _pruning_findings(search)
+    return findings + _twice(search.objective) + _pruning_findings(search)
 
 
 def epoch_findings(search: Search, settings: Settings, strategies: list[StrategyName]) -> list[str]:
@@ -144,15 +145,20 @@ def epoch_findings(search: Search, settings: Settings, strategies: list[Strategy
     ]
 
 
-def _objective_findings(objectives: tuple[str, ...]) -> list[str]:
-    findings = [
+def objective_findings(search: Search, classes: Classes) -> list[str]:
+    """Return a line for each objective that no trial with these classes reports."""
+    known = objectives_of(classes)
+    return [
         f"search.objective: found {objective!r}, which no trial reports; allowed: "
-        f"{', '.join(OBJECTIVES)}{did_you_mean(objective, OBJECTIVES)}"
-        for objective in objectives
-        if objective not in OBJECTIVES
+        f"{', '.join(known)}{did_you_mean(objective, known)}"
+        for objective in (search.objective if search.samples else ())
+        if objective not in known and objective not in map(partial(resolved, classes=classes), known)
     ]
+
+
+def _twice(objectives: tuple[str, ...]) -> list[str]:
     twice = [one for one in dict.fromkeys(objectives) if objectives.count(one) > 1]
-    return findings + [f"search.objective: {one} is there twice" for one in twice]
+    return [f"search.objective: {one} is there twice" for one in twice]
 
 
 def _pruning_findings(search: Search) -> list[str]:

@@ -32,6 +32,7 @@ from t1t2core.evaluation.scores import METRICS
 from t1t2core.evaluation.slices import SLICES, pack_slices
 from t1t2core.experiment import Outcome, PatientScore, pool
 from t1t2core.network.weights import pack_weights
+from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies.staged import AnyExperiment
 
 FOLDER = "outcomes"
@@ -67,11 +68,12 @@ def write_outcome(
     about = {TRIAL_KEY: trial.key, ENCODER_DIGEST: trial.encoder or ""}
     predictions = outcome.predictions
     scans = {(sequence, name): experiment.scans[sequence].test[name] for sequence, name in predictions}
+    classes = next((scan.classes for scan in scans.values()), STUDY_CLASSES)
     slices = cut_slices(scans, predictions, experiment.evaluation.pictures)
     files = {
         WEIGHTS_FILE: pack_weights(outcome.weights, about),
         "confusion_matrix.png": draw_confusion(scans, predictions),
-        **draw_slices(slices),
+        **draw_slices(slices, classes),
         SLICES: pack_slices(slices),
         SUMMARY: _json({**_summary(outcome, cost), "history": history}),
         SCORES: _json([asdict(score) for score in outcome.scores]),

@@ -15,6 +15,7 @@ from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings
+from t1t2core.settings.classes import Classes
 from t1t2core.strategies import STRATEGIES
 
 MOST_NETWORKS = 100
@@ -74,11 +75,11 @@ def check_overrides(space: Space, overrides: Sequence[str]) -> None:
         )
 
 
-def check_primary(points: Sequence[Point], space: Space) -> None:
-    """Refuse a primary comparison of arms that the space does not have.
+def check_primary(points: Sequence[Point], space: Space, classes: Classes) -> None:
+    """Refuse a primary comparison of arms that the space does not have, or by what is no class.
 
     Raises:
-        InputError: names the arms that there are.
+        InputError: names the arms and classes that there are.
     """
     primary = space.design.primary
     if primary is None:
@@ -91,6 +92,10 @@ def check_primary(points: Sequence[Point], space: Space) -> None:
         for key, name in (("arm", primary.arm), ("against", primary.against))
         if name not in there
     ]
+    if primary.tissue not in classes.order:
+        known = classes.order
+        hint = did_you_mean(primary.tissue, known)
+        findings.append(f"primary.class: {primary.tissue!r} is no class; there are {', '.join(known)}{hint}")
     if primary.arm == primary.against:
         findings.append("primary: arm and against are the same")
     if findings:

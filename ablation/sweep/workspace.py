@@ -23,7 +23,7 @@ from ablation.space.configuration import resolve_settings
 from ablation.space.design import Design
 from ablation.space.points import Point, expand
 from ablation.space.resources import Recovery, Resources
-from ablation.space.search_settings import Budget, Search, epoch_findings
+from ablation.space.search_settings import Budget, Search, epoch_findings, objective_findings
 from ablation.space.space import Space, read_space
 from ablation.store.file_system import mount_of
 from ablation.store.pretrained import EncoderStore
@@ -194,7 +194,7 @@ def open_workspace(request: Request) -> Workspace:
     space = read_space(request.space) if request.space else NO_SPACE
     preset: PresetName = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
     settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
-    space = replace(space, search=space.search.going_by(settings.evaluation.choose_by))
+    space = replace(space, search=space.search.going_by(settings.evaluation.choose_by, settings.classes))
     check_settings(settings)
     check_overrides(space, request.overrides)
     _check_search(space, settings)
@@ -268,7 +268,7 @@ def _check_points(points: Sequence[Point], study: Study, space: Space, request: 
     """Refuse settings that do not go together, and more T1 networks than can be meant."""
     study.precision_of(study.settings)  # also where no point is asked for, as by pretraining without a space
     check_variants(points, study, space.source)
-    check_primary(points, space)
+    check_primary(points, space, study.settings.classes)
     if request.encoder is not None:
         check_given(space)
     check_number(recipes_of(points, study), space)
@@ -293,7 +293,8 @@ def _check_search(space: Space, settings: Settings) -> None:
     """Refuse a search whose settings do not fit its space."""
     if not space.search.samples:
         return
-    if findings := epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
+    findings = objective_findings(space.search, settings.classes)
+    if findings := findings + epoch_findings(space.search, settings, [arm.strategy for arm in space.arms]):
         raise InputError.collect("invalid search settings:", findings)
     candidates = candidates_of(space, settings)
     check_candidates(candidates, space.search, space.search.trials or space.budget.trials)

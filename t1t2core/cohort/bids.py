@@ -1,21 +1,22 @@
-"""A cohort from a BIDS folder: `sub-*/[ses-*/]anat/*_T1w`, `anat/*_T2w`, `ct/*_ct`, `participants.tsv`."""
+"""A cohort from a BIDS folder: `sub-*/[ses-*/]anat/*_T1w`, `anat/*_T2w`, `ct/*_ct` or `*_dseg` maps."""
 
 import json
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
-from t1t2core.cohort.entities import find_files, folders_of
+from t1t2core.cohort.entities import CT, BidsFile, find_files, folders_of
+from t1t2core.cohort.label_maps import Found, LabelMaps
 from t1t2core.cohort.names import LONGEST_NAME, check_excluded, exclude_line, given_name
 from t1t2core.cohort.participants import read_participants
 from t1t2core.cohort.scan_choice import Chosen, ScanChoice
-from t1t2core.cohort.subject import Cohort, Subject
+from t1t2core.cohort.subject import Cohort, Sequences, Subject
 from t1t2core.cohort.text import is_there, read_text, unfetched
 from t1t2core.errors import InputError
-from t1t2core.settings import Selection
+from t1t2core.settings import CohortSettings
 
 MOST_BYTES = 1_000_000
 """Of `dataset_description.json`."""
@@ -26,58 +27,127 @@ LONGEST_TITLE = 200
 _SUBJECT = re.compile(r"sub-[A-Za-z0-9]+")
 
 
-def read_bids(
-    folder: Path,
-    *,
-    session: str | None = None,
-    run: str | None = None,
-    select: Selection = MappingProxyType({}),
-    exclude: Collection[str] = (),
-) -> Cohort:
+def read_bids(folder: Path, settings: CohortSettings | None = None) -> Cohort:
     """Read which scans a BIDS folder has; the scans themselves are not opened.
 
     Args:
         folder: the root of the dataset.
-        session: which session to use where a subject has several (`ses-pre` or `pre`).
-        run: which run to use where a scan has several (`run-1`, `1` or `01`).
-        select: which scan to use where a subject has several of a kind, by entities of its name. Subjects
-            without the scan that `session`, `run` or `select` asks for are in `Cohort.left_out`.
-        exclude: subjects to leave out, by name (`sub-01`).
+        settings: the sequences, the classes, who is excluded, and which scans to use where a subject has
+            several: `session`, `run`, `select`. Subjects without those that are asked for are in
+            `Cohort.left_out`.
 
     Raises:
-        InputError: no BIDS folder, or subjects without a T1w or CT, or with several of one kind, all named.
+        InputError: no BIDS folder, or subjects without a scan of the source sequence or without CT and label
+            map, or with several of one kind, all named.
     """
+    own = settings or CohortSettings()
     name, simulated = _describe(folder)
     folders = {path.name: path for path in sorted(folder.glob("sub-*")) if _is_subject(path)}
     if not folders:
         raise InputError(f"{folder}: not a BIDS folder, it has no folders sub-*")
-    check_excluded(exclude, folders)
-    files = {name: find_files(path) for name, path in folders.items() if name not in exclude}
-    choice = ScanChoice(session, run, select, [file for found in files.values() for file in found])
-    findings: dict[str, list[str]] = {}
-    left_out, subjects = {}, []
-    for subject, found in files.items():
-        chosen = choice.choose(found)
-        lost = _lost_folders(folders[subject], choice)
-        if not lost and (reasons := [chosen.lacks[kind] for kind in ("T1w", "ct") if kind in chosen.lacks]):
-            left_out[subject] = "; ".join(reasons)
-        elif defects := lost or [*_defects(subject, chosen), *chosen.defects]:
-            findings[subject] = defects
-        else:
-            subjects.append(_subject(subject, chosen))
-            left_out |= {f"{kind} of {subject}": why for kind, why in chosen.lacks.items()}
-    _check_found(folder, findings, subjects, left_out)
-    cohort = Cohort(name=name, subjects=tuple(subjects), simulated=simulated, left_out=left_out)
+    check_excluded(own.exclude, folders)
+    files = {name: find_files(path) for name, path in folders.items() if name not in own.exclude}
+    reader = _Reader(folder, own, files)
+    for subject in files:
+        reader.read(subject, folders[subject])
+    reader.check()
+    cohort = Cohort(
+        name=name,
+        subjects=tuple(reader.subjects),
+        simulated=simulated,
+        left_out=reader.left_out,
+        sequences=reader.sequences,
+        classes=own.told_apart,
+    )
     return _with_characteristics(cohort, folder, folders)
 
 
-def _check_found(
-    folder: Path, findings: dict[str, list[str]], subjects: list[Subject], left_out: dict[str, str]
-) -> None:
-    if findings:
-        raise _refusal(folder, findings)
-    if all(subject.t2w is None for subject in subjects):
-        raise _without_t2w(folder, len(subjects), left_out)
+class _Reader:
+    """Chooses the scans of one subject after the other."""
+
+    def __init__(self, folder: Path, settings: CohortSettings, files: Mapping[str, list[BidsFile]]) -> None:
+        self.sequences = Sequences(source=settings.source, target=settings.target)
+        self.subjects: list[Subject] = []
+        self.left_out: dict[str, str] = {}
+        self._folder, self._files, self._classes = folder, files, settings.told_apart
+        self._findings: dict[str, list[str]] = {}
+        self._by_maps = settings.labels is not None or not self._classes.from_ct
+        self._is_usual = self.sequences == Sequences()
+        kinds = [settings.source, settings.target]
+        if CT in kinds and not self._by_maps:
+            raise InputError(
+                "cohort.source or target is CT, which then cannot tell the classes: name a folder of label "
+                "maps with --labels, or give cohort.classes values"
+            )
+        self._maps = LabelMaps(folder, Path(settings.labels) if settings.labels else None)
+        every = [file for found in files.values() for file in found]
+        self._choice = ScanChoice(
+            settings.session,
+            settings.run,
+            settings.select,
+            [file for file in every if file.kind in (*kinds, CT)],
+            kinds if self._by_maps else [*kinds, CT],
+        )
+
+    def read(self, subject: str, folder: Path) -> None:
+        """Find a subject's scans and label maps, or what is wrong with them."""
+        chosen = self._choice.choose(self._files[subject])
+        maps = self._maps_of(subject, chosen)
+        needed = [self.sequences.source, *([] if self._by_maps else [CT])]
+        lost = _lost_folders(folder, self._choice)
+        if not lost and (reasons := [chosen.lacks[kind] for kind in needed if kind in chosen.lacks]):
+            self.left_out[subject] = "; ".join(reasons)
+        elif not self._is_usual and self.sequences.source not in chosen.files and not chosen.defects:
+            self.left_out[subject] = f"no {self.sequences.source}"
+        elif defects := lost or [*_defects(subject, chosen), *chosen.defects, *maps.defects]:
+            self._findings[subject] = defects
+        else:
+            self.subjects.append(self._subject(subject, chosen, maps))
+            self.left_out |= {f"{kind} of {subject}": why for kind, why in chosen.lacks.items()}
+
+    def check(self) -> None:
+        """Refuse subjects that cannot be used, and cohorts without the target sequence."""
+        if self._findings:
+            raise _refusal(self._folder, self._findings)
+        if not self.subjects or all(subject.t2w is None for subject in self.subjects):
+            raise self._without_sequence()
+
+    def _maps_of(self, subject: str, chosen: Chosen) -> Found:
+        """Find the label maps of a subject; where CT may tell the classes, in its place."""
+        missing = f"no {CT} ({CT}/*_{CT}.nii.gz)"
+        if not self._by_maps and missing not in chosen.defects:
+            return Found()
+        source, target = (chosen.files.get(kind) for kind in (self.sequences.source, self.sequences.target))
+        maps = self._maps.find(subject, source, target)
+        if maps.source is None and maps.target is None and source is not None and self._by_maps:
+            where = "*_dseg.nii.gz or *_space-" + self.sequences.source + "_dseg.nii.gz"
+            return Found(defects=(*maps.defects, f"no label map ({where})"))
+        if maps.source is not None or maps.target is not None:
+            chosen.defects[:] = [defect for defect in chosen.defects if defect != missing]
+        return maps
+
+    def _subject(self, name: str, chosen: Chosen, maps: Found) -> Subject:
+        paths = {kind: file.path for kind, file in chosen.files.items()}
+        return Subject(
+            name=name,
+            t1w=paths[self.sequences.source],
+            t2w=paths.get(self.sequences.target),
+            ct=None if self._by_maps else paths.get(CT),
+            labels_t1w=maps.source,
+            labels_t2w=maps.target,
+            sequences=self.sequences,
+            classes=self._classes,
+        )
+
+    def _without_sequence(self) -> InputError:
+        lines = [f"{name} is left out: {why}" for name, why in self.left_out.items()]
+        is_source = not self.subjects
+        wanted = self.sequences.source if is_source else self.sequences.target
+        number = len(self._files) if is_source else len(self.subjects)
+        there = Counter(kind for found in self._files.values() for kind in {file.kind for file in found})
+        listed = ", ".join(f"{kind} ({count})" for kind, count in sorted(there.items()))
+        headline = f"{self._folder}: none of {number} subjects has a {wanted} scan (anat/*_{wanted}.nii.gz)"
+        return InputError.collect(f"{headline}; there are {listed or 'no scans'}", lines)
 
 
 def _with_characteristics(cohort: Cohort, folder: Path, names: Collection[str]) -> Cohort:
@@ -85,12 +155,6 @@ def _with_characteristics(cohort: Cohort, folder: Path, names: Collection[str]) 
     known, warnings = read_participants(folder, names)
     subjects = tuple(replace(one, characteristics=known.get(one.name, {})) for one in cohort.subjects)
     return replace(cohort, subjects=subjects, warnings=warnings)
-
-
-def _without_t2w(folder: Path, subjects: int, left_out: Mapping[str, str]) -> InputError:
-    lines = [f"{name} is left out: {why}" for name, why in left_out.items()]
-    headline = f"{folder}: none of {subjects} subjects has a T2w scan (anat/*_T2w.nii.gz)"
-    return InputError.collect(headline, lines)
 
 
 def _is_subject(path: Path) -> bool:
@@ -118,11 +182,6 @@ def _describe(folder: Path) -> tuple[str, bool]:
     # Reports and messages have it on a line.
     plain = "".join(letter if letter.isprintable() else " " for letter in name).strip()
     return plain[:LONGEST_TITLE] or default, description.get("Simulated") is True
-
-
-def _subject(name: str, chosen: Chosen) -> Subject:
-    paths = {kind: file.path for kind, file in chosen.files.items()}
-    return Subject(name=name, t1w=paths["T1w"], t2w=paths.get("T2w"), ct=paths["ct"])
 
 
 def _lost_folders(subject: Path, choice: ScanChoice) -> list[str]:

@@ -11,6 +11,7 @@ from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.scan import examine_scan, scan_notes
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 IMAGES = ("t1w", "t2w", "ct")
 """Kinds that no two subjects share. Two label maps may well be equal."""
@@ -22,6 +23,7 @@ class Task:
 
     path: Path
     kind: str
+    classes: Classes = STUDY_CLASSES
 
 
 @dataclass(frozen=True)
@@ -56,14 +58,14 @@ def check_cohort(cohort: Cohort, known: KnownScans | None = None, *, each: Each 
             the setting that leaves those subjects out.
     """
     known = known or KnownScans()
-    tasks = [Task(path, kind) for subject in cohort.subjects for kind, path in subject.scans.items()]
+    tasks = [task for subject in cohort.subjects for task in _tasks(subject)]
     found = _examine(tasks, known, each)
     subjects = tuple(_identified(subject, found) for subject in cohort.subjects)
     findings: dict[str, list[str]] = defaultdict(list)
     for subject in subjects:
-        for kind, path in subject.scans.items():
-            defects = found[Task(path, kind)].defects
-            findings[subject.name] += [f"{kind} ({path}): {defect}" for defect in defects]
+        for task in _tasks(subject):
+            shown = subject.sequences.shown(task.kind)
+            findings[subject.name] += [f"{shown} ({task.path}): {one}" for one in found[task].defects]
     _add_repeated(findings, subjects)
     broken = [name for name, defects in findings.items() if defects]
     if broken:
@@ -73,6 +75,10 @@ def check_cohort(cohort: Cohort, known: KnownScans | None = None, *, each: Each 
             [f"{name}: {defect}" for name in broken for defect in findings[name]],
         )
     return replace(cohort, subjects=subjects)
+
+
+def _tasks(subject: Subject) -> list[Task]:
+    return [Task(path, kind, subject.classes) for kind, path in subject.scans.items()]
 
 
 def _examine(tasks: Iterable[Task], known: KnownScans, each: Each) -> dict[Task, Examined]:
@@ -87,25 +93,32 @@ def _examine(tasks: Iterable[Task], known: KnownScans, each: Each) -> dict[Task,
 
 def _key(task: Task) -> str | None:
     try:
-        return content_key(task.path, task.kind)
+        key = content_key(task.path, task.kind)
     except InputError:
         return None  # Reading it will tell what is wrong.
+    if key is None or task.classes == STUDY_CLASSES or not task.kind.startswith("labels"):
+        return key
+    return f"{key} {task.classes}"
 
 
 def examine(task: Task) -> Examined:
     """Read and check one scan; never raises for a bad file."""
-    image, defects = examine_scan(task.path, task.kind)
+    image, defects = examine_scan(task.path, task.kind, task.classes)
     return Examined(None if image is None else identity_of(image), tuple(defects))
 
 
 def _identified(subject: Subject, found: dict[Task, Examined]) -> Subject:
-    identities = {kind: found[Task(path, kind)].identity for kind, path in subject.scans.items()}
+    identities = {task.kind: found[task].identity for task in _tasks(subject)}
     return replace(subject, identities={kind: known for kind, known in identities.items() if known})
 
 
 def subject_notes(subject: Subject) -> list[str]:
     """Return what was assumed in reading a subject's scans, a sentence each (see `scan_notes`)."""
-    return [f"{kind}: {note}" for kind, path in subject.scans.items() for note in scan_notes(path)]
+    return [
+        f"{subject.sequences.shown(kind)}: {note}"
+        for kind, path in subject.scans.items()
+        for note in scan_notes(path)
+    ]
 
 
 def _add_repeated(findings: dict[str, list[str]], subjects: Iterable[Subject]) -> None:
@@ -114,7 +127,8 @@ def _add_repeated(findings: dict[str, list[str]], subjects: Iterable[Subject]) -
     for subject in subjects:
         for kind in IMAGES:
             if kind in subject.identities:
-                owners[subject.identities[kind].values].append((subject.name, kind))
+                shown = subject.sequences.shown(kind)
+                owners[subject.identities[kind].values].append((subject.name, shown))
     for first, *others in owners.values():
         for name, kind in others:
             findings[name].append(f"{kind} is the same image as {first[1]} of {first[0]}")

@@ -4,9 +4,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
-
-from t1t2core.settings import ScanKind
 
 ENTITIES = {
     "acquisition": "acq",
@@ -46,13 +43,11 @@ INDICES = frozenset({"chunk", "echo", "flip", "inv", "run", "split"})
 NO_MAGNITUDE = frozenset({"imag", "phase", "real"})
 """Parts of a complex image of which none looks like a scan."""
 
-PLACES: dict[ScanKind, str] = {"T1w": "anat", "T2w": "anat", "ct": "ct"}
-"""Folder of each kind of scan, under a subject or a session."""
+CT, LABELS = "ct", "dseg"
+"""Suffixes of computed tomography and of label maps."""
 
 _LONG = {short: name for name, short in ENTITIES.items()}
-_FILE = re.compile(
-    rf"(?P<entities>(?:[A-Za-z]+-[A-Za-z0-9+]+_)+)(?P<kind>{'|'.join(get_args(ScanKind))})\.nii(?:\.gz)?"
-)
+_FILE = re.compile(r"(?P<entities>(?:[A-Za-z]+-[A-Za-z0-9+]+_)+)(?P<kind>[A-Za-z0-9]+)\.nii(?:\.gz)?")
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ class BidsFile:
     """
 
     path: Path
-    kind: ScanKind
+    kind: str
     entities: Mapping[str, str]
     astray: str
 
@@ -76,16 +71,26 @@ class BidsFile:
         return is_same(entity, self.entities.get(entity), label)
 
 
-def find_files(subject: Path) -> list[BidsFile]:
-    """The scans in a subject's folder, without the phase and the like of a complex image."""
+def place_of(kind: str) -> str:
+    """Return the folder of a kind of scan, under a subject or a session."""
+    return CT if kind == CT else "anat"
+
+
+def find_files(subject: Path, kinds: Iterable[str] | None = None) -> list[BidsFile]:
+    """The scans in a subject's folder, without the phase and the like of a complex image.
+
+    Args:
+        kinds: in this order; None: all.
+    """
     found = []
     for level in _levels(subject):
-        for kind, place in PLACES.items():
+        for place in ("anat", CT):
             for path in sorted((level / place).glob("*")):
                 match = _FILE.fullmatch(path.name)
-                if match and match["kind"] == kind:
-                    found.append(_file(path, kind, match["entities"], [subject, level]))
-    return [file for file in found if file.entities.get("part") not in NO_MAGNITUDE]
+                if match and place_of(match["kind"]) == place:
+                    found.append(_file(path, match["kind"], match["entities"], [subject, level]))
+    whole = [file for file in found if file.entities.get("part") not in NO_MAGNITUDE]
+    return whole if kinds is None else [file for kind in kinds for file in whole if file.kind == kind]
 
 
 def folders_of(subject: Path) -> list[tuple[str | None, Path]]:
@@ -93,7 +98,7 @@ def folders_of(subject: Path) -> list[tuple[str | None, Path]]:
     return [
         (level.name.removeprefix("ses-") if level != subject else None, folder)
         for level in _levels(subject)
-        for folder in (level, *(level / place for place in dict.fromkeys(PLACES.values())))
+        for folder in (level, level / "anat", level / CT)
     ]
 
 
@@ -128,7 +133,7 @@ def _levels(subject: Path) -> list[Path]:
     return [subject, *sorted(sessions)]
 
 
-def _file(path: Path, kind: ScanKind, entities: str, folders: list[Path]) -> BidsFile:
+def _file(path: Path, kind: str, entities: str, folders: list[Path]) -> BidsFile:
     labels = dict(part.split("-", 1) for part in entities.rstrip("_").split("_"))
     astray = ""
     for folder in folders:

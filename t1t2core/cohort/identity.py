@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from t1t2core.cohort.scan import examine_scan
 from t1t2core.errors import InputError
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 
 @dataclass(frozen=True)
@@ -38,13 +39,13 @@ def identity_of(image: sitk.Image) -> Identity:
     return Identity(digest.hexdigest(), hashlib.sha256(values.data).hexdigest())
 
 
-def read_identity(path: Path, kind: str) -> Identity:
+def read_identity(path: Path, kind: str, classes: Classes = STUDY_CLASSES) -> Identity:
     """Read the scan at `path` as a `kind` (see `examine_scan`) and tell its identity.
 
     Raises:
         InputError: it cannot be read.
     """
-    image, defects = examine_scan(path, kind)
+    image, defects = examine_scan(path, kind, classes)
     if image is None:
         raise InputError(f"{path}: {defects[0]}")
     return identity_of(image)

@@ -21,15 +21,9 @@ def read_cohort(source: Path, settings: CohortSettings) -> Cohort:
         InputError: there is no such cohort, or it cannot be used as it is.
     """
     if is_there(source) and source.is_dir():
-        return read_bids(
-            source,
-            session=settings.session,
-            run=settings.run,
-            select=settings.select,
-            exclude=settings.exclude,
-        )
+        return read_bids(source, settings)
     if not is_there(source):
         raise InputError(f"{source}: there is no such cohort (a BIDS folder or a .csv table is expected)")
     if source.suffix.lower() != ".csv":
         raise InputError(f"{source}: a cohort is a BIDS folder or a .csv table")
-    return read_manifest(source, exclude=settings.exclude)
+    return read_manifest(source, settings)

@@ -14,6 +14,7 @@ from t1t2core.cohort.orientation import straighten
 from t1t2core.cohort.shape import shape_defect
 from t1t2core.cohort.text_header import text_header_defect, text_header_notes
 from t1t2core.errors import InputError
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 # ITK's warnings would otherwise go to standard error, between the lines of a run.
 sitk.ProcessObject_SetGlobalWarningDisplay(False)
@@ -56,7 +57,8 @@ MOST_BONE = 0.4
 """Largest share of bone-like voxels among those above -200 HU: about 0.13 in a head; more, and soft tissue
 lies where bone should, as in a CT whose offset of 1024 was not taken off."""
 
-LABEL_VALUES = (0, 1, 2)
+MOST_LISTED = 5
+"""Unknown values of a label map that a message lists."""
 
 
 def read_scan(path: Path) -> sitk.Image:
@@ -75,37 +77,40 @@ def read_scan(path: Path) -> sitk.Image:
         raise InputError(f"{path}: {error}") from None
 
 
-def read_labels(path: Path) -> sitk.Image:
-    """Read a label map: 3D, uint8, 0 air, 1 soft tissue, 2 bone.
+def read_labels(path: Path, classes: Classes = STUDY_CLASSES) -> sitk.Image:
+    """Read a label map: 3D, uint8, the label of each voxel's class (see `Classes`), 255 where it is ignored.
 
     Raises:
-        InputError: as `read_scan`, or it has other values.
+        InputError: as `read_scan`, or it has values that no class has and that are not among the `others`.
     """
     try:
-        return _load_labels(path)
+        return _load_labels(path, classes)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
 
 
-def examine_scan(path: Path, kind: str) -> tuple[sitk.Image | None, list[str]]:
+def examine_scan(
+    path: Path, kind: str, classes: Classes = STUDY_CLASSES
+) -> tuple[sitk.Image | None, list[str]]:
     """Read the scan at `path` as a `kind` and check it.
 
     Args:
         kind: `t1w`, `t2w`, `ct`, `labels_t1w` or `labels_t2w`.
+        classes: of label maps.
 
     Returns:
         The image, None if it cannot be read, and what is wrong, a sentence each.
     """
     try:
-        image = _load_labels(path) if kind.startswith("labels") else _load(path)
+        image = _load_labels(path, classes) if kind.startswith("labels") else _load(path)
     except InputError as error:
         return None, [str(error)]
-    return image, check_scan(image, kind)
+    return image, check_scan(image, kind, classes)
 
 
-def scan_defects(path: Path, kind: str) -> list[str]:
+def scan_defects(path: Path, kind: str, classes: Classes = STUDY_CLASSES) -> list[str]:
     """Find what is wrong with the scan at `path` as a `kind`, a sentence each; a bad file raises nothing."""
-    return examine_scan(path, kind)[1]
+    return examine_scan(path, kind, classes)[1]
 
 
 def scan_notes(path: Path) -> list[str]:
@@ -119,9 +124,9 @@ def scan_notes(path: Path) -> list[str]:
     return [] if path.is_dir() else [*nifti_notes(path), *text_header_notes(path)]
 
 
-def check_scan(image: sitk.Image, kind: str) -> list[str]:
+def check_scan(image: sitk.Image, kind: str, classes: Classes = STUDY_CLASSES) -> list[str]:
     """Find what is wrong with a 3D `image` as a `kind` (see `examine_scan`): in its geometry, then values."""
-    return [*_geometry_defects(image), *_value_defects(_voxels(image), kind)]
+    return [*_geometry_defects(image), *_value_defects(_voxels(image), kind, classes)]
 
 
 def _load(path: Path) -> sitk.Image:
@@ -181,14 +186,38 @@ def _cause(error: Exception) -> str:
     return f"not an image that can be read, or damaged ({reason})"
 
 
-def _load_labels(path: Path) -> sitk.Image:
+def _load_labels(path: Path, classes: Classes) -> sitk.Image:
     image = _load(path)
-    # Whatever is not finite has no place in a set of values.
-    others = sorted({float(value) for value in np.unique(_voxels(image))} - set(map(float, LABEL_VALUES)))
-    if others:
-        listed = ", ".join(f"{value:g}" for value in others[:5]) + (", ..." if len(others) > 5 else "")
-        raise InputError(f"a label map has 0 (air), 1 (soft tissue) and 2 (bone) only; found {listed}")
-    return sitk.Cast(image, sitk.sitkUInt8)
+    values, places = np.unique(_voxels(image), return_inverse=True)
+    # Whatever is not finite is no class's either.
+    others = [value for value in values.tolist() if value not in classes.values]
+    allowed = [] if classes.others is None else [value for value in others if float(value).is_integer()]
+    if unknown := sorted(set(others) - set(allowed)):
+        listed = ", ".join(f"{value:g}" for value in unknown[:MOST_LISTED])
+        more = ", ..." if len(unknown) > MOST_LISTED else ""
+        raise InputError(f"a label map has {_in_words(classes)}; found {listed}{more}")
+    label_of = dict(zip(classes.values, range(len(classes)), strict=True))
+    labels = np.array([label_of.get(value, classes.others) for value in values.tolist()], np.uint8)
+    found = sitk.GetImageFromArray(labels[places].reshape(_voxels(image).shape))
+    found.CopyInformation(image)
+    return found
+
+
+def _in_words(classes: Classes) -> str:
+    """Return which values label maps have, in words."""
+    listed = [
+        f"{value} ({name.replace('_', ' ')})"
+        for name, value in zip(classes.names, classes.values, strict=True)
+    ]
+    known = f"{', '.join(listed[:-1])} and {listed[-1]}"
+    if classes.others is not None:
+        return f"{known}, and other whole numbers (cohort.others)"
+    way_out = (
+        ""
+        if classes == STUDY_CLASSES
+        else " (cohort.others: ignore, or the class that all others are, would take more)"
+    )
+    return f"{known} only{way_out}"
 
 
 def _voxels(image: sitk.Image) -> np.ndarray:
@@ -221,7 +250,7 @@ def _geometry_defects(image: sitk.Image) -> list[str]:
     return findings
 
 
-def _value_defects(voxels: np.ndarray, kind: str) -> list[str]:
+def _value_defects(voxels: np.ndarray, kind: str, classes: Classes) -> list[str]:
     # The sum is not finite if any voxel is not; in float64 no finite float32 values overflow it.
     if not np.isfinite(voxels.sum(dtype=np.float64)):
         broken = int(voxels.size - np.isfinite(voxels).sum())
@@ -232,7 +261,9 @@ def _value_defects(voxels: np.ndarray, kind: str) -> list[str]:
     if lowest == highest:
         return [f"empty: every voxel is {lowest:g}"]
     if kind.startswith("labels"):
-        missing = sorted(set(LABEL_VALUES) - {int(value) for value in np.unique(voxels)})
+        if classes != STUDY_CLASSES:
+            return []  # a tumour is not in every head; that of none is found once all are prepared
+        missing = sorted(set(classes.labels.values()) - {int(value) for value in np.unique(voxels)})
         return [f"no voxel has label {label}" for label in missing]
     if kind == "ct":
         return _ct_defects(voxels, f"{lowest:g} to {highest:g}")

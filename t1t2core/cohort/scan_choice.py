@@ -5,20 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from t1t2core.cohort.entities import (
+    CT,
     ENTITIES,
-    PLACES,
     BidsFile,
     is_same,
     listed,
     long_name,
+    place_of,
     short_name,
 )
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
-from t1t2core.settings import ScanKind, Selection
-
-TOGETHER: tuple[tuple[ScanKind, ...], ...] = (("T1w", "T2w"), ("ct",))
-"""Kinds whose scans come from one session unless the settings say otherwise: a head's MR, and its CT."""
+from t1t2core.settings import Selection
 
 MOST_OFFERED = 3
 """Settings that a message offers to choose from."""
@@ -34,8 +32,8 @@ class Chosen:
         defects: why the choice is not made yet, or what is missing whatever is chosen.
     """
 
-    files: dict[ScanKind, BidsFile] = field(default_factory=dict)
-    lacks: dict[ScanKind, str] = field(default_factory=dict)
+    files: dict[str, BidsFile] = field(default_factory=dict)
+    lacks: dict[str, str] = field(default_factory=dict)
     defects: list[str] = field(default_factory=list)
 
 
@@ -48,31 +46,41 @@ class ScanChoice:
     Args:
         session, run, select: what was asked for (see `CohortSettings`).
         files: all scans of the cohort.
+        kinds: of the scans to choose, the first of which everybody must have.
 
     Raises:
         InputError: `select` names no entity, or no scan has what is asked for.
     """
 
     def __init__(
-        self, session: str | None, run: str | None, select: Selection, files: Sequence[BidsFile]
+        self,
+        session: str | None,
+        run: str | None,
+        select: Selection,
+        files: Sequence[BidsFile],
+        kinds: Sequence[str] = ("T1w", "T2w", CT),
+        *,
+        needs_ct: bool = True,
     ) -> None:
+        self._kinds = tuple(kinds)
+        self._needed = (kinds[0], CT) if needs_ct else (kinds[0],)
         self._asked = {"ses": session, "run": run}
         self._selected = _selected(select, files)
         self._labels = {
             (kind, entity): {
                 file.entities[entity] for file in files if file.kind == kind and entity in file.entities
             }
-            for kind in PLACES
+            for kind in self._kinds
             for entity in self._asked
         }
         for entity, label in self._asked.items():
-            _check_asked(entity, label, set().union(*(self._labels[kind, entity] for kind in PLACES)))
+            _check_asked(entity, label, set().union(*(self._labels[kind, entity] for kind in self._kinds)))
 
     def choose(self, found: Iterable[BidsFile]) -> Chosen:
         """Choose one scan of each kind for a subject."""
         chosen = Chosen()
-        left = {kind: [file for file in found if file.kind == kind] for kind in PLACES}
-        missing = [kind for kind, files in left.items() if not files and kind != "T2w"]
+        left = {kind: [file for file in found if file.kind == kind] for kind in self._kinds}
+        missing = [kind for kind, files in left.items() if not files and kind in self._needed]
         for kind in left:
             left[kind] = self._keep(kind, left[kind], chosen)
         if sessions := self._open_sessions(left):
@@ -83,7 +91,7 @@ class ScanChoice:
                 chosen.files[kind] = files[0]
             elif files:
                 chosen.defects.append(f"{kind}: {_several(kind, files)}")
-        chosen.defects += [f"no {kind} ({PLACES[kind]}/*_{kind}.nii.gz)" for kind in missing]
+        chosen.defects += [f"no {kind} ({place_of(kind)}/*_{kind}.nii.gz)" for kind in missing]
         return chosen
 
     def may_use(self, session: str | None) -> bool:
@@ -95,7 +103,7 @@ class ScanChoice:
         named = [label for label in wanted if label is not None]
         return session is None or not named or any(is_same("ses", session, label) for label in named)
 
-    def _keep(self, kind: ScanKind, files: list[BidsFile], chosen: Chosen) -> list[BidsFile]:
+    def _keep(self, kind: str, files: list[BidsFile], chosen: Chosen) -> list[BidsFile]:
         """The scans of a kind that are what was asked for; what they lack is noted."""
         selected = self._selected.get(kind, {})
         wanted = [*selected.items(), *((e, label) for e, label in self._asked.items() if e not in selected)]
@@ -112,20 +120,21 @@ class ScanChoice:
             files = kept
         return files
 
-    def _binds(self, kind: ScanKind, entity: str, files: Sequence[BidsFile]) -> bool:
+    def _binds(self, kind: str, entity: str, files: Sequence[BidsFile]) -> bool:
         """Does `session` or `run` say something about these scans?"""
         label = self._asked[entity]
         if label is None or not any(entity in file.entities for file in files):
             return False
         own = self._labels[kind, entity]
-        others = set().union(*(self._labels[other, entity] for other in PLACES if other != kind))
+        others = set().union(*(self._labels[other, entity] for other in self._kinds if other != kind))
         # All CTs in a session of their own, such as ses-ct beside ses-1 and ses-2 of the MR.
         return len(own) > 1 or bool(own & others) or any(is_same(entity, one, label) for one in own)
 
-    def _open_sessions(self, left: Mapping[ScanKind, Sequence[BidsFile]]) -> set[str | None]:
+    def _open_sessions(self, left: Mapping[str, Sequence[BidsFile]]) -> set[str | None]:
         """The sessions that nothing was said about, where there are several to choose from."""
         undecided: set[str | None] = set()
-        for kinds in TOGETHER:
+        # A head's MR comes from one session unless the settings say otherwise, and so does its CT.
+        for kinds in ([kind for kind in self._kinds if kind != CT], [CT] if CT in self._kinds else []):
             sessions = {file.entities.get("ses") for kind in kinds for file in left[kind]}
             is_open = any(left[kind] and "ses" not in self._selected.get(kind, {}) for kind in kinds)
             if len(sessions) > 1 and is_open and self._asked["ses"] is None:
@@ -133,7 +142,7 @@ class ScanChoice:
         return undecided
 
 
-def _selected(select: Selection, files: Sequence[BidsFile]) -> dict[ScanKind, dict[str, str | None]]:
+def _selected(select: Selection, files: Sequence[BidsFile]) -> dict[str, dict[str, str | None]]:
     """`select` by short names of entities; raises InputError for what no scan has."""
     findings = []
     for kind, labels in select.items():
@@ -167,7 +176,7 @@ def _check_asked(entity: str, label: str | None, there: set[str]) -> None:
         )
 
 
-def _several(kind: ScanKind, files: Sequence[BidsFile]) -> str:
+def _several(kind: str, files: Sequence[BidsFile]) -> str:
     """Why scans of a kind are not one, and the setting that chooses."""
     entities = dict.fromkeys(entity for file in files for entity in file.entities)
     differing = [entity for entity in entities if len({file.entities.get(entity) for file in files}) > 1]
@@ -181,7 +190,7 @@ def _several(kind: ScanKind, files: Sequence[BidsFile]) -> str:
     return f"{several}: choose with {' or '.join(offers[:MOST_OFFERED])}"
 
 
-def _offer(kind: ScanKind, file: BidsFile, files: Sequence[BidsFile], differing: Iterable[str]) -> str:
+def _offer(kind: str, file: BidsFile, files: Sequence[BidsFile], differing: Iterable[str]) -> str:
     """The line of a search space that chooses this file of several, or nothing if none does."""
     labels: dict[str, str | None] = {}
     rest = [one for one in files if one is not file]

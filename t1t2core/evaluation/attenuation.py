@@ -6,8 +6,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
-from t1t2core.evaluation.scores import LABELS
-from t1t2core.preparation.labels import IGNORED
+from t1t2core.settings.classes import IGNORED, STUDY_CLASSES
 
 CLASS_HU = {"air": -1000.0, "soft_tissue": 40.0, "bone": 1000.0}
 """What a class counts as (ours): by the scaling below 0, 0.100 and 0.149 per cm."""
@@ -66,14 +65,14 @@ def compare_attenuation(
         By name: the head, its bone, its soft tissue and the air inside it, by the true classes; rings about
         its middle, such as `0_20_mm`.
     """
-    per_class = linear_attenuation(np.array([CLASS_HU[name] for name in LABELS]))
+    per_class = linear_attenuation(np.array([CLASS_HU[name] for name in STUDY_CLASSES.names]))
     known = (truth != IGNORED) & hull
     ct, found = linear_attenuation(hu[known]), per_class[prediction[known]]
     classes = truth[known]
     there = per_class[classes]
     rings = _rings(hull, voxel_mm)[known]
     regions = {"head": np.ones(len(classes), bool)}
-    regions |= {name: classes == label for name, label in LABELS.items()}
+    regions |= {name: classes == label for name, label in STUDY_CLASSES.labels.items()}
     regions |= {name: rings == ring for ring, name in enumerate(ring_names())}
     return {
         name: Attenuation(

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from t1t2core.evaluation.scores import LABELS
-from t1t2core.preparation.labels import IGNORED
+from t1t2core.settings.classes import IGNORED, STUDY_CLASSES, Classes
 
 BINS = 15
 """Of equal width between 0 and 1: those of Guo et al., ICML 2017, arXiv:1706.04599."""
@@ -48,17 +47,19 @@ class Calibration:
         return float(gaps / total) if (total := sum(self.voxels)) else float("nan")
 
 
-def calibrate(probabilities: np.ndarray, truth: np.ndarray) -> dict[str, Calibration]:
+def calibrate(
+    probabilities: np.ndarray, truth: np.ndarray, classes: Classes = STUDY_CLASSES
+) -> dict[str, Calibration]:
     """Compare class probabilities with the true classes, class by class.
 
     Args:
-        probabilities: (3, X, Y, Z), of air, soft tissue and bone.
-        truth: (X, Y, Z), labels 0 air, 1 soft tissue, 2 bone, 255 where unknown.
+        probabilities: (C, X, Y, Z), by label.
+        truth: labels (X, Y, Z), 255 where unknown.
     """
     known = truth != IGNORED
     return {
         name: _of_class(probabilities[label][known].astype(np.float64), truth[known] == label)
-        for name, label in LABELS.items()
+        for name, label in classes.labels.items()
     }
 
 

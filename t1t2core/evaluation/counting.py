@@ -5,23 +5,22 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from t1t2core.evaluation.scores import CLASSES, LABELS, Counts
-from t1t2core.preparation.labels import IGNORED
+from t1t2core.evaluation.scores import Counts
+from t1t2core.settings.classes import AIR, IGNORED, INTERNAL_AIR, STUDY_CLASSES, Classes
 
 STEPS_BETWEEN_LOOKS = 16
 """Of spreading on a GPU, which waits for each look at whether it has come to an end."""
 
 
-def confusion(prediction: Tensor, truth: Tensor) -> Tensor:
-    """Voxels by true class (rows) and predicted class (columns), (3, 3) int64; ignored voxels left out.
+def confusion(prediction: Tensor, truth: Tensor, classes: int) -> Tensor:
+    """Voxels by true class (rows) and predicted class (columns), (C, C) int64; ignored voxels left out.
 
     Args:
         prediction: labels, uint8.
         truth: likewise, of the same shape, on the same device.
     """
-    classes = len(LABELS)
     # Picking out the known voxels would make a GPU wait.
-    pairs = (truth * classes + prediction).where(truth != IGNORED, classes**2)
+    pairs = (truth.int() * classes + prediction).where(truth != IGNORED, classes**2)
     return torch.bincount(pairs.flatten(), minlength=classes**2 + 1)[:-1].view(classes, classes)
 
 
@@ -29,33 +28,48 @@ class TrueLabels:
     """The true labels of a scan, by which labels of it are counted, with what is the same for every count.
 
     Args:
-        truth: (X, Y, Z) uint8: 0 air, 1 soft tissue, 2 bone, 255 where unknown.
+        truth: labels (X, Y, Z) uint8, 255 where unknown.
         hull: (X, Y, Z) bool, the closed hull of the head.
         deep: its part under the skin, see `deep_part`.
         device: where labels are counted.
+        classes: what the labels mean.
     """
 
-    def __init__(self, truth: np.ndarray, hull: np.ndarray, deep: np.ndarray, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        truth: np.ndarray,
+        hull: np.ndarray,
+        deep: np.ndarray,
+        device: str = "cpu",
+        classes: Classes = STUDY_CLASSES,
+    ) -> None:
+        self._classes = classes
         self._truth, self._hull, self._deep = (
             torch.from_numpy(np.ascontiguousarray(volume)).to(device) for volume in (truth, hull, deep)
         )
         self._known = self._truth != IGNORED
-        self._is_air = self._truth == LABELS["air"]
-        self._inside_air = self._inside(self._is_air) & self._known
+        self._air = classes.labels.get(AIR)
+        if self._air is not None:
+            self._is_air = self._truth == self._air
+            self._inside_air = self._inside(self._is_air) & self._known
 
     def count(self, prediction: Tensor) -> dict[str, Counts]:
-        """Return the counts of each of `CLASSES`.
+        """Return the counts of each class, and of internal air where there is air, in the order of tables.
 
         Args:
             prediction: labels, (X, Y, Z) uint8, on the device.
         """
-        table = confusion(prediction, self._truth).flatten()
+        classes, number = self._classes, len(self._classes)
+        parts = [confusion(prediction, self._truth, number).flatten()]
+        if self._air is not None:
+            parts.append(self._count_internal_air(prediction))
         # One transfer from a GPU for all.
-        *flat, right, wrong, missed = torch.cat([table, self._count_internal_air(prediction)]).tolist()
-        rows = [flat[at : at + len(LABELS)] for at in range(0, len(flat), len(LABELS))]
-        counts = {name: _counts_of(rows, label) for name, label in LABELS.items()}
-        counts["internal_air"] = Counts(right, wrong, missed)
-        return {name: counts[name] for name in CLASSES}
+        flat = torch.cat(parts).tolist()
+        rows = [flat[at : at + number] for at in range(0, number**2, number)]
+        counts = {name: _counts_of(rows, label) for name, label in classes.labels.items()}
+        if self._air is not None:
+            counts[INTERNAL_AIR] = Counts(*flat[number**2 :])
+        return {name: counts[name] for name in classes.scored}
 
     def _count_internal_air(self, prediction: Tensor) -> Tensor:
         """Count air inside the head that is right, wrong and missed, (3,).
@@ -64,7 +78,7 @@ class TrueLabels:
         a voxel too thin is no air inside the head. What is air inside by one of both and air in any way by
         the other is right.
         """
-        air = prediction == LABELS["air"]
+        air = torch.eq(prediction, self._air)
         found = self._inside(air) & self._known
         there = self._inside_air
         return torch.stack([(there & air).sum(), (found & ~self._is_air).sum(), (there & ~air).sum()])

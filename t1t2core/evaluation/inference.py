@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from t1t2core.network.base import Network
-from t1t2core.preparation.labels import IGNORED
 from t1t2core.preparation.patches import merge_patches
+from t1t2core.settings.classes import IGNORED
 from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache
 from t1t2core.training.patch_set import PatchSet
@@ -33,7 +33,7 @@ class Predictor:
 
     @torch.no_grad()
     def probabilities(self) -> list[Tensor]:
-        """Class probabilities of each volume, every one (3, X, Y, Z), float32, on the device."""
+        """Class probabilities of each volume, every one (C, X, Y, Z), float32, on the device."""
         self.network.eval()
         return [self._volume(patient) for patient in range(len(self.patches.images))]
 
@@ -61,7 +61,7 @@ def cross_entropy(probabilities: Tensor, labels: Tensor) -> float:
     """Mean negative log-probability of the known voxels' labels.
 
     Args:
-        probabilities: (3, X, Y, Z).
+        probabilities: (C, X, Y, Z).
         labels: (X, Y, Z) uint8, 255 where unknown, on the same device.
     """
     logs = probabilities.clamp(min=torch.finfo(torch.float32).tiny).log()

@@ -10,10 +10,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from t1t2core.evaluation.counting import confusion
-from t1t2core.evaluation.scores import LABELS
 from t1t2core.evaluation.slices import PatientSlices, Slices, colour_labels, grey_levels, mark_errors, upright
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import Sequence
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 Test = tuple[Sequence, str]
 """A test scan: its sequence and its patient."""
@@ -42,11 +42,11 @@ def cut_slices(
     return found
 
 
-def draw_slices(found: PatientSlices) -> dict[str, bytes]:
-    """Draw a PNG for each test patient: rows are slices; columns MR, CT labels, prediction, errors."""
+def draw_slices(found: PatientSlices, classes: Classes = STUDY_CLASSES) -> dict[str, bytes]:
+    """Draw a PNG for each test patient: rows are slices; columns MR, true labels, prediction, errors."""
     return {
         f"slices_{sequence}_{patient}.png": _png(
-            np.concatenate([_row(slices, place) for place in range(len(slices.heights))])
+            np.concatenate([_row(slices, place, classes) for place in range(len(slices.heights))])
         )
         for (sequence, patient), slices in found.items()
     }
@@ -57,10 +57,11 @@ def draw_confusion(scans: Mapping[Test, PreparedScan], predictions: Mapping[Test
 
     Drawn without matplotlib, which takes a worker half a second to import and a tenth for each picture.
     """
-    names = list(LABELS)
+    classes = next((scan.classes for scan in scans.values()), STUDY_CLASSES)
+    names = classes.names
     table = sum(
         (
-            confusion(*map(torch.from_numpy, (prediction, scans[test].labels))).numpy()
+            confusion(torch.from_numpy(prediction), torch.from_numpy(scans[test].labels), len(names)).numpy()
             for test, prediction in predictions.items()
         ),
         np.zeros((len(names), len(names)), dtype=np.int64),
@@ -97,11 +98,11 @@ def _slices_of(scan: PreparedScan, prediction: np.ndarray) -> Slices:
     )
 
 
-def _row(slices: Slices, place: int) -> np.ndarray:
+def _row(slices: Slices, place: int, classes: Classes) -> np.ndarray:
     image, labels, prediction = (a[:, :, place] for a in (slices.image, slices.labels, slices.prediction))
     grey = image[..., None].repeat(3, axis=2)
     errors = mark_errors(grey, prediction, labels)
-    columns = [grey, colour_labels(labels), colour_labels(prediction), errors]
+    columns = [grey, colour_labels(labels, classes), colour_labels(prediction, classes), errors]
     return np.concatenate([upright(column) for column in columns], axis=1)
 
 

@@ -39,7 +39,9 @@ class TestScan:
         """Label the box as a trial labels its test scans, and count the voxels of each class."""
         patches = PatchSet.cut([self.scan], training, compute.device)
         (probabilities,) = Predictor(network.to(compute.device), patches, compute).probabilities()
-        truth = TrueLabels(self.scan.labels, self.scan.hull, self.deep, compute.device)
+        truth = TrueLabels(
+            self.scan.labels, self.scan.hull, self.deep, compute.device, self.scan.whole.classes
+        )
         return truth.count(likeliest(probabilities))
 
 
@@ -74,7 +76,8 @@ class TestPatient:
         self._name, self._seed = subject.name, seed
         self._preparation, self._evaluation = preparation, evaluation
         self._mr = mr_anatomy(read_scan(path))
-        self._truth = Truth.of(self._mr, read_source(subject, sequence), transform_of(alignment.to_ct))
+        source = read_source(subject, sequence, self._mr)
+        self._truth = Truth.of(self._mr, source, transform_of(alignment.to_ct))
 
     def scan(self, kind: str, level: int) -> TestScan | None:
         """Return the scan changed as `perturb` does and prepared anew; None where that does not apply."""

@@ -3,11 +3,6 @@
 import math
 from dataclasses import dataclass
 
-CLASSES = ("bone", "soft_tissue", "air", "internal_air")
-"""What is scored, in the order of the study's tables; `internal_air` is air inside the head."""
-TISSUES = ("bone", "soft_tissue", "air")
-"""The classes of which every voxel has one."""
-LABELS = {"air": 0, "soft_tissue": 1, "bone": 2}
 METRICS = ("precision", "recall", "dsc", "jsc")
 
 

@@ -10,11 +10,18 @@ from typing import get_args
 import numpy as np
 
 from t1t2core.errors import InputError
-from t1t2core.preparation.labels import IGNORED
 from t1t2core.settings import Sequence
+from t1t2core.settings.classes import IGNORED, STUDY_CLASSES, Classes
 
-COLOURS = np.array([(0, 0, 0), (86, 180, 233), (240, 228, 66)], dtype=np.uint8)
-"""Air, soft tissue, bone: Okabe & Ito's palette, told apart by the colour-blind and in grey."""
+OUTSIDE = (0, 0, 0)
+FEW = ((86, 180, 233), (240, 228, 66))
+"""Soft tissue and bone: Okabe & Ito's palette, told apart by the colour-blind and in grey."""
+MANY = (
+    *((71, 42, 122), (67, 62, 133), (60, 80, 139), (52, 97, 141), (44, 113, 142)),
+    *((38, 129, 142), (33, 144, 141), (31, 159, 136), (39, 173, 129), (61, 188, 116)),
+    *((92, 200, 99), (129, 211, 77), (170, 220, 50), (213, 226, 26), (253, 231, 37)),
+)
+"""From dark to bright, to be told apart in grey and by the colour-blind: matplotlib's viridis."""
 WRONG = np.array((190, 60, 0), dtype=np.uint8)
 """Their vermilion, darker: in grey it lies between air and soft tissue."""
 UNKNOWN = np.array((255, 255, 255), dtype=np.uint8)
@@ -30,8 +37,8 @@ class Slices:
 
     Args:
         image: MR as grey levels (X, Y, slices), uint8.
-        labels: 0 air, 1 soft tissue, 2 bone, 255 without a label; shape and type of `image`.
-        prediction: 0 air, 1 soft tissue, 2 bone; shape and type of `image`.
+        labels: of the classes, 255 without one; shape and type of `image`.
+        prediction: likewise.
         heights: index of each slice along Z.
         voxel_mm: size of a voxel along X, Y and Z, mm.
     """
@@ -78,10 +85,20 @@ def grey_levels(image: np.ndarray) -> np.ndarray:
     return (np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255).astype(np.uint8)
 
 
-def colour_labels(labels: np.ndarray) -> np.ndarray:
+def colours_of(classes: Classes) -> np.ndarray:
+    """RGB (C, 3), uint8, by label: black is what surrounds the head."""
+    inner = [label for label in range(len(classes)) if label != classes.outside]
+    step = (len(MANY) - 1) / max(1, len(inner) - 1)
+    spread = [MANY[round(place * step)] for place in range(len(inner))]
+    found = np.full((len(classes), 3), OUTSIDE, np.uint8)
+    found[inner] = FEW[: len(inner)] if len(inner) <= len(FEW) else spread
+    return found
+
+
+def colour_labels(labels: np.ndarray, classes: Classes = STUDY_CLASSES) -> np.ndarray:
     """RGB (..., 3), uint8, of labels (...); white where there is none."""
     unknown = labels == IGNORED
-    return np.where(unknown[..., None], UNKNOWN, COLOURS[np.where(unknown, 0, labels)])
+    return np.where(unknown[..., None], UNKNOWN, colours_of(classes)[np.where(unknown, 0, labels)])
 
 
 def mark_errors(picture: np.ndarray, prediction: np.ndarray, labels: np.ndarray) -> np.ndarray:

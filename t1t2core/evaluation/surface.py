@@ -8,8 +8,7 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 from scipy.spatial import KDTree
 
-from t1t2core.evaluation.scores import LABELS
-from t1t2core.preparation.labels import IGNORED
+from t1t2core.settings.classes import IGNORED, STUDY_CLASSES, Classes
 
 PERCENTILE = 95
 TOLERANCES_MM = (1, 2, 3)
@@ -24,7 +23,10 @@ REACH = 3
 
 
 def surface_distances(
-    prediction: np.ndarray, truth: np.ndarray, voxel_mm: tuple[float, float, float]
+    prediction: np.ndarray,
+    truth: np.ndarray,
+    voxel_mm: tuple[float, float, float],
+    classes: Classes = STUDY_CLASSES,
 ) -> dict[str, dict[str, float]]:
     """Distances between the surfaces of each class, and their normalised surface Dice.
 
@@ -35,7 +37,7 @@ def surface_distances(
     (Nikolov et al. 2018, arXiv:1809.04430), counted in voxels.
 
     Args:
-        prediction: (X, Y, Z), labels 0 air, 1 soft tissue, 2 bone.
+        prediction: labels (X, Y, Z).
         truth: the same, 255 where unknown; voxels unknown belong to no class in either.
 
     Returns:
@@ -45,7 +47,7 @@ def surface_distances(
     known = truth != IGNORED
     return {
         name: _compare(_surface(prediction == label, known), _surface(truth == label, known), voxel_mm)
-        for name, label in LABELS.items()
+        for name, label in classes.labels.items()
     }
 
 

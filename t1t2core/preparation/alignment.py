@@ -65,13 +65,19 @@ class Alignment:
 
 
 def align(
-    mr: Anatomy, ct: Anatomy, method: Method, hints: tuple[sitk.Transform, ...] = ()
+    mr: Anatomy,
+    ct: Anatomy,
+    method: Method,
+    hints: tuple[sitk.Transform, ...] = (),
+    *,
+    by_bone: bool = True,
 ) -> tuple[sitk.Transform, Alignment]:
     """Find out where a CT or label map lies in the world of an MR scan, and how well.
 
     Args:
         method: how its place is found (see `Alignment`).
         hints: transforms from the MR's to the CT's world to start from too.
+        by_bone: judged by bone, too, which is bright in CT; false where another MR scan is in its place.
 
     Returns:
         The transform from the MR's to the CT's world, and what speaks for it.
@@ -83,7 +89,10 @@ def align(
     else:
         place = sitk.Euler3DTransform()
         found = judge_place(mr.scan, ct.scan, mr.head, place)
-    return place, judge(found | measure(mr, ct, place), method, place)
+    measures = found | measure(mr, ct, place)
+    if not by_bone:
+        del measures["bone_contrast"]
+    return place, judge(measures, method, place)
 
 
 def measure(mr: Anatomy, ct: Anatomy, to_ct: sitk.Transform) -> dict[str, float]:

@@ -7,11 +7,12 @@ import SimpleITK as sitk
 
 from t1t2core.preparation.grid import to_array, to_image, to_ras
 from t1t2core.preparation.head import AIR_HU, ct_head, mr_head, remove_table
-from t1t2core.preparation.labels import AIR, BONE, SOFT_TISSUE
 from t1t2core.preparation.reconstruction import measured
+from t1t2core.settings.classes import AIR, IGNORED, STUDY_CLASSES, Classes
 
-TYPICAL_HU = {AIR: AIR_HU, SOFT_TISSUE: 40.0, BONE: 1200.0}
-"""Of the classes, Hounsfield units: what makes a label map comparable with a CT."""
+SOFT_HU = 40.0
+TYPICAL_HU = {AIR: AIR_HU, "bone": 1200.0}
+"""Of classes, Hounsfield units: what makes a label map comparable with a CT; the others count as soft."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +45,13 @@ def ct_anatomy(ct: sitk.Image) -> Anatomy:
     return Anatomy(scan=remove_table(scan, head), head=head, measured=to_image(inside, scan))
 
 
-def label_anatomy(label_map: sitk.Image) -> Anatomy:
-    """Find the anatomy of a label map (0 air, 1 soft tissue, 2 bone), as the CT that it stands in for."""
-    classes = to_ras(label_map)
-    hu = np.array([TYPICAL_HU[label] for label in (AIR, SOFT_TISSUE, BONE)], np.float32)
-    scan = to_image(hu[to_array(classes)], classes)
+def label_anatomy(label_map: sitk.Image, classes: Classes = STUDY_CLASSES) -> Anatomy:
+    """Find the anatomy of a label map (see `read_labels`), as the CT that it stands in for."""
+    upright = to_ras(label_map)
+    hu = np.full(IGNORED + 1, SOFT_HU, np.float32)
+    for label, name in enumerate(classes.names):
+        hu[label] = AIR_HU if label == classes.outside else TYPICAL_HU.get(name, SOFT_HU)
+    scan = to_image(hu[to_array(upright)], upright)
     return Anatomy(scan=scan, head=ct_head(scan), measured=_everywhere(scan))
 
 

@@ -7,7 +7,6 @@ from scipy import ndimage
 from t1t2core.preparation.grid import resample_isotropic, to_array, to_ras
 from t1t2core.preparation.head import HEAD_SPACING_MM, background, mr_head
 from t1t2core.preparation.threads import one_thread
-from t1t2core.settings import Sequence
 
 UPPER_MM = 90.0
 """From the crown downwards: brain, skull and scalp, and none of the face."""
@@ -24,8 +23,10 @@ MIDDLE_SKEWNESS = 1.7
 
 
 @one_thread()
-def doubts(scan: sitk.Image, sequence: Sequence) -> list[str]:
+def doubts(scan: sitk.Image, suffix: str, *, has_skull: bool = True) -> list[str]:
     """Return what speaks against a scan being a head with its skull, of that sequence: a sentence each.
+
+    Of other sequences than T1w and T2w nothing is known.
 
     Two numbers are judged, both of the upper head:
 
@@ -47,14 +48,14 @@ def doubts(scan: sitk.Image, sequence: Sequence) -> list[str]:
     if len(brain) < LEAST_DEEP_VOXELS:
         return [f"no head was found in it: hardly anything lies {DEEP_MM:g} mm under a surface"]
     findings = []
-    if (bright := skull_brightness(values, depth)) > BRIGHTEST_SKULL:
+    if has_skull and (bright := skull_brightness(values, depth)) > BRIGHTEST_SKULL:
         findings.append(
             f"it seems to have no skull: nowhere {SKULL_MM[0]:g} to {SKULL_MM[1]:g} mm under the surface is "
             f"it darker than {bright:.2f} of the brain (with a skull: below {BRIGHTEST_SKULL:g})"
         )
-    if (skew := skewness(brain)) < MIDDLE_SKEWNESS and sequence == "T2":
+    if (skew := skewness(brain)) < MIDDLE_SKEWNESS and suffix == "T2w":
         findings.append(f"it looks like T1w, not T2w: {_tails(skew)}")
-    elif skew > MIDDLE_SKEWNESS and sequence == "T1":
+    elif skew > MIDDLE_SKEWNESS and suffix == "T1w":
         findings.append(f"it looks like T2w, not T1w: {_tails(skew)}")
     return findings
 

@@ -5,9 +5,11 @@ from collections.abc import Collection, Iterable
 from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
+from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.copies import find_copies
 from t1t2core.preparation.prepare import PreparedSubject, prepare_subject
 from t1t2core.settings import PreparationSettings
+from t1t2core.settings.classes import AIR
 
 
 def prepare_cohort(cohort: Cohort, settings: PreparationSettings) -> dict[str, PreparedSubject]:
@@ -29,6 +31,7 @@ def check_prepared(cohort: Cohort, prepared: Collection[PreparedSubject]) -> Non
     """
     _refuse_misaligned(cohort, prepared)
     _refuse_copies(cohort, prepared)
+    _refuse_absent(cohort, prepared)
 
 
 def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
@@ -38,10 +41,28 @@ def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> Non
             f"subjects of {cohort.name} are there under two names, which would put a patient on both sides "
             f"of a split (to leave them out: `{exclude_line(copy for copy, _, _ in found)}`):",
             [
-                f"{copy}: its {sequence}w scan is that of {first}, saved anew"
+                f"{copy}: its {cohort.sequences.suffix(sequence)} scan is that of {first}, saved anew"
                 for copy, first, sequence in found
             ],
         )
+
+
+def _refuse_absent(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
+    """Refuse classes that no voxel of the whole cohort has."""
+    there = {
+        name for subject in prepared for ml in subject.volumes_ml.values() for name, v in ml.items() if v
+    }
+    absent = [name for name in cohort.classes.order if name not in there and name != AIR]
+    if absent:
+        raise InputError(
+            f"no voxel of {cohort.name} is {' or '.join(absent)}: mend cohort.classes (their values, or "
+            "ranges of Hounsfield units), or leave the class out"
+        )
+
+
+def _truth_of(cohort: Cohort, alignment: Alignment) -> str:
+    is_map = alignment.method == "given" or not any(subject.ct for subject in cohort.subjects)
+    return "label map" if is_map else "CT"
 
 
 def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> None:
@@ -49,7 +70,7 @@ def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> N
     for subject in prepared:
         failed = {sequence: a for sequence, a in subject.alignment.items() if not a.ok}
         findings += [
-            f"{subject.name}, {'label map' if a.method == 'given' else 'CT'} onto {sequence}w: {a.reason}"
+            f"{subject.name}, {_truth_of(cohort, a)} onto {cohort.sequences.suffix(sequence)}: {a.reason}"
             for sequence, a in failed.items()
         ]
         names += [subject.name] if failed else []

@@ -1,4 +1,6 @@
-"""Tissue classes from CT: air, soft tissue, bone."""
+"""Classes at the voxels of a scan, from a CT or from a label map."""
+
+import math
 
 import numpy as np
 import SimpleITK as sitk
@@ -7,18 +9,32 @@ from scipy import ndimage
 from t1t2core.preparation.grid import covered, resample, smooth, to_array, to_image, within
 from t1t2core.preparation.head import fill_slices
 from t1t2core.settings import PreparationSettings
+from t1t2core.settings.classes import IGNORED, STUDY_CLASSES, Classes, Range
 
-AIR, SOFT_TISSUE, BONE = 0, 1, 2
-IGNORED = 255
 HULL_CLOSING_MM = 6.0
 """Openings of the head (nostrils, ear canals) are narrower than twice this (ours)."""
 
 
-def threshold(hu: np.ndarray, settings: PreparationSettings) -> np.ndarray:
-    """Class of each value: strictly above `bone_above_hu` is bone, strictly below `air_below_hu` air."""
-    labels = np.full(hu.shape, SOFT_TISSUE, np.uint8)
-    labels[hu > settings.bone_above_hu] = BONE
-    labels[hu < settings.air_below_hu] = AIR
+def ranges_of(classes: Classes, settings: PreparationSettings) -> tuple[Range | None, ...]:
+    """Return the range of Hounsfield units of each class, None for all that no other range has."""
+    if classes.ranges:
+        return classes.ranges
+    return (-math.inf, settings.air_below_hu), None, (settings.bone_above_hu, math.inf)
+
+
+def threshold(hu: np.ndarray, settings: PreparationSettings, classes: Classes = STUDY_CLASSES) -> np.ndarray:
+    """Label of each value: that of the class in whose range it is, the limits left out.
+
+    Where two ranges meet, the limit is of the upper one.
+    """
+    ranges = ranges_of(classes, settings)
+    rest = ranges.index(None) if None in ranges else 0
+    labels = np.full(hu.shape, rest, np.uint8)
+    ends = {one[1] for one in ranges if one}
+    for label, one in enumerate(ranges):
+        if one:
+            low, high = one
+            labels[(hu >= low if low in ends else hu > low) & (hu < high)] = label
     return labels
 
 
@@ -28,8 +44,9 @@ def label_from_ct(
     to_ct: sitk.Transform,
     grid: sitk.Image,
     settings: PreparationSettings,
+    classes: Classes = STUDY_CLASSES,
 ) -> np.ndarray:
-    """Classes (X, Y, Z) uint8 at the voxels of `grid`; what the CT never saw as `settings.outside_ct` says.
+    """Labels (X, Y, Z) uint8 at the voxels of `grid`; what the CT never saw as `settings.outside_ct` says.
 
     Args:
         ct: HU, without table and padding.
@@ -37,44 +54,63 @@ def label_from_ct(
         to_ct: from points of the grid's world to points of the CT's.
     """
     if settings.label_resampling == "threshold":
-        labels = threshold(to_array(resample(ct, grid, to_ct)), settings)
+        labels = threshold(to_array(resample(ct, grid, to_ct)), settings, classes)
     else:
-        classes = to_image(threshold(to_array(ct), settings), ct)
-        labels = to_array(sitk.Resample(classes, grid, to_ct, sitk.sitkNearestNeighbor, AIR))
-    labels[~within(measured, grid, to_ct)] = IGNORED if settings.outside_ct == "ignore" else AIR
+        by_voxel = to_image(threshold(to_array(ct), settings, classes), ct)
+        labels = to_array(sitk.Resample(by_voxel, grid, to_ct, sitk.sitkNearestNeighbor, 0))
+    labels[~within(measured, grid, to_ct)] = _unseen(settings, classes)
     return labels
 
 
-def label_from_map(label_map: sitk.Image, grid: sitk.Image, settings: PreparationSettings) -> np.ndarray:
-    """A label map (0, 1, 2) at the voxels of `grid`, as (X, Y, Z) uint8.
+def label_from_map(
+    label_map: sitk.Image,
+    grid: sitk.Image,
+    settings: PreparationSettings,
+    classes: Classes = STUDY_CLASSES,
+    to_map: sitk.Transform | None = None,
+) -> np.ndarray:
+    """Labels (X, Y, Z) uint8 at the voxels of `grid`, from those of a label map.
 
     Each voxel gets the class that most of it has; with `label_resampling: nearest`, that of its centre.
+
+    Args:
+        label_map: labels, as `read_labels` gives them.
+        to_map: from points of the grid's world to points of the map's; None where they are the same.
     """
+    place = to_map or sitk.Transform()
     if settings.label_resampling == "nearest":
-        nearest = sitk.Resample(label_map, grid, sitk.Transform(), sitk.sitkNearestNeighbor)
-        labels = to_array(nearest)
+        labels = to_array(sitk.Resample(label_map, grid, place, sitk.sitkNearestNeighbor))
     else:
-        classes = to_array(label_map)
-        kinds = np.array([AIR, SOFT_TISSUE, BONE], np.uint8)
-        shares = [_share(classes == kind, label_map, grid) for kind in kinds]
-        labels = kinds[np.argmax(shares, axis=0)]
-    labels[~covered(label_map, grid)] = IGNORED if settings.outside_ct == "ignore" else AIR
+        here = to_array(label_map)
+        kinds = [*range(len(classes)), *([IGNORED] if (here == IGNORED).any() else [])]
+        shares = [_share(here == kind, label_map, grid, place) for kind in kinds]
+        labels = np.array(kinds, np.uint8)[np.argmax(shares, axis=0)]
+    labels[~covered(label_map, grid, place)] = _unseen(settings, classes)
     return labels
 
 
-def _share(mask: np.ndarray, like: sitk.Image, grid: sitk.Image) -> np.ndarray:
+def _unseen(settings: PreparationSettings, classes: Classes) -> int:
+    """Return the label of what neither CT nor label map has."""
+    return IGNORED if settings.outside_ct == "ignore" or classes.outside is None else classes.outside
+
+
+def _share(mask: np.ndarray, like: sitk.Image, grid: sitk.Image, place: sitk.Transform) -> np.ndarray:
     """How much of each voxel of `grid` the mask fills, (X, Y, Z) float32 in 0..1."""
     image = to_image(mask.astype(np.float32), like)
-    return to_array(resample(smooth(image, grid.GetSpacing()), grid))
+    return to_array(resample(smooth(image, grid.GetSpacing()), grid, place))
 
 
-def head_hull(labels: np.ndarray, voxel_mm: tuple[float, float, float]) -> np.ndarray:
+def head_hull(
+    labels: np.ndarray, voxel_mm: tuple[float, float, float], classes: Classes = STUDY_CLASSES
+) -> np.ndarray:
     """Closed hull of the head, bool (X, Y, Z): air in it is internal air (sinuses, nasal cavity, ear canals).
 
-    The tissue is closed with a ball of `HULL_CLOSING_MM` and holes are filled in the slices of all three
-    directions. Ignored voxels are outside.
+    All that is neither air nor background is closed with a ball of `HULL_CLOSING_MM`, and holes are filled in
+    the slices of all three directions. Ignored voxels are outside.
     """
-    tissue = (labels == SOFT_TISSUE) | (labels == BONE)
+    tissue = labels != IGNORED
+    if classes.outside is not None:
+        tissue &= labels != classes.outside
     margin = [int(np.ceil(HULL_CLOSING_MM / mm)) + 1 for mm in voxel_mm]
     padded = np.pad(tissue, [(m, m) for m in margin])
     near = ndimage.distance_transform_edt(~padded, sampling=voxel_mm) <= HULL_CLOSING_MM

@@ -32,6 +32,12 @@ class OutlineDifference:
     only_in_ct: np.ndarray
     grid: sitk.Image
 
+    @classmethod
+    def none(cls, grid: sitk.Image) -> "OutlineDifference":
+        """Return that of scans whose outlines are not compared."""
+        nothing = np.zeros(grid.GetSize(), bool)
+        return cls(only_in_mr=nothing, only_in_ct=nothing, grid=grid)
+
     @property
     def mask(self) -> sitk.Image:
         """Both, uint8: there, labels from CT are not those of what MR shows."""

@@ -14,21 +14,23 @@ from safetensors.numpy import save_file
 from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
-from t1t2core.preparation.alignment import Alignment, align
-from t1t2core.preparation.anatomy import ct_anatomy, mr_anatomy
+from t1t2core.preparation.alignment import Alignment, align, judge
+from t1t2core.preparation.anatomy import Anatomy, ct_anatomy, mr_anatomy
 from t1t2core.preparation.appearance import doubts
 from t1t2core.preparation.grid import affine, covered, place_grid, resample, smooth, span, to_array, to_ras
 from t1t2core.preparation.head import mr_head
-from t1t2core.preparation.labels import AIR, BONE, IGNORED, SOFT_TISSUE, head_hull
+from t1t2core.preparation.labels import head_hull
 from t1t2core.preparation.normalisation import normalise
 from t1t2core.preparation.threads import one_thread
 from t1t2core.preparation.truth import Truth, TruthSource, read_source
 from t1t2core.settings import PreparationSettings, Sequence
+from t1t2core.settings.classes import AIR, IGNORED, INTERNAL_AIR, STUDY_CLASSES, Classes
 
 PREPARATION_VERSION = 3
 """Raised by hand when the same scans and settings give other volumes."""
 FORMAT = "t1t2core.prepared"
 FORMAT_VERSION = 3
+UNJUDGED = "its label map marks parts of the head only, so how it lies on the scan was not judged: look at it"
 SCAN_ARRAYS = ("image", "labels", "hull", "head", "affine", "hu")
 
 
@@ -65,16 +67,17 @@ class PreparedImage(_OnVoxels):
 
 @dataclass(frozen=True, kw_only=True)
 class WholeScan(_OnVoxels):
-    """All of an MR scan at the network's voxels, with its tissue classes.
+    """All of an MR scan at the network's voxels, with its classes.
 
     Args:
         image: normalised intensities (X, Y, Z), float32.
-        labels: 0 air, 1 soft tissue, 2 bone, 255 ignored (X, Y, Z), uint8.
+        labels: of the classes, 255 ignored (X, Y, Z), uint8.
         hull: the closed hull of the head (X, Y, Z), bool: air in it is internal air.
         head: the head as it was found in the MR (X, Y, Z), bool.
         affine: (4, 4), from voxel to RAS world coordinates of the scan, mm.
         start: index (x, y, z) of the first voxel of the box.
         hu: CT (X, Y, Z), int16, Hounsfield units; None where label maps stand in for it.
+        classes: what the labels mean.
     """
 
     image: np.ndarray
@@ -84,6 +87,7 @@ class WholeScan(_OnVoxels):
     affine: np.ndarray
     start: tuple[int, int, int]
     hu: np.ndarray | None
+    classes: Classes = STUDY_CLASSES
 
     def box(self, size: tuple[int, int, int]) -> tuple[slice, slice, slice]:
         """Return where the box of so many voxels lies."""
@@ -96,7 +100,7 @@ class PreparedScan(_OnVoxels):
 
     Args:
         image: normalised intensities (X, Y, Z), float32.
-        labels: 0 air, 1 soft tissue, 2 bone, 255 ignored (X, Y, Z), uint8.
+        labels: of the classes, 255 ignored (X, Y, Z), uint8.
         hull: the closed hull of the head (X, Y, Z), bool: air in it is internal air.
         affine: (4, 4), from voxel to RAS world coordinates of the scan, mm.
         whole: all of the scan, of which this is a part.
@@ -117,6 +121,11 @@ class PreparedScan(_OnVoxels):
         return cls(**cut, affine=affine, whole=whole)
 
     @property
+    def classes(self) -> Classes:
+        """What the labels mean."""
+        return self.whole.classes
+
+    @property
     def slices_mm(self) -> tuple[float, float]:
         """How far up (the last of RAS) in the scan its lowest and its highest slice have their middle, mm."""
         x, y, z = self.image.shape
@@ -130,11 +139,11 @@ class PreparedSubject:
 
     Args:
         name: the subject's.
-        t1: T1w scan.
-        t2: T2w scan, None where the subject has none.
+        t1: scan of the source sequence.
+        t2: that of the target sequence, None where the subject has none.
         alignment: of the labels with each sequence, by "T1" and "T2".
-        volumes_ml: of bone, soft_tissue, internal_air, ignored, and of what only one of MR and CT shows
-            (see `OutlineDifference`), by sequence.
+        volumes_ml: of the classes, of what is ignored, and of what only one of MR and CT shows (see
+            `OutlineDifference`), by sequence.
         warnings: what a person should look at, a sentence each.
     """
 
@@ -149,7 +158,7 @@ class PreparedSubject:
         """The scan of a sequence; ValueError where the subject has none."""
         found = self.t1 if sequence == "T1" else self.t2
         if found is None:
-            raise ValueError(f"subject {self.name} has no {sequence}w scan")
+            raise ValueError(f"subject {self.name} has no scan of the target sequence")
         return found
 
 
@@ -183,7 +192,9 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
     Raises:
         InputError: a file cannot be used, or a sequence has neither CT nor label map.
     """
-    ct = TruthSource(anatomy=ct_anatomy(read_scan(subject.ct))) if subject.ct else None
+    ct = None
+    if subject.ct:
+        ct = TruthSource(anatomy=ct_anatomy(read_scan(subject.ct)), classes=subject.classes)
     hints: tuple[sitk.Transform, ...] = ()
     scans: dict[str, _Scan] = {}
     paths: tuple[tuple[Sequence, Path | None], ...] = (("T1", subject.t1w), ("T2", subject.t2w))
@@ -192,20 +203,23 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
             continue
         mr = mr_anatomy(read_scan(path))
         image = _prepare_upright(mr.scan, mr.head, settings)
-        source = read_source(subject, sequence, ct)
-        if source.label_map is not None:
-            to_ct, alignment = align(mr, source.anatomy, "given")
-        else:
-            to_ct, alignment = align(mr, source.anatomy, settings.registration, hints)
+        source = read_source(subject, sequence, mr, ct)
+        to_ct, alignment = _place(mr, source, settings, hints)
+        if source.space == "ct":
             hints = (to_ct,)
         truth = Truth.of(mr, source, to_ct)
         prepared = label_image(image, mr.scan, truth, settings)
-        doubtful = [*doubts(mr.scan, sequence), *truth.difference.doubts()]
+        suffix = subject.sequences.suffix(sequence)
+        doubtful = [
+            *doubts(mr.scan, suffix, has_skull=subject.classes.is_study),
+            *truth.difference.doubts(),
+            *([UNJUDGED] if source.space == "parts" else []),
+        ]
         scans[sequence] = _Scan(
             prepared,
             alignment,
             volumes_ml(prepared) | truth.difference.volumes_ml,
-            [f"{sequence}w: {doubt}" for doubt in doubtful],
+            [f"{suffix}: {doubt}" for doubt in doubtful],
         )
     return PreparedSubject(
         name=subject.name,
@@ -215,6 +229,20 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
         volumes_ml={sequence: scan.volumes_ml for sequence, scan in scans.items()},
         warnings=tuple(warning for scan in scans.values() for warning in scan.warnings),
     )
+
+
+def _place(
+    mr: Anatomy, source: TruthSource, settings: PreparationSettings, hints: tuple[sitk.Transform, ...]
+) -> tuple[sitk.Transform, Alignment]:
+    """Find where a CT or a label map lies in the world of a scan, and how well."""
+    if source.space == "parts":
+        place = sitk.Euler3DTransform()
+        return place, judge({}, "given", place)
+    if source.space == "own":
+        return align(mr, source.anatomy, "given")
+    if source.space == "other":
+        return align(mr, source.anatomy, settings.registration, by_bone=False)
+    return align(mr, source.anatomy, settings.registration, hints)
 
 
 @dataclass(frozen=True)
@@ -240,25 +268,33 @@ def label_image(
     whole = WholeScan(
         image=image.image,
         labels=labels,
-        hull=head_hull(labels, settings.voxel_mm),
+        hull=_hull(labels, image, truth.source, settings),
         head=image.head,
         affine=image.affine,
         start=image.start,
         hu=truth.hu(image.grid),
+        classes=truth.source.classes,
     )
     return PreparedScan.of(whole, settings.grid)
 
 
+def _hull(
+    labels: np.ndarray, image: PreparedImage, source: TruthSource, settings: PreparationSettings
+) -> np.ndarray:
+    """Closed hull of the head: by the labels, or as the scan shows it where these are of parts of it."""
+    if source.space == "parts" or source.classes.outside is None:
+        return image.head & (labels != IGNORED)
+    return head_hull(labels, settings.voxel_mm, source.classes)
+
+
 def volumes_ml(scan: PreparedScan) -> dict[str, float]:
-    """Volume of each tissue in a scan, ml."""
-    voxel_ml = float(np.prod(scan.voxel_mm)) / 1000
-    counts = {
-        "bone": scan.labels == BONE,
-        "soft_tissue": scan.labels == SOFT_TISSUE,
-        "internal_air": (scan.labels == AIR) & scan.hull,
-        "ignored": scan.labels == IGNORED,
-    }
-    return {tissue: round(float(mask.sum() * voxel_ml), 1) for tissue, mask in counts.items()}
+    """Volume of each class in a scan, ml; of air, that inside the head."""
+    voxel_ml, classes = float(np.prod(scan.voxel_mm)) / 1000, scan.classes
+    counts = {name: scan.labels == classes.labels[name] for name in classes.order if name != AIR}
+    if AIR in classes.labels:
+        counts[INTERNAL_AIR] = (scan.labels == classes.labels[AIR]) & scan.hull
+    counts["ignored"] = scan.labels == IGNORED
+    return {name: round(float(mask.sum() * voxel_ml), 1) for name, mask in counts.items()}
 
 
 def save_prepared(prepared: PreparedSubject, path: Path) -> None:
@@ -282,6 +318,7 @@ def save_prepared(prepared: PreparedSubject, path: Path) -> None:
         "alignment": {sequence: asdict(alignment) for sequence, alignment in prepared.alignment.items()},
         "volumes_ml": prepared.volumes_ml,
         "warnings": prepared.warnings,
+        "classes": asdict(prepared.t1.classes),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -307,7 +344,8 @@ def load_prepared(path: Path) -> PreparedSubject:
     if about.get("format_version") != FORMAT_VERSION:
         found = about.get("format_version", "none")
         raise InputError(f"{path}: format version {found}, expected {FORMAT_VERSION}; delete it")
-    scans = {sequence: _scan_of(tensors, sequence, box) for sequence, box in about["boxes"].items()}
+    classes = _classes_of(about.get("classes"))
+    scans = {sequence: _scan_of(tensors, sequence, box, classes) for sequence, box in about["boxes"].items()}
     return PreparedSubject(
         name=about["name"],
         t1=scans["t1"],
@@ -318,7 +356,18 @@ def load_prepared(path: Path) -> PreparedSubject:
     )
 
 
-def _scan_of(tensors: dict[str, np.ndarray], sequence: str, box: dict[str, Any]) -> PreparedScan:
+def _classes_of(described: dict[str, Any] | None) -> Classes:
+    """Return the classes of a file; those of the study where it is older than there were others."""
+    if described is None:
+        return STUDY_CLASSES
+    lists = {name: tuple(value) for name, value in described.items() if isinstance(value, list)}
+    ranges = tuple(None if one is None else tuple(one) for one in described["ranges"])
+    return Classes(**{**described, **lists, "ranges": ranges})
+
+
+def _scan_of(
+    tensors: dict[str, np.ndarray], sequence: str, box: dict[str, Any], classes: Classes
+) -> PreparedScan:
     named = {name: tensors.get(f"{sequence}_{name}") for name in SCAN_ARRAYS}
     x, y, z = box["start"]
-    return PreparedScan.of(WholeScan(**named, start=(x, y, z)), tuple(box["size"]))  # type: ignore[arg-type]
+    return PreparedScan.of(WholeScan(**named, start=(x, y, z), classes=classes), tuple(box["size"]))  # type: ignore[arg-type]

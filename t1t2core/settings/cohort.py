@@ -1,11 +1,27 @@
 """Patients, their roles and their scans."""
 
-from typing import Literal, Self
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from t1t2core.settings.classes import Classes, ClassRule
 from t1t2core.settings.types import STRICT, Names, Positive, PositiveFloat, Selection, Whole, added
+
+CT = "ct"
+"""Suffix of computed tomography, which needs label maps where it is one of the two sequences."""
+
+
+def _suffix(given: str) -> str:
+    """Return a suffix as files have it: only that of CT is in small letters."""
+    if not re.fullmatch("[A-Za-z0-9]+", given):
+        raise ValueError("a suffix of file names has letters and digits only, as T1w or FLAIR")
+    return CT if given.casefold() == CT else given
+
+
+Suffix = Annotated[str, AfterValidator(_suffix)]
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
@@ -19,6 +35,31 @@ class CohortSettings:
         default_factory=dict,
         description="BIDS entities of the scan to use where a subject has several of a kind, such as "
         "{T1w: {acquisition: mprage}, ct: {session: ct}}; null: without that entity",
+    )
+    source: Suffix = added(
+        "T1w",
+        "sequence that networks are pretrained on: a BIDS suffix, in small letters a column of the cohort's "
+        "table; files and tables call it T1",
+    )
+    target: Suffix = added("T2w", "sequence that they are brought to, likewise; files and tables call it T2")
+    classes: Mapping[str, ClassRule] | None = added(
+        None,
+        "2 to 16 classes in the order of tables, each with a value of the label maps ({value: 3}) or a range "
+        "of CT ({above_hu: 600}, {below_hu: -500}; {}: all else); null: bone, soft_tissue and air, by "
+        "preparation.bone_above_hu and air_below_hu",
+    )
+    others: str | None = added(
+        None,
+        "values of label maps that no class has: ignore leaves them out of training and scores, the name of "
+        "a class makes them voxels of it; null: they are refused",
+    )
+    background: str | None = added(
+        None, "class that is not among those whose mean score chooses; null: the mean is that of all"
+    )
+    labels: str | None = added(
+        None,
+        "folder of a BIDS derivative with the label maps (*_dseg.nii.gz) that tell the classes in place of "
+        "CT; null: those of the cohort itself, where its classes have values or a subject has no CT",
     )
     split_file: str | None = Field(
         default=None, description="CSV with subject,fold,sequence,role in place of the drawn split"
@@ -44,8 +85,21 @@ class CohortSettings:
     phantom_t2w: Positive = Field(default=14, description="how many of them have a T2w scan")
     phantom_voxel_mm: PositiveFloat = Field(default=2.0, description="MR voxel size of the phantom, mm")
 
+    @property
+    def told_apart(self) -> Classes:
+        """Return the classes, resolved."""
+        return Classes.of(self.classes, background=self.background, others=self.others)
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.source.casefold() == self.target.casefold():
+            raise ValueError(f"source and target are both {self.source}")
+        if self.classes is not None or self.others is not None or self.background is not None:
+            _ = self.told_apart
+        if unknown := [kind for kind in self.select if kind not in (self.source, self.target, CT)]:
+            raise ValueError(
+                f"select: {unknown[0]} is none of {', '.join(dict.fromkeys((self.source, self.target, CT)))}"
+            )
         if self.leave_one_out is None:
             return self
         others = {

@@ -3,7 +3,7 @@
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from t1t2core.settings.types import STRICT, ChoiceName, NotNegative, Whole, added
+from t1t2core.settings.types import STRICT, NotNegative, Whole, added
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
@@ -23,9 +23,9 @@ class EvaluationSettings:
         description="depth under the surface of the head, mm, from which air counts as internal air; nearer "
         "to it, only where it has no way to the air outside; 0: all air in the head's hull (ours)",
     )
-    choose_by: ChoiceName = added(
+    choose_by: str = added(
         "mean",
-        "validation Dice that chooses best weights and tuned values: mean of bone, soft tissue and air, or "
-        "that of one class (ours)",
+        "validation Dice that chooses best weights and tuned values: mean, of all classes but background, "
+        "or that of one class (ours)",
     )
     pictures: Whole = Field(default=2, ge=0, description="test patients drawn into the record of each trial")

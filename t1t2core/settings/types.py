@@ -27,8 +27,7 @@ PositiveFloat = Annotated[Finite, Field(gt=0)]
 NotNegative = Annotated[Finite, Field(ge=0)]
 Shape = tuple[Positive, Positive, Positive]
 
-ScanKind = Literal["T1w", "T2w", "ct"]
-Selection = Mapping[ScanKind, Mapping[str, str | None]]
+Selection = Mapping[str, Mapping[str, str | None]]
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -42,7 +41,6 @@ def _as_names(given: object) -> object:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_as_names)]
 
-ChoiceName = Literal["mean", "bone", "soft_tissue", "air", "internal_air"]
 AugmentationName = Literal["flips", "affine", "intensity", "noise", "contrast"]
 
 

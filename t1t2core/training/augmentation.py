@@ -26,9 +26,9 @@ from monai.transforms.utils import create_rotate, create_scale
 from monai.utils import convert_to_tensor
 from torch import Tensor
 
-from t1t2core.preparation.labels import IGNORED
 from t1t2core.seeds import generator
 from t1t2core.settings import AugmentationName
+from t1t2core.settings.classes import IGNORED
 from t1t2core.training.patch_set import PatchSet
 
 CHANCE = 0.5

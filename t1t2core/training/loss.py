@@ -1,4 +1,4 @@
-"""Losses over three classes, with voxels of unknown label left out."""
+"""Losses over the classes, with voxels of unknown label left out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class ClassSums:
             return cls(surprise, probable, overlap, present.detach(), right)
         # With the three channels last in memory, softmax would move them to the front and back.
         logits = logits.contiguous().float()
-        truth, logs = _one_hot(labels).to(logits.dtype), logits.log_softmax(dim=1)
+        truth, logs = _one_hot(labels, logits.shape[1]).to(logits.dtype), logits.log_softmax(dim=1)
         probability = logs.exp()
         # Sums of products with masks, since picking out the known voxels would make a GPU wait.
         return cls(
@@ -64,7 +64,11 @@ def segmentation_loss(
         whole: labels of the whole batch of which `sums` have a share, perhaps an empty one: the losses of the
             shares add up to that of the batch.
     """
-    present = sums.present if whole is None else _one_hot(whole).sum(SPACE).to(sums.present.dtype)
+    present = (
+        sums.present
+        if whole is None
+        else _one_hot(whole, sums.present.shape[1]).sum(SPACE).to(sums.present.dtype)
+    )
     loss = sums.surprise.new_zeros(())
     if "cross_entropy" in kind:
         loss = loss + _cross_entropy(sums, weights, present)
@@ -73,9 +77,9 @@ def segmentation_loss(
     return loss
 
 
-def _one_hot(labels: Tensor) -> Tensor:
-    """(B, 3, X, Y, Z); false in every class where the label is unknown."""
-    return labels[:, None] == torch.arange(kernels.CLASSES, device=labels.device).view(-1, 1, 1, 1)
+def _one_hot(labels: Tensor, classes: int) -> Tensor:
+    """(B, C, X, Y, Z); false in every class where the label is unknown."""
+    return labels[:, None] == torch.arange(classes, device=labels.device).view(-1, 1, 1, 1)
 
 
 def _cross_entropy(sums: ClassSums, weights: Tensor | None, present: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from t1t2core.network.base import Network
 from t1t2core.network.weights import pack_weights
 from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import Fusion, NetworkSettings, PreparationSettings, Settings
+from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from t1t2core.version import SCIENCE_VERSION
 from tests.builders.heads import make_training, pretrained_state
@@ -30,6 +31,7 @@ SMALL = Settings(
 )
 """Some hundred milliseconds a head."""
 CARD = Card(
+    classes=STUDY_CLASSES,
     space="conservative",
     arm="conservative 9",
     chosen_for="bone",

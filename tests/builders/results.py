@@ -9,7 +9,8 @@ import pandas as pd
 from ablation.record.results import NAMED, PATIENTS, RESULTS
 from ablation.record.selection import select
 from ablation.report.study.paper import corrected
-from t1t2core.evaluation.scores import CLASSES, METRICS
+from t1t2core.evaluation.scores import METRICS
+from t1t2core.settings.classes import STUDY_CLASSES
 from tests.builders.tables import frame_of
 
 Score = float | Mapping[str, float]
@@ -47,7 +48,7 @@ def trial(
         {**factors, **what, "split": split, "weights": weights, "class": name}
         | dict.fromkeys(METRICS, score[name] if isinstance(score, Mapping) else score)
         for (split, weights), score in parts.items()
-        for name in CLASSES
+        for name in STUDY_CLASSES.scored
         if not isinstance(score, Mapping) or name in score
     ]
 

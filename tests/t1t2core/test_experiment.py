@@ -12,7 +12,7 @@ from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.evaluation.counting import confusion
 from t1t2core.evaluation.inference import cross_entropy
-from t1t2core.evaluation.scores import CLASSES, Counts
+from t1t2core.evaluation.scores import Counts
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.experiment import (
@@ -27,6 +27,7 @@ from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.seeds import generator
 from t1t2core.settings import EvaluationSettings, NetworkSettings, Sequence, Settings, TrainingSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from t1t2core.trial import pretraining_experiment
 from tests.builders.heads import (
@@ -301,9 +302,9 @@ def test_surface_distances_are_measured_in_test_patients_with_the_best_weights(
 
 
 def test_scores_are_pooled_by_adding_up_the_patients():
-    one = {name: Counts(1, 2, 3) for name in CLASSES}
-    other = {name: Counts(10, 20, 30) for name in CLASSES}
-    assert pool([one, other]) == {name: Counts(11, 22, 33) for name in CLASSES}
+    one = {name: Counts(1, 2, 3) for name in STUDY_CLASSES.scored}
+    other = {name: Counts(10, 20, 30) for name in STUDY_CLASSES.scored}
+    assert pool([one, other]) == {name: Counts(11, 22, 33) for name in STUDY_CLASSES.scored}
 
 
 def test_an_absent_class_counts_as_0_in_the_mean_dice():
@@ -359,7 +360,7 @@ def test_test_patients_are_scored_as_a_whole_as_well(
         scan = experiment.scans["T2"].test[score.patient]
         found = class_probabilities(scan.whole, GRID, [experiment.network], experiment.training, PLENTY)
         labels = found.argmax(axis=0).astype(np.uint8)
-        table = confusion(*map(torch.from_numpy, (labels, scan.whole.labels)))
+        table = confusion(*map(torch.from_numpy, (labels, scan.whole.labels)), 3)
         assert score.counts["bone"].tp == table[2, 2]
         assert score.counts["bone"].tp + score.counts["bone"].fn == (scan.whole.labels == 2).sum()
         assert score.surface == surface_distances(labels, scan.whole.labels, scan.voxel_mm)

@@ -5,14 +5,14 @@ import json
 import pandas as pd
 
 from ablation.names import COHORT_FINGERPRINT, ENCODER_DIGEST, GIT_COMMIT, PRIMARY, SPACE_DIGEST
-from ablation.record.selection import select
+from ablation.record.selection import classes_in, select
 from ablation.report.checklist.facts import Facts, named
 from ablation.report.page.primary import primary_answer
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.tables.arms import best_arms
 from ablation.report.tables.choice import as_chosen
 from ablation.report.tables.subgroups import subgroups
-from ablation.report.tables.summary import TISSUES, chosen, summarise
+from ablation.report.tables.summary import chosen, summarise
 from t1t2core.cohort.participants import is_number
 
 TESTS = {
@@ -83,12 +83,13 @@ def size(facts: Facts) -> str:
     """Patients and networks of the comparisons, and what they could show."""
     test = select(facts.patients, split="test", sequence="T2")
     words = f"{test['patient'].nunique()} T2w test patients"
-    table = comparisons(facts.results, facts.patients, pairs="best", tissues=TISSUES[:1])
+    table = comparisons(facts.results, facts.patients, pairs="best", tissues=classes_in(facts.results)[:1])
     detectable = table["detectable"].dropna()
     if detectable.empty:
         return f"{words}."
     return (
-        f"{words}; differences in the Dice of bone from {detectable.min():.3f} to {detectable.max():.3f} "
+        f"{words}; differences in the Dice of {classes_in(facts.results)[0]} from {detectable.min():.3f} to "
+        f"{detectable.max():.3f} "
         "could have been shown with 80 % power (table `comparisons`)."
     )
 
@@ -289,8 +290,8 @@ def groups(facts: Facts) -> str:
 
 
 def failures(facts: Facts) -> str:
-    """The patient with the lowest bone Dice of the best arm."""
-    tissue = TISSUES[0]
+    """The patient with the lowest Dice of the first class of the best arm."""
+    tissue = classes_in(facts.results)[0]
     keys = chosen(facts.results).query(
         "arm == @arm", local_dict={"arm": best_arms(facts.results).get(tissue)}
     )
@@ -298,7 +299,9 @@ def failures(facts: Facts) -> str:
     means = part[part["trial_key"].isin(keys["trial_key"])].groupby("patient")["dsc"].mean().dropna()
     if means.empty:
         return ""
-    return f"Lowest bone Dice of the best arm: {means.idxmin()}, {means.min():.3f}; figures show its slices."
+    name = tissue.replace("_", " ")
+    told = f"{means.idxmin()}, {means.min():.3f}"
+    return f"Lowest Dice of {name} of the best arm: {told}; figures show its slices."
 
 
 def tests(facts: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import pandas as pd
 
@@ -16,9 +17,11 @@ from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.rendered import Drawing
 from ablation.report.figures.robustness import draw_robustness
-from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
+from ablation.report.figures.segmentations import STUDY_SEQUENCES, draw_augmentation, draw_segmentations
 from ablation.space.design import STUDY, Design
+from t1t2core.cohort.subject import Sequences
 from t1t2core.evaluation.slices import PatientSlices
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 
 def drawings(
@@ -30,6 +33,9 @@ def drawings(
     design: Design = STUDY,
     changed: pd.DataFrame | None = None,
     tested: Sequence[str] = (),
+    *,
+    classes: Classes = STUDY_CLASSES,
+    sequences: Sequences = STUDY_SEQUENCES,
 ) -> dict[str, Drawing]:
     """All figures, still to be drawn, by the name of their files, in the order of a page.
 
@@ -42,7 +48,9 @@ def drawings(
         design: of the plan; the study's own figure is drawn where it varies the study's factors alone.
         changed: as `robustness.csv`.
         tested: classes whose best arms were tested on changed scans.
+        classes, sequences: of the plan.
     """
+    about: dict[str, Any] = {"classes": classes, "sequences": sequences}
     tuned = [name for name in design.tuned if name in design.settings]
     of_changed = {} if changed is None else {n: partial(draw_robustness, results, changed, n) for n in tested}
     of_study = {} if design.settings else {"dsc_by_depth": partial(draw_depth, results)}
@@ -52,8 +60,8 @@ def drawings(
         "score_against_time": partial(draw_pareto, results),
         "compute_time": partial(draw_compute_time, results),
         "patients": partial(draw_patients, results, patients),
-        "slices": partial(draw_segmentations, results, slices),
-        "slices_augmentation": partial(draw_augmentation, results, slices),
+        "slices": partial(draw_segmentations, results, slices, **about),
+        "slices_augmentation": partial(draw_augmentation, results, slices, **about),
         **{f"robustness_{name}": drawing for name, drawing in of_changed.items()},
         "learning_rates": partial(draw_rates, results),
         **{f"choice_of_{name}": partial(draw_rates, results, factor=name) for name in tuned},

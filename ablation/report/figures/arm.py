@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from ablation.record.selection import select
+from ablation.record.selection import classes_in, select, title_of
 from ablation.report.tables.choice import chosen
 from ablation.space.naming import SIZE_IN_NAME
 from t1t2core.strategies import STRATEGIES
 
-CLASSES = {"bone": "Bone", "soft_tissue": "Soft tissue", "air": "Air"}
 STUDYS_CHOICE = (
     "no_fine_tuning",
     "open",
@@ -74,10 +73,15 @@ def largest(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def scored_rows(results: pd.DataFrame, sequence: str = "T2") -> pd.DataFrame:
-    """Test scores of the three classes at each arm's chosen learning rate, weights `best`, any size."""
+    """Test scores of the classes at each arm's chosen learning rate, weights `best`, any size."""
     if results.empty:
         return results
-    return select(chosen(results), split="test", sequence=sequence, tissue=CLASSES)
+    return select(chosen(results), split="test", sequence=sequence, tissue=classes_in(results))
+
+
+def titles_of(rows: pd.DataFrame) -> dict[str, str]:
+    """What readers call the classes of these rows, by name."""
+    return {name: title_of(name) for name in classes_in(rows)}
 
 
 def pick(arms: Iterable[str], most: int = MOST_ARMS) -> list[str]:

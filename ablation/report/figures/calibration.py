@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablation.report.figures.arm import CLASSES, Look, largest, look, pick, scored_rows
+from ablation.report.figures.arm import Look, largest, look, pick, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.calibration import reliability
 
@@ -26,9 +26,10 @@ def draw_calibration(results: pd.DataFrame, calibration: pd.DataFrame, layout: L
     arms = pick(bins["arm"])
     if not arms:
         return None
-    figure, panels = make_panels(layout, len(CLASSES), 3.2)
+    titles = titles_of(rows)
+    figure, panels = make_panels(layout, len(titles), 3.2)
     handles = {}
-    for axes, (name, title) in zip(panels, CLASSES.items(), strict=True):
+    for axes, (name, title) in zip(panels, titles.items(), strict=True):
         axes.plot([0, 1], [0, 1], color="#999999", lw=1, zorder=1)
         for place, arm in enumerate(arms):
             part = bins[(bins["arm"] == arm) & (bins["class"] == name) & (bins["voxels"] >= FEWEST_VOXELS)]

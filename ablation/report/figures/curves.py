@@ -4,37 +4,42 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablation.report.figures.arm import CLASSES, Look, largest, look, pick, scored_rows
+from ablation.names import TRAIN_LOSS
+from ablation.report.figures.arm import Look, largest, look, pick, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.choice import as_chosen
 
-METRICS = {"train/loss": "Training loss"} | {
-    f"validation/{name}/dsc": f"{title}, validation DSC" for name, title in CLASSES.items()
-}
-"""Names in the record of what is drawn."""
+
+def metrics_of(results: pd.DataFrame) -> dict[str, str]:
+    """What is drawn: names in the record, and titles."""
+    scores = {
+        f"validation/{name}/dsc": f"{title}, validation DSC" for name, title in titles_of(results).items()
+    }
+    return {TRAIN_LOSS: "Training loss", **scores}
 
 
 @styled
 def draw_curves(results: pd.DataFrame, curves: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
-    """Four panels, a line an arm. None without values.
+    """A panel for the loss and one a class, a line an arm. None without values.
 
     Args:
         results: as `results.csv`, for the arms and their chosen learning rate.
-        curves: columns `trial_key`, `metric` (of `METRICS`), `step` (epoch) and `value`.
+        curves: columns `trial_key`, `metric` (of `metrics_of`), `step` (epoch) and `value`.
     """
     rows = scored_rows(results)
     if rows.empty or curves.empty:
         return None
     trials = largest(rows)[["trial_key", "arm"]].drop_duplicates()
-    values = curves[curves["metric"].isin(list(METRICS))].merge(trials, on="trial_key")
+    metrics = metrics_of(results)
+    values = curves[curves["metric"].isin(list(metrics))].merge(trials, on="trial_key")
     arms = pick(arm for arm in trials["arm"] if arm in set(values["arm"]))
     if not arms:
         return None
     figure, panels = make_panels(
-        Layout(width=layout.width, columns=min(2, layout.columns)), len(METRICS), 2.7
+        Layout(width=layout.width, columns=min(2, layout.columns)), len(metrics), 2.7
     )
     handles = {}
-    for axes, (metric, title) in zip(panels, METRICS.items(), strict=True):
+    for axes, (metric, title) in zip(panels, metrics.items(), strict=True):
         part = values[values["metric"] == metric]
         for place, arm in enumerate(arms):
             handles[arm] = _line(axes, part[part["arm"] == arm], look(place))
@@ -47,8 +52,9 @@ def draw_curves(results: pd.DataFrame, curves: pd.DataFrame, layout: Layout = WI
         caption=f"Training loss and validation DSC by epoch, each arm {as_chosen(results)}, at the "
         "largest T2 training set: means over folds and seeds as far as all of them were trained; thin: "
         "single trials." + _left_out(arms, values),
-        alt="Line charts of training loss and validation Dice by epoch. Last mean validation Dice of bone: "
-        + _last(values, arms),
+        alt="Line charts of training loss and validation Dice by epoch. "
+        f"Last mean of {list(metrics.values())[1]}: "
+        + _last(values[values["metric"] == list(metrics)[1]], arms),
     )
 
 
@@ -82,7 +88,6 @@ def _left_out(arms: list[str], values: pd.DataFrame) -> str:
 
 
 def _last(values: pd.DataFrame, arms: list[str]) -> str:
-    bone = values[values["metric"] == "validation/bone/dsc"]
-    means = {arm: _means(bone[bone["arm"] == arm]) for arm in arms}
+    means = {arm: _means(values[values["arm"] == arm]) for arm in arms}
     found = [f"{arm} {mean.iloc[-1]:.3f}" for arm, mean in means.items() if len(mean)]
     return (", ".join(found) or "none measured") + "."

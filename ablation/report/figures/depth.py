@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablation.report.figures.arm import CLASSES, look, scored_rows
+from ablation.report.figures.arm import look, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.choice import as_chosen
 from ablation.report.tables.training_size import DEPTH_STRATEGIES, on_equal_terms
@@ -25,9 +25,10 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
     sizes = sorted(rows["t2_train_size"].unique())
     tested = scored_rows(results)
     untuned = tested[tested["strategy"] == "no_fine_tuning"].groupby("class")["dsc"].mean()
-    figure, panels = make_panels(layout, len(CLASSES), 3.4)
+    titles = titles_of(rows)
+    figure, panels = make_panels(layout, len(titles), 3.4)
     handles = {}
-    for axes, (name, title) in zip(panels, CLASSES.items(), strict=True):
+    for axes, (name, title) in zip(panels, titles.items(), strict=True):
         part = rows[rows["class"] == name]
         for place, size in enumerate(sizes):
             shift = SPREAD * ((place + 0.5) / len(sizes) - 0.5)
@@ -75,7 +76,7 @@ def _alt(rows: pd.DataFrame, size: int) -> str:
     means = rows[rows["t2_train_size"] == size].groupby(["class", "depth"])["dsc"].mean().dropna()
     best = [
         f"{title} {means[name].max():.3f} at {means[name].idxmax()}"
-        for name, title in CLASSES.items()
+        for name, title in titles_of(rows).items()
         if name in means.index.get_level_values("class")
     ]
     return (

@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablation.report.figures.arm import CLASSES
+from ablation.record.selection import classes_in, title_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
 from ablation.report.statistics.contrasts import REFERENCE, ablation_table, main_effects, margin_of
 from ablation.report.tables.choice import as_chosen
@@ -31,10 +31,11 @@ def draw_forest(
     if rows.empty:
         return None
     names = list(dict.fromkeys(rows["name"]))[:MOST_ROWS]
-    figure, panels = make_panels(layout, len(CLASSES), ROW * len(names) + 1.4, sharey=True)
-    for axes, (tissue, title) in zip(panels, CLASSES.items(), strict=True):
+    classes = classes_in(rows)
+    figure, panels = make_panels(layout, len(classes), ROW * len(names) + 1.4, sharey=True)
+    for axes, tissue in zip(panels, classes, strict=True):
         _draw(axes, rows[rows["class"] == tissue].set_index("name").reindex(names), margin_of(design))
-        axes.set(title=title, xlabel="difference in test DSC")
+        axes.set(title=title_of(tissue), xlabel="difference in test DSC")
         axes.set_yticks(range(len(names)), names)
         axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
     panels[0].invert_yaxis()
@@ -47,7 +48,7 @@ def draw_forest(
         "Triangles up: better; down: worse (p < 0.05 after Holm); squares: practically equal; dots: "
         "cannot tell. "
         f"Shaded: the margin within which a difference does not matter, where the space states one.{more}",
-        alt="Forest plots of differences in test Dice. Bone: " + _alt(rows) + ".",
+        alt=f"Forest plots of differences in test Dice. {title_of(classes[0])}: " + _alt(rows) + ".",
     )
 
 
@@ -73,7 +74,7 @@ def _rows(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> pd.D
                 **{name: changed[f"{tissue}_{name}"] for name in ("low", "high", "verdict")},
             }
         )
-        for tissue in CLASSES
+        for tissue in classes_in(results)
     ]
     return pd.concat(parts, ignore_index=True)
 
@@ -90,6 +91,6 @@ def _draw(axes: Axes, rows: pd.DataFrame, margin: float | None) -> None:
 
 
 def _alt(rows: pd.DataFrame) -> str:
-    bone = rows[rows["class"] == "bone"].head(MOST_ROWS)
-    told = zip(bone["name"].str.replace("\n", " "), bone["difference"], bone["verdict"], strict=True)
+    first = rows[rows["class"] == classes_in(rows)[0]].head(MOST_ROWS)
+    told = zip(first["name"].str.replace("\n", " "), first["difference"], first["verdict"], strict=True)
     return ", ".join(f"{name} {difference:+.3f} ({verdict})" for name, difference, verdict in told)

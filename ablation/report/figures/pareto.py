@@ -12,7 +12,7 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from ablation.report.figures.arm import CLASSES, largest, look_of, scored_rows, unit_of
+from ablation.report.figures.arm import largest, look_of, scored_rows, titles_of, unit_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, freeze, make_panels, styled
 from ablation.report.tables.choice import as_chosen
 
@@ -38,17 +38,18 @@ def draw_pareto(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
     arms = _means(largest(rows)) if not rows.empty else pd.DataFrame(columns=["arm"])
     if arms["arm"].nunique() < 2:
         return None
-    figure, panels = make_panels(layout, len(CLASSES), 3.6)
+    titles = titles_of(rows)
+    figure, panels = make_panels(layout, len(titles), 3.6)
     divisor, unit = unit_of(list(arms["standalone_seconds"]))
     arms["time"] = arms["standalone_seconds"] / divisor
-    fronts = {name: pareto_front(arms[arms["class"] == name]) for name in CLASSES}
-    for axes, (name, title) in zip(panels, CLASSES.items(), strict=True):
+    fronts = {name: pareto_front(arms[arms["class"] == name]) for name in titles}
+    for axes, (name, title) in zip(panels, titles.items(), strict=True):
         _points(axes, arms[arms["class"] == name], fronts[name])
         axes.set(title=title, xlabel=f"compute time, {unit}", ylabel="test DSC")
         axes.margins(x=0.12, y=0.15)
     add_legend(figure, _keys(arms), layout)
     freeze(figure)  # labels are placed where the points have come to lie
-    for axes, name in zip(panels, CLASSES, strict=True):
+    for axes, name in zip(panels, titles, strict=True):
         _name_points(figure, axes, fronts[name], arms[arms["class"] == name])
     return Drawn(
         figure=figure,
@@ -58,7 +59,7 @@ def draw_pareto(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
         "arms that no other beats in both score and time; differences along it may be smaller than their "
         "uncertainty.",
         alt="Scatter charts of test Dice against compute time. Pareto front, fastest first: "
-        + "; ".join(f"{CLASSES[name]}: {_listed(front)}" for name, front in fronts.items())
+        + "; ".join(f"{titles[name]}: {_listed(front)}" for name, front in fronts.items())
         + ".",
     )
 

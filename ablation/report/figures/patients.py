@@ -3,8 +3,8 @@
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablation.record.selection import select
-from ablation.report.figures.arm import CLASSES, LOOKS, Look, largest, look, scored_rows
+from ablation.record.selection import classes_in, select
+from ablation.report.figures.arm import LOOKS, Look, largest, look, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.choice import as_chosen
 
@@ -27,9 +27,10 @@ def draw_patients(results: pd.DataFrame, patients: pd.DataFrame, layout: Layout 
         return None
     arms, names = list(dict.fromkeys(scores["arm"])), sorted(scores["patient"].unique())
     means = scores.groupby(["class", "patient", "arm"])["dsc"].mean().unstack("arm")
-    figure, panels = make_panels(layout, len(CLASSES), ROW * len(arms) + 1.3, sharey=True)
+    titles = titles_of(scores)
+    figure, panels = make_panels(layout, len(titles), ROW * len(arms) + 1.3, sharey=True)
     handles = {}
-    for axes, (name, title) in zip(panels, CLASSES.items(), strict=True):
+    for axes, (name, title) in zip(panels, titles.items(), strict=True):
         for place, patient in enumerate(names):
             if (name, patient) in means.index:
                 style = look(place) if len(names) <= len(LOOKS) else ALIKE
@@ -46,7 +47,7 @@ def draw_patients(results: pd.DataFrame, patients: pd.DataFrame, layout: Layout 
         caption=f"Test DSC of each of the {len(names)} T2 test patients, a line a patient; means over the "
         f"folds and seeds that tested the patient, each arm {as_chosen(results)}, at the largest T2 "
         "training set. Where lines run side by side, patients differ more than arms do.",
-        alt=f"Dot charts of the test Dice of {len(names)} patients by arm. Range of bone over patients: "
+        alt=f"Dot charts of the test Dice of {len(names)} patients by arm. Range over patients, first class: "
         + _ranges(means, arms),
     )
 
@@ -55,7 +56,7 @@ def _scores(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     rows = scored_rows(results)
     if rows.empty or patients.empty:
         return pd.DataFrame(columns=["arm", "patient", "class", "dsc"])
-    part = select(patients, split="test", sequence="T2", tissue=CLASSES).dropna(subset=["dsc"])
+    part = select(patients, split="test", sequence="T2", tissue=classes_in(patients)).dropna(subset=["dsc"])
     shown = part[part["trial_key"].isin(largest(rows)["trial_key"])]
     return shown.assign(patient=shown["patient"].astype("str"))
 
@@ -75,8 +76,9 @@ def _line(axes: Axes, values: pd.Series, style: Look) -> object:
 
 
 def _ranges(means: pd.DataFrame, arms: list[str]) -> str:
-    if "bone" not in means.index.get_level_values("class"):
+    names = classes_in(means.reset_index())
+    if not names:
         return "none measured."
-    bone = means.loc["bone"]
-    ends = zip(arms, bone.min().reindex(arms), bone.max().reindex(arms), strict=True)
+    first = means.loc[names[0]]
+    ends = zip(arms, first.min().reindex(arms), first.max().reindex(arms), strict=True)
     return ", ".join(f"{arm} {low:.3f} to {high:.3f}" for arm, low, high in ends if low == low) + "."

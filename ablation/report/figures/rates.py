@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from ablation.report.figures.arm import CLASSES, largest, look
+from ablation.record.selection import classes_in
+from ablation.report.figures.arm import largest, look
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
 from ablation.report.tables.choice import as_chosen, rule_of, score_name
 from ablation.report.tables.summary import learning_rates
@@ -29,7 +30,9 @@ def draw_rates(results: pd.DataFrame, layout: Layout = WIDE, *, factor: str = LE
     if rates.empty:
         return None
     score, rule, choice = score_name(results), rule_of(results), as_chosen(results).removeprefix("as ")
-    rates = _best_at_each_value(_over_folds(largest(rates), score), factor, score, falls=not goes_up(rule))
+    rates = _best_at_each_value(
+        _over_folds(largest(rates), score, results), factor, score, falls=not goes_up(rule)
+    )
     choices = rates.groupby("arm")["value"].transform("nunique")
     rates = rates[choices > 1].assign(group=lambda rows: _groups(rows["strategy"]))
     if rates.empty:
@@ -56,11 +59,13 @@ def _score_in_words(rule: str) -> str:
     return in_words(rule).replace("on validation by", "validation,").removeprefix("by the least ")
 
 
-def _over_folds(rates: pd.DataFrame, score: str) -> pd.DataFrame:
+def _over_folds(rates: pd.DataFrame, score: str, results: pd.DataFrame) -> pd.DataFrame:
     """Return means over folds, and whether any fold chose the values, where each chooses for itself."""
     if "fold" not in rates:
         return rates
-    keys = [name for name in rates.columns if name not in {"fold", "chosen", "mean", score, *CLASSES}]
+    keys = [
+        name for name in rates.columns if name not in {"fold", "chosen", "mean", score, *classes_in(results)}
+    ]
     groups = rates.groupby(keys, dropna=False, sort=False)
     return groups.agg(**{score: (score, "mean"), "chosen": ("chosen", "any")}).reset_index()
 

@@ -11,7 +11,6 @@ from PIL import Image
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_figure, png, styled
 from t1t2core.evaluation.slices import grey_levels, upright
 from t1t2core.preparation.alignment import LIMITS, Alignment
-from t1t2core.preparation.labels import BONE
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 
 MOST_PANELS = 24
@@ -87,12 +86,14 @@ def worst_first(alignments: Mapping[tuple[str, str], Alignment]) -> list[tuple[s
 
 
 def _show(axes: Axes, scan: PreparedScan) -> None:
-    bone = scan.labels == BONE
-    k = bone.shape[2] // 2
+    classes = scan.classes
+    first = next(name for name in classes.order if classes.labels[name] != classes.outside)
+    outlined = scan.labels == classes.labels[first]
+    k = outlined.shape[2] // 2
     x, y, _ = scan.voxel_mm
     axes.imshow(upright(grey_levels(scan.image[:, :, k])), cmap="gray", vmin=0, vmax=255, aspect=y / x)
-    if bone[:, :, k].any():
-        axes.contour(upright(bone[:, :, k]).astype(float), levels=[0.5], colors="#F0E442", linewidths=0.7)
+    if outlined[:, :, k].any():
+        axes.contour(upright(outlined[:, :, k]).astype(float), levels=[0.5], colors="#F0E442", linewidths=0.7)
 
 
 def _measures(alignment: Alignment) -> str:

@@ -1,4 +1,4 @@
-"""Segmented slices: MR, labels from CT, and what each arm says (Figs 6 and 8)."""
+"""Segmented slices: the scan, true labels, and what each arm says (Figs 6 and 8)."""
 
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -13,22 +13,28 @@ from matplotlib.patches import Patch
 from ablation.report.figures.arm import largest, pick, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
 from ablation.report.tables.choice import as_chosen
+from t1t2core.cohort.subject import Sequences
 from t1t2core.evaluation.slices import (
-    COLOURS,
     UNKNOWN,
     WRONG,
     PatientSlices,
     Slices,
     colour_labels,
+    colours_of,
     mark_errors,
     upright,
 )
+from t1t2core.settings import Sequence
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
-AUGMENTATION = {"no_fine_tuning": "without T2 in training", "augmented": "with T2 in training"}
+TRUE = "true labels"
+AUGMENTATION = {"no_fine_tuning": "without target scans", "augmented": "with target scans"}
 LETTERS = 15
 """Of a line of a panel's title."""
 TITLE = 0.2
 """Inches of a line of a panel's title."""
+STUDY_SEQUENCES = Sequences()
+BOTH: tuple[Sequence, Sequence] = ("T1", "T2")
 MARGIN = 0.25
 """Inches of what stands beside the panels."""
 
@@ -46,9 +52,14 @@ class _Strip:
 
 @styled
 def draw_segmentations(
-    results: pd.DataFrame, slices: Mapping[str, PatientSlices], layout: Layout = WIDE
+    results: pd.DataFrame,
+    slices: Mapping[str, PatientSlices],
+    layout: Layout = WIDE,
+    *,
+    classes: Classes = STUDY_CLASSES,
+    sequences: Sequences = STUDY_SEQUENCES,
 ) -> Drawn | None:
-    """T2 slices of one test patient by arm (Fig. 6). None where no record keeps slices.
+    """Target slices of one test patient by arm (Fig. 6). None where no record keeps slices.
 
     Args:
         results: as `results.csv`, for the arms and their chosen learning rate.
@@ -59,42 +70,50 @@ def draw_segmentations(
         return None
     patient, fold, by_arm = found
     shown = pick(by_arm)
-    strips = list(_strips({arm: by_arm[arm] for arm in shown}))
+    strips = list(_strips({arm: by_arm[arm] for arm in shown}, classes))
     return Drawn(
-        figure=_draw(strips, layout),
+        figure=_draw(strips, layout, classes),
         title="Segmented slices (Fig. 6 of the study)",
-        caption=f"Axial T2w slices of test patient {patient}: MR, labels from CT, and the labels of each arm "
-        f"(fold {fold}, {as_chosen(results)}). {_key(strips)}",
-        alt=f"Axial slices of a test patient: MR, labels from CT, and the labels of {', '.join(shown)}, with "
-        f"wrong voxels marked.",
+        caption=f"Axial {sequences.target} slices of test patient {patient}: the scan, true labels, and the "
+        f"labels of each arm (fold {fold}, {as_chosen(results)}). {_key(strips, classes)}",
+        alt="Axial slices of a test patient: the scan, true labels, and the labels of "
+        f"{', '.join(shown)}, with wrong voxels marked.",
     )
 
 
 @styled
 def draw_augmentation(
-    results: pd.DataFrame, slices: Mapping[str, PatientSlices], layout: Layout = WIDE
+    results: pd.DataFrame,
+    slices: Mapping[str, PatientSlices],
+    layout: Layout = WIDE,
+    *,
+    classes: Classes = STUDY_CLASSES,
+    sequences: Sequences = STUDY_SEQUENCES,
 ) -> Drawn | None:
-    """A T1 and a T2 slice without and with T2 heads in training (Fig. 8). None where one is missing."""
+    """A slice of each sequence without and with T2 heads in training (Fig. 8). None where one is missing."""
     strips, patients = [], []
-    for sequence in ("T1", "T2"):
+    for sequence in BOTH:
         found = _patient_of_all(results, slices, sequence, set(AUGMENTATION))
         if found is None or set(found[2]) != set(AUGMENTATION):
             return None
-        patients.append(f"{sequence}w of {found[0]}")
+        patients.append(f"{sequences.suffix(sequence)} of {found[0]}")
         by_title = {title: found[2][arm] for arm, title in AUGMENTATION.items()}
-        every = list(_strips(by_title))
+        every = list(_strips(by_title, classes))
         strips.append(every[len(every) // 2])
-    for place, sequence in enumerate(("T1w", "T2w")):
+    for place, sequence in enumerate(BOTH):
         strips[place] = _Strip(
-            f"{sequence}, {strips[place].name}", strips[place].pictures, strips[place].height
+            f"{sequences.suffix(sequence)}, {strips[place].name}",
+            strips[place].pictures,
+            strips[place].height,
         )
     return Drawn(
-        figure=_draw(strips, Layout(width=min(layout.width, 7), columns=layout.columns)),
-        title="Segmented slices without and with T2 in training (Fig. 8 of the study)",
-        caption=f"Axial slices of test patients ({', '.join(patients)}): MR, labels from CT, the network "
-        f"trained on T1w alone, and the one trained on T1w and T2w together. {_key(strips)}",
-        alt="An axial T1w and T2w slice: MR, labels from CT, and the labels of networks trained without and "
-        "with T2w heads, with wrong voxels marked.",
+        figure=_draw(strips, Layout(width=min(layout.width, 7), columns=layout.columns), classes),
+        title=f"Segmented slices without and with {sequences.target} in training (Fig. 8 of the study)",
+        caption=f"Axial slices of test patients ({', '.join(patients)}): the scan, true labels, the network "
+        f"trained on {sequences.source} alone, and the one trained on both sequences together. "
+        f"{_key(strips, classes)}",
+        alt="An axial slice of each sequence: the scan, true labels, and the labels of networks trained "
+        f"without and with {sequences.target} heads, with wrong voxels marked.",
     )
 
 
@@ -118,20 +137,20 @@ def _patient_of_all(
     return patient, fold, {arm: by_arm[arm] for arm in order if arm in by_arm}
 
 
-def _strips(by_title: Mapping[str, Slices]) -> Iterator[_Strip]:
+def _strips(by_title: Mapping[str, Slices], classes: Classes) -> Iterator[_Strip]:
     first = next(iter(by_title.values()))
     for place, height in enumerate(first.heights):
         pictures = {
             "MR": first.image[:, :, place, None].repeat(3, axis=2),
-            "CT labels": colour_labels(first.labels[:, :, place]),
+            TRUE: colour_labels(first.labels[:, :, place], classes),
         }
         for title, own in by_title.items():
             labels, prediction = own.labels[:, :, place], own.prediction[:, :, place]
-            pictures[title] = mark_errors(colour_labels(prediction), prediction, labels)
+            pictures[title] = mark_errors(colour_labels(prediction, classes), prediction, labels)
         yield _Strip(f"slice {height + 1}", pictures, float(first.voxel_mm[1] / first.voxel_mm[0]))
 
 
-def _draw(strips: list[_Strip], layout: Layout) -> Figure:
+def _draw(strips: list[_Strip], layout: Layout, classes: Classes) -> Figure:
     """Slices downwards where there is room for all columns, else to the right."""
     titles = list(strips[0].pictures)
     across = layout.columns > 1
@@ -155,7 +174,7 @@ def _draw(strips: list[_Strip], layout: Layout) -> Figure:
             grid[down, 0].set_ylabel(strip.name, fontsize=9)
         else:
             grid[-1, down].set_xlabel(strip.name, fontsize=9)
-    add_legend(figure, _legend(strips), layout)
+    add_legend(figure, _legend(strips, classes), layout)
     return figure
 
 
@@ -166,23 +185,24 @@ def _show(axes: Axes, picture: np.ndarray, height: float) -> None:
     axes.grid(visible=False)
 
 
-def _legend(strips: list[_Strip]) -> dict[str, Patch]:
-    colours = dict(zip(("air", "soft tissue", "bone"), COLOURS, strict=True)) | {"differs from CT": WRONG}
+def _legend(strips: list[_Strip], classes: Classes) -> dict[str, Patch]:
+    names = [name.replace("_", " ") for name in classes.names]
+    colours = dict(zip(names, colours_of(classes), strict=True)) | {"differs from the truth": WRONG}
     if _some_unknown(strips):
         colours["no label"] = UNKNOWN
     return {name: Patch(facecolor=tuple(rgb / 255), edgecolor="#444444") for name, rgb in colours.items()}
 
 
 def _some_unknown(strips: list[_Strip]) -> bool:
-    return any((strip.pictures["CT labels"] == UNKNOWN).all(axis=-1).any() for strip in strips)
+    return any((strip.pictures[TRUE] == UNKNOWN).all(axis=-1).any() for strip in strips)
 
 
-def _key(strips: list[_Strip]) -> str:
+def _key(strips: list[_Strip], classes: Classes) -> str:
     unknown = " White: no label, neither trained on nor scored." if _some_unknown(strips) else ""
+    words = "Black: air; blue: soft tissue; yellow: bone. " if classes.is_study else ""
     return (
-        "Black: air; blue: soft tissue; yellow: bone; dark orange: voxels whose label differs from the CT's."
-        f"{unknown} The patient's left is on the right. The same slices for all arms, at fixed shares of "
-        "the volume's height."
+        f"{words}Dark orange: voxels whose label differs from the true one.{unknown} The patient's left is "
+        "on the right. The same slices for all arms, at fixed shares of the volume's height."
     )
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ablation.names import COHORT_FINGERPRINT, ENCODER_DIGEST, GIT_COMMIT, REGISTRATION_FILE, SPACE_FILE
 from ablation.record.plan_record import PlanRecord
+from ablation.record.selection import scored_in
 from ablation.report.figures.rendered import Rendered
 from ablation.report.page.conclusions import conclusions
 from ablation.report.page.html import Page, Picture, Sheet
@@ -15,8 +16,9 @@ from ablation.report.page.warnings import machines_of, page_warnings
 from ablation.report.statistics.contrasts import margin_of
 from ablation.report.tables.choice import as_chosen, by_fold, varied_settings
 from ablation.report.tables.search import choice_sentences
-from ablation.report.tables.summary import SHOWN, summarise
+from ablation.report.tables.summary import summarise
 from ablation.space.design import Design
+from t1t2core.settings.classes import INTERNAL_AIR
 
 SHOWN_TAGS = {
     "command": "Command",
@@ -96,23 +98,23 @@ def pictures_of(record: PlanRecord, figures: Mapping[str, Rendered]) -> list[Pic
     return pictures
 
 
+ABOUT_AIR = "Internal air is air inside the head; most other air lies outside it and flatters the score. "
 OTHER_PROCESSORS = "On another kind of processor the same trials score otherwise, by up to 0.03 of bone Dice."
 """Rounding differs, and training magnifies it: docs/caveats.md has the figures."""
 
 
 def _summary(results: pd.DataFrame, design: Design) -> Sheet:
-    table = summarise(results)
+    table, names = summarise(results), scored_in(results)
     # Scores first: on a phone the rest is to the right of the screen.
     factors = ["t2_train_size", "learning_rate", *varied_settings(table)]
-    shown = ["arm", *SHOWN, "seconds", *factors, "folds", "sequence"]
+    shown = ["arm", *names, "seconds", *factors, "folds", "sequence"]
     frame = table[shown].rename(columns={"sequence": "tested_on"})
     return Sheet(
         name="summary",
         title=f"Every arm at its chosen {design.tuned_in_words}: test Dice",
         frame=frame,
-        note=f"Each arm {as_chosen(results)}. Pooled over patients, means over folds and seeds. Internal air "
-        "is air inside the head; most other air lies outside it and flatters the score. Seconds: of a trial "
-        f"computed alone.{by_fold(results)}",
+        note=f"Each arm {as_chosen(results)}. Pooled over patients, means over folds and seeds. "
+        f"{ABOUT_AIR if INTERNAL_AIR in names else ''}Seconds: of a trial computed alone.{by_fold(results)}",
     )
 
 

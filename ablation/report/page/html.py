@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ablation.report.page.markup import as_text, heading
+from ablation.report.page.markup import as_text, headings_of
 
 TEMPLATE = "page.html.j2"
 NUMBER = "number"
@@ -61,7 +61,8 @@ class Sheet:
     def heads(self) -> list[tuple[str, str]]:
         """Text and kind of each column."""
         shown = self.cells.columns
-        return [(" ".join(part for part in heading(name) if part), self._kind(name)) for name in shown]
+        texts = (" ".join(part for part in pair if part) for pair in headings_of(shown))
+        return [(text, self._kind(name)) for text, name in zip(texts, shown, strict=True)]
 
     @property
     def cells(self) -> pd.DataFrame:

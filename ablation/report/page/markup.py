@@ -1,6 +1,6 @@
 """Tables as text: CSV to calculate with, Markdown and LaTeX to read."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,7 +8,7 @@ import pandas as pd
 from ablation.report.statistics.contrasts import REFERENCE
 from ablation.report.study.layouts import DIFFERENCE, INTERVAL
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
-from t1t2core.evaluation.scores import CLASSES, METRICS
+from t1t2core.evaluation.scores import METRICS
 
 UNDEFINED = "undefined"
 NONE = "–"  # noqa: RUF001
@@ -35,7 +35,7 @@ def to_markdown(table: pd.DataFrame) -> str:
     Without the spaces by which pandas aligns columns: they would take MLflow's note over its limit.
     """
     cells = as_text(table).map(lambda text: text.replace("|", r"\|").replace("\n", " "))
-    heads = [" ".join(part for part in heading(name) if part) for name in cells.columns]
+    heads = [" ".join(part for part in pair if part) for pair in headings_of(cells.columns)]
     rules = ["---" if _is_text(table[name]) else "---:" for name in cells.columns]
     rows = [heads, rules, *cells.to_numpy().tolist()]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -45,7 +45,7 @@ def to_latex(table: pd.DataFrame, caption: str) -> str:
     """A table for the package booktabs: classes over their metrics, text escaped, cells as in Markdown."""
     cells = as_text(table)
     format_of_columns = "".join("l" if _is_text(table[name]) else "r" for name in cells.columns)
-    headings = [heading(name) for name in cells.columns]
+    headings = headings_of(cells.columns)
     if any(group for group, _ in headings):
         cells.columns = pd.MultiIndex.from_tuples(headings)
     else:
@@ -61,9 +61,16 @@ def to_latex(table: pd.DataFrame, caption: str) -> str:
     )
 
 
-def heading(column: str) -> tuple[str, str]:
-    """Class and label of a column: ("Soft tissue", "DSC") of `soft_tissue_dsc`, ("", "Arm") of `arm`."""
-    for name in CLASSES:
+def headings_of(columns: Iterable[str]) -> list[tuple[str, str]]:
+    """Class and label of each column: ("Soft tissue", "DSC") of `soft_tissue_dsc`, ("", "Arm") of `arm`."""
+    names = list(columns)
+    ends = [f"_{metric}" for metric in (*METRICS, "box")]
+    classes = {name.removesuffix(end) for name in names for end in ends if name.endswith(end)}
+    return [_heading(name, sorted(classes, key=len, reverse=True)) for name in names]
+
+
+def _heading(column: str, classes: list[str]) -> tuple[str, str]:
+    for name in classes:
         if column.startswith(f"{name}_"):
             return _words(name), SHORT.get(rest := column.removeprefix(f"{name}_"), rest.replace("_", " "))
     return "", SHORT.get(column, _words(column))

@@ -9,11 +9,7 @@ from ablation.names import PRIMARY
 from ablation.record.plan_record import PlanRecord
 from ablation.report.statistics.comparisons import comparisons
 from ablation.report.statistics.contrasts import margin_of
-from ablation.report.tables.summary import TISSUES
 from ablation.space.design import Primary
-
-PRIMARY_CLASS = TISSUES[0]
-"""Where the space states no primary comparison: bone, which the study is about."""
 
 
 def primary_answer(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> list[str]:
@@ -50,14 +46,22 @@ def counted(record: PlanRecord, against: pd.DataFrame) -> list[str]:
     if against.empty:
         return []
     primary = record.design.primary
-    tissue = PRIMARY_CLASS if primary is None else primary.tissue
-    others = [name.replace("_", " ") for name in TISSUES if name != tissue]
+    classes = record.classes.order
+    # Where the space states no primary comparison: of the study bone, which it is about.
+    tissue = classes[0] if primary is None else primary.tissue
+    others = [name.replace("_", " ") for name in classes if name != tissue]
     pairs = int(against.groupby("class").size().max())
     comparisons_of = f"{pairs} comparisons" if pairs > 1 else "1 comparison"
     return [
-        f"The primary class is {tissue.replace('_', ' ')}; {' and '.join(others)} are secondary. Holm's "
+        f"The primary class is {tissue.replace('_', ' ')}; {_listed(others)} secondary. Holm's "
         f"correction counts the {comparisons_of} of a class with its best arm, and nothing across classes."
     ]
+
+
+def _listed(names: list[str]) -> str:
+    """`soft tissue and air are`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last} are" if others else f"{last} is"
 
 
 def exploratory(record: PlanRecord) -> str:

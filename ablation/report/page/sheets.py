@@ -15,7 +15,7 @@ from ablation.report.statistics.surfaces import surface_comparisons, surfaces
 from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.study.claims import claims
 from ablation.report.study.comparison import compare_with_paper
-from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, about_budgets, study_tables
+from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, about_budgets, is_of_study, study_tables
 from ablation.report.study.paper import identity_failures
 from ablation.report.tables.attenuation import attenuation_table
 from ablation.report.tables.calibration import calibration_table
@@ -48,13 +48,14 @@ def sheets(record: PlanRecord, frames: Frames) -> dict[str, list[Sheet]]:
     results, patients = frames.results, frames.patients
     design = record.design
     # Arms that differ in settings are none of the study's.
+    is_study = not design.settings and is_of_study(record)
     shown = study_tables(results)
-    of_study = {name: table for name, table in shown.items() if not design.settings or name in OF_ANY_ARMS}
+    of_study = {name: table for name, table in shown.items() if is_study or name in OF_ANY_ARMS}
     groups = {
         "The search": _search(record),
         "Surfaces beside Dice": _surfaces(results, patients),
         "What each change did": _changes(results, patients, design),
-        "The study's tables" if not design.settings else "Further tables": [
+        "The study's tables" if is_study else "Further tables": [
             Sheet(name=name, title=TITLES[name], frame=table, note=about_budgets(table))
             for name, table in of_study.items()
         ],
@@ -63,7 +64,7 @@ def sheets(record: PlanRecord, frames: Frames) -> dict[str, list[Sheet]]:
         "Statistical comparisons": _comparisons(record, results, patients),
         "Groups of patients": _subgroups(record, results, patients),
         "Choices on validation": _choices(results, design),
-        "Comparison with the study": [] if design.settings else _study(results, patients, margin_of(design)),
+        "Comparison with the study": [] if not is_study else _study(results, patients, margin_of(design)),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
 

@@ -9,7 +9,6 @@ from ablation.record.selection import select
 from ablation.report.page.conclusions import shortened
 from ablation.report.tables.choice import is_in_folds
 from ablation.report.tables.edges import edges
-from ablation.report.tables.summary import TISSUES
 from t1t2core.strategies import STRATEGIES
 
 
@@ -83,7 +82,7 @@ def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
 
 def _trained_t1(record: PlanRecord, results: pd.DataFrame, split: str) -> str:
     """`2 of 3 in fold 1, 1 of 3 in fold 2`; '' where there are none in any fold, or none are known."""
-    rows = select(results, split=split, sequence="T2", tissue=TISSUES)
+    rows = select(results, split=split, sequence="T2")
     numbers = rows.groupby("fold")["patients"].max()
     tag = f"t2_{split}_in_t1_training"
     leaked = {fold: int(record.tags.get(f"overlap.fold_{fold}.{tag}", 0)) for fold in numbers.index}

@@ -15,7 +15,6 @@ from ablation.report.statistics.power import smallest_detectable, smallest_diffe
 from ablation.report.statistics.signed_rank import signed_rank, smallest_p
 from ablation.report.statistics.verdicts import verdicts
 from ablation.report.tables.arms import best_arms
-from ablation.report.tables.summary import TISSUES
 from t1t2core.evaluation.surface import DISTANCES
 
 COMPARISONS = [
@@ -60,10 +59,10 @@ def comparisons(
     pairs: Literal["all", "best"] | Pairs = "all",
     margin: float | None = None,
     metric: str = "dsc",
-    tissues: Sequence[str] = TISSUES,
+    tissues: Sequence[str] | None = None,
     sequence: Literal["T1", "T2"] = "T2",
 ) -> pd.DataFrame:
-    """Paired differences between arms on test patients, for bone, soft tissue and air.
+    """Paired differences between arms on test patients, for each class.
 
     Args:
         results, patients, metric: as for `network_scores`.
@@ -72,7 +71,7 @@ def comparisons(
             780, and 14 patients cannot give a p below 0.05 after correction for so many; against the best
             they are 39. State beforehand which is the question.
         margin: a difference that does not matter; None where none is stated.
-        tissues: classes.
+        tissues: classes; None: all.
         sequence: that the arms were tested on; some are tested on T1 as well.
 
     Returns `COMPARISONS`, a row a class and pair; no row for fewer than two arms.
@@ -85,7 +84,7 @@ def comparisons(
     best = best_arms(results) if pairs == "best" else {}
     tables = [
         _compare(cube, wanted, margin, metric).assign(**{"class": tissue})
-        for tissue in tissues
+        for tissue in (scores.classes if tissues is None else tissues)
         if (wanted := _wanted(pairs, cube := scores.of(sequence, tissue), best.get(tissue)))
     ]
     return pd.concat(tables, ignore_index=True)[COMPARISONS] if tables else pd.DataFrame(columns=COMPARISONS)

@@ -13,7 +13,6 @@ from ablation.report.statistics.multiple_testing import holm
 from ablation.report.statistics.network_scores import NetworkScores, network_scores
 from ablation.report.statistics.verdicts import verdicts
 from ablation.report.tables.choice import chosen
-from ablation.report.tables.summary import TISSUES
 from ablation.space.design import ONE_AT_A_TIME, Design
 
 REFERENCE = "reference"
@@ -104,7 +103,7 @@ def _of_reference(
     names = [f"{contrast.factor}: {contrast.change}" for contrast in contrasts]
     table = pd.DataFrame({"reference": reference, "change": names})
     first: dict[str, Any] = {"reference": reference, "change": REFERENCE}
-    for tissue in TISSUES:
+    for tissue in scores.classes:
         effects = effects_of(scores, tissue, contrasts, margin)
         table[f"{tissue}_dsc"] = effects["difference"]
         for name in ("low", "high", "p_holm", "verdict"):
@@ -117,7 +116,7 @@ def _of_reference(
         of_arms = costs[cost].to_dict()
         table[cost] = [sum(w * of_arms[arm] for arm, w in c.weights.items()) for c in contrasts]
         first[cost] = of_arms[reference]
-    size = table[[f"{tissue}_dsc" for tissue in TISSUES]].abs().mean(axis=1)
+    size = table[[f"{tissue}_dsc" for tissue in scores.classes]].abs().mean(axis=1)
     ordered = table.loc[size.sort_values(ascending=False, kind="stable").index]
     # As columns of the changes are, class by class; the reference has no interval and no verdict.
     return pd.concat([pd.DataFrame([first]), ordered], ignore_index=True)[list(table.columns)]
@@ -147,7 +146,7 @@ def main_effects(results: pd.DataFrame, patients: pd.DataFrame, design: Design) 
             arms=[len(c.weights) for c in contrasts],
             **{"class": tissue},
         )
-        for tissue in TISSUES
+        for tissue in scores.classes
     ]
     return pd.concat(tables, ignore_index=True)[EFFECTS]
 

@@ -7,7 +7,6 @@ from ablation.report.statistics.components import variance_components
 from ablation.report.statistics.network_power import describe_networks, networks_needed
 from ablation.report.statistics.network_scores import NETWORK, NetworkScores, network_scores
 from ablation.report.tables.arms import best_arms
-from ablation.report.tables.summary import TISSUES
 
 NETWORK_EFFECTS = [
     "class",
@@ -42,7 +41,9 @@ def network_effects(results: pd.DataFrame, patients: pd.DataFrame, *, metric: st
     if scores.kind not in ("seeds", "folds"):
         return pd.DataFrame(columns=NETWORK_EFFECTS)
     best = best_arms(results)
-    rows = [row for tissue in TISSUES if tissue in best for row in _of_class(scores, tissue, best[tissue])]
+    rows = [
+        row for tissue in scores.classes if tissue in best for row in _of_class(scores, tissue, best[tissue])
+    ]
     return pd.DataFrame(rows, columns=NETWORK_EFFECTS)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from ablation.record.selection import select
+from ablation.record.selection import classes_in, select
 from ablation.report.statistics.crossed import crossed
 from ablation.report.statistics.estimates import Estimates
 from ablation.report.statistics.nested import nested
@@ -41,6 +41,11 @@ class NetworkScores:
         of the same networks.
         """
         return self.rows.groupby(KEYS, sort=False)["value"].mean(skipna=False).reset_index()
+
+    @property
+    def classes(self) -> list[str]:
+        """The classes, in the order of tables."""
+        return classes_in(self.rows)
 
     def of(self, sequence: str, tissue: str) -> "Cube":
         """Return the scores of one class as an array."""

@@ -14,7 +14,6 @@ from ablation.report.statistics.power import ERROR, detectable_by_signed_rank, d
 from ablation.report.statistics.signed_rank import smallest_p
 from ablation.report.statistics.what_to_add import crossed_error, nested_error, pooled_components
 from ablation.report.tables.arms import best_arms
-from ablation.report.tables.summary import TISSUES
 from ablation.space.design import Design
 from ablation.space.factors import PRETRAINING_SEED
 from ablation.space.points import Point
@@ -130,7 +129,7 @@ def detectable(sample: Sample, components: Components) -> float:
 def recorded_components(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> Components | None:
     """Return the variance components of a difference as far as recorded trials tell them.
 
-    Of the primary comparison, or averaged over the best arm of bone and each other.
+    Of the primary comparison, or averaged over the best arm of the first class and each other.
 
     Args:
         results, patients: as for `network_scores`.
@@ -139,7 +138,7 @@ def recorded_components(results: pd.DataFrame, patients: pd.DataFrame, design: D
         None where there are no two arms, or too few patients.
     """
     scores, primary = network_scores(results, patients), design.primary
-    tissue = TISSUES[0] if primary is None else primary.tissue
+    tissue = primary.tissue if primary else next(iter(scores.classes), "")
     arms = scores.of("T2", tissue).arms
     first = best_arms(results).get(tissue) if primary is None else primary.arm
     others = [arm for arm in arms if arm != first] if primary is None else [primary.against]
@@ -150,7 +149,13 @@ def recorded_components(results: pd.DataFrame, patients: pd.DataFrame, design: D
 
 
 def tell_power(
-    sample: Sample, others: Sequence[Other], components: Components | None, *, arms: int, design: Design
+    sample: Sample,
+    others: Sequence[Other],
+    components: Components | None,
+    *,
+    arms: int,
+    design: Design,
+    tissue: str,
 ) -> list[str]:
     """Say what the tests of a plan could show, and what those of other plans could; a line each.
 
@@ -158,10 +163,10 @@ def tell_power(
         sample: of the plan.
         components: of a difference, as far as they are known.
         arms: of the plan; 0 where they are not known yet.
+        tissue: class that the components are of.
     """
     if arms == 1:
         return []
-    tissue = TISSUES[0] if design.primary is None else design.primary.tissue
     known = f"; the spread is that of recorded trials, {tissue.replace('_', ' ')}" if components else ""
     lines = [f"{HEADLINE}{known}", f"  this plan: {sample.words}: {_reach(sample, components)}"]
     lines += [f"  {one.how}: {one.sample.words}: {_reach(one.sample, components)}" for one in others]

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from ablation.record.selection import classes_in
 from ablation.report.statistics.comparisons import COMPARISONS, comparisons
 from ablation.report.statistics.network_scores import Cube, network_scores
-from ablation.report.tables.summary import TISSUES
 from t1t2core.evaluation.surface import DISTANCES, SURFACE_METRICS
 
 COMPARED = ("hausdorff_95_mm", "nsd_2_mm")
@@ -32,7 +32,7 @@ def surfaces(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     }
     tables = []
     for sequence in SEQUENCES:
-        for tissue in TISSUES:
+        for tissue in classes_in(patients):
             cubes = {metric: scores.of(sequence, tissue) for metric, scores in by_metric.items()}
             if cubes and next(iter(cubes.values())).arms:
                 tables.append(_means(cubes).assign(sequence=sequence, **{"class": tissue}))

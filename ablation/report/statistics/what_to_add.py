@@ -12,7 +12,6 @@ from ablation.report.statistics.components import Components, variance_component
 from ablation.report.statistics.crossed import standard_error
 from ablation.report.statistics.network_scores import NetworkScores, network_scores
 from ablation.report.statistics.verdicts import BETTER
-from ablation.report.tables.summary import TISSUES
 
 SHARES = ["patient", "network", "fold_and_seed", "rest"]
 NUMBERS = ["patients", "networks", "folds_and_seeds"]
@@ -47,7 +46,7 @@ def what_to_add(results: pd.DataFrame, patients: pd.DataFrame, against: pd.DataF
     scores = network_scores(results, patients)
     rows = [
         row
-        for tissue in TISSUES
+        for tissue in scores.classes
         if (row := _of_class(scores, tissue, against[against["class"] == tissue])) is not None
     ]
     return pd.DataFrame(rows, columns=WHAT_TO_ADD)

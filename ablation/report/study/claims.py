@@ -12,8 +12,8 @@ from ablation.report.study.evidence import Evidence, our_evidence, sized_arm, st
 from ablation.report.study.judgement import Finding, Part, together
 from ablation.report.study.layouts import DIFFERENCE
 from ablation.report.tables.arm_scores import DEPTHS, FUSIONS
-from ablation.report.tables.summary import TISSUES
 from ablation.report.tables.training_size import ALL
+from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies import STRATEGIES, StrategyName
 
 TUNED = [depth for depth in DEPTHS if depth]
@@ -249,7 +249,7 @@ def _hybrid_takes_least_time(evidence: Evidence) -> Finding:
 def _augmentation_spares_t1_and_lifts_t2(evidence: Evidence) -> Finding:
     differences = {
         (sequence, tissue): evidence.scores.get((DIFFERENCE, sequence, tissue, "dsc"), math.nan)
-        for sequence, tissue in [*(("T1", tissue) for tissue in TISSUES), ("T2", "bone")]
+        for sequence, tissue in [*(("T1", tissue) for tissue in STUDY_CLASSES.order), ("T2", "bone")]
     }
     if any(map(math.isnan, differences.values())):
         return Finding("needs no fine-tuning and augmentation, both tested on T1 and T2")
@@ -265,7 +265,7 @@ def _augmentation_spares_t1_and_lifts_t2(evidence: Evidence) -> Finding:
             UNCHANGED_PERCENT / 100 * evidence.scores["no_fine_tuning", "T1", tissue, "dsc"],
             "unchanged",
         )
-        for tissue in TISSUES
+        for tissue in STUDY_CLASSES.order
     ]
     lifted = Part(f"T2 bone DSC: {pair}", evidence.difference(weights, "T2", "bone", "dsc"), evidence.margin)
     return Finding(f"{text}; unchanged means within {UNCHANGED_PERCENT:g} %", [*spared, lifted])

@@ -5,6 +5,8 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from ablation.record.plan_record import PlanRecord
+from ablation.record.selection import classes_in, scored_in
 from ablation.report.tables.arm_scores import (
     ARM_KEYS,
     CONTROLS,
@@ -15,9 +17,10 @@ from ablation.report.tables.arm_scores import (
     mean_scores,
 )
 from ablation.report.tables.costs import STEPS, compute_time
-from ablation.report.tables.summary import TISSUES
 from ablation.report.tables.training_size import training_size
+from t1t2core.cohort.subject import Sequences
 from t1t2core.evaluation.scores import METRICS
+from t1t2core.settings.classes import INTERNAL_AIR, STUDY_CLASSES
 
 TITLES = {
     "table_3": "Table 3: no fine-tuning and open fine-tuning, tested on T2",
@@ -63,17 +66,23 @@ def study_tables(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
         out. Arms stand at their chosen learning rate and at their strategy's largest training size, save
         in `training_size`, which has rules of its own.
     """
-    folds, means = fold_scores(results), mean_scores(results)
-    tables = {name: fold_table(folds, means, strategies, TISSUES) for name, strategies in FOLD_TABLES.items()}
-    for name, tissue in BEST_TABLES.items():
+    folds, means, classes = fold_scores(results), mean_scores(results), classes_in(results)
+    tables = {name: fold_table(folds, means, strategies, classes) for name, strategies in FOLD_TABLES.items()}
+    for name, tissue in ((name, tissue) for name, tissue in BEST_TABLES.items() if tissue in classes):
         tables[name] = best_table(means, best_of_strategies(results, tissue), tissue)
     steps = mean_steps(results)
     tables = {name: with_steps(table, steps) for name, table in tables.items()}
     tables["table_9"] = augmentation_table(means)
-    tables["internal_air"] = fold_table(folds, means, (*STUDIED, *CONTROLS), ["internal_air"])
+    if INTERNAL_AIR in scored_in(results):
+        tables["internal_air"] = fold_table(folds, means, (*STUDIED, *CONTROLS), [INTERNAL_AIR])
     tables["training_size"] = training_size(results)
     tables["compute_time"] = compute_time(results)
-    return {name: tables[name] for name in TITLES if not tables[name].empty}
+    return {name: tables[name] for name in TITLES if name in tables and not tables[name].empty}
+
+
+def is_of_study(record: PlanRecord) -> bool:
+    """Return whether a plan has the study's classes and sequences, so that its tables mean something."""
+    return record.classes == STUDY_CLASSES and record.sequences == Sequences()
 
 
 def mean_steps(results: pd.DataFrame) -> pd.Series:
@@ -140,7 +149,7 @@ def augmentation_table(means: pd.DataFrame) -> pd.DataFrame:
     sides = {"no_fine_tuning": "without", "augmented": "with"}
     rows = means.assign(row=means["strategy"].map(sides)).dropna(subset="row")
     metrics = [name for metric in METRICS for name in (metric, f"{metric}_{INTERVAL}")]
-    table = _wide(with_intervals(rows), ["sequence", "row"], TISSUES, metrics)
+    table = _wide(with_intervals(rows), ["sequence", "row"], classes_in(means), metrics)
     parts = {}
     for sequence in ("T1", "T2"):
         pair = table[table.index.get_level_values("sequence") == sequence].droplevel("sequence")
@@ -167,7 +176,7 @@ def augmentation_differences(means: pd.DataFrame) -> pd.DataFrame:
     cells = [
         {"sequence": row["sequence"], "class": name, "metric": metric, "value": row[f"{name}_{metric}"]}
         for row in rows
-        for name in TISSUES
+        for name in classes_in(means)
         for metric in METRICS
     ]
     return pd.DataFrame(cells, columns=["sequence", "class", "metric", "value"])

@@ -2,9 +2,8 @@
 
 import pandas as pd
 
-from ablation.record.selection import select
+from ablation.record.selection import classes_in, select
 from ablation.report.tables.choice import chosen
-from ablation.report.tables.summary import TISSUES
 
 
 def validation_scores(results: pd.DataFrame) -> pd.DataFrame:
@@ -22,7 +21,7 @@ def validation_scores(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def best_arms(results: pd.DataFrame) -> dict[str, str]:
-    """The arm with the best validation Dice of each of bone, soft tissue and air; no entry without scores."""
+    """The arm with the best validation Dice of each class; no entry without scores."""
     scores = validation_scores(results)
     first = scores.drop_duplicates("class").set_index("class")["arm"]
-    return {tissue: first[tissue] for tissue in TISSUES if tissue in first}
+    return {tissue: first[tissue] for tissue in classes_in(results) if tissue in first}

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ablation.report.tables.summary import TISSUES
+from ablation.record.selection import classes_in
 from ablation.space.factors import ARM
 
 KEYS = ["arm", *ARM, "sequence"]
@@ -32,7 +32,7 @@ def calibration_table(compared: pd.DataFrame, calibration: pd.DataFrame) -> pd.D
     sums = high[SUMS].sum()
     table["confidence"] = sums["probabilities"] / sums["voxels"].replace(0, np.nan)
     table["accuracy"] = sums["true"] / sums["voxels"].replace(0, np.nan)
-    places = {name: place for place, name in enumerate(TISSUES)}
+    places = {name: place for place, name in enumerate(classes_in(compared))}
     table = table.reset_index().sort_values("class", key=lambda c: c.map(places), kind="stable")
     return table.drop(columns=["strategy", "tuned_layers", "fusion", "voxels"]).reset_index(drop=True)
 

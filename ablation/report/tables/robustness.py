@@ -3,8 +3,9 @@
 import pandas as pd
 
 from ablation.record.robustness import AS_IT_IS, COUNTS, KEYS
+from ablation.record.selection import scored_in
 from ablation.report.tables.arms import validation_scores
-from ablation.report.tables.summary import SHOWN, chosen
+from ablation.report.tables.summary import chosen
 
 BESIDE = ("no_fine_tuning", "open")
 """Strategies that the best arm is shown beside: what untuned networks lose, and fully tuned ones."""
@@ -63,7 +64,7 @@ def robustness(kept: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     keys = ["arm", "kind", "level", "amount", "patients"]
     # In the order in which arms and kinds were tested: a pivot would sort them.
     table = scores[keys].drop_duplicates()
-    for tissue in SHOWN:
+    for tissue in scored_in(results):
         part = scores.loc[scores["class"] == tissue, [*keys, "dsc", "drop"]]
         named = part.rename(columns={"dsc": f"{tissue}_dsc", "drop": f"{tissue}_drop"})
         table = table.merge(named, on=keys, how="left")

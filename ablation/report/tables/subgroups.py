@@ -8,13 +8,14 @@ import pandas as pd
 
 from ablation.names import SUBJECTS_FILE
 from ablation.plan.tables import PARTICIPANT
-from ablation.record.selection import select
-from ablation.report.tables.summary import SHOWN, chosen
+from ablation.record.selection import scored_in, select
+from ablation.report.tables.summary import chosen
 from t1t2core.cohort.participants import MOST_GROUPS, is_number
 
 FEWEST_GROUPS = 2
 NOT_KNOWN = "not known"
-SUBGROUPS = ["known_of_patients", "group", "patients", "arm", *SHOWN, "note"]
+SUBGROUPS = ["known_of_patients", "group", "patients", "arm", "note"]
+"""Columns, beside those of the classes, which stand before the note."""
 ALONE = "one patient: no mean"
 
 
@@ -61,7 +62,7 @@ def _scores(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     keys = chosen(results)["trial_key"]
     part = select(patients[patients["trial_key"].isin(keys)], split="test", sequence="T2")
     means = part.groupby(["arm", "patient", "class"], sort=False)["dsc"].mean(skipna=False)
-    return means.unstack("class").reindex(columns=SHOWN)
+    return means.unstack("class").reindex(columns=scored_in(part))
 
 
 def _groups(values: pd.Series) -> pd.Series | None:
@@ -91,4 +92,4 @@ def _of_column(scores: pd.DataFrame, column: str, groups: pd.Series) -> pd.DataF
     rows = table.reindex(pd.MultiIndex.from_product([order, arms], names=["group", "arm"])).dropna(how="all")
     rows = rows.reset_index().assign(known_of_patients=column)
     notes = rows["patients"].eq(1).map({True: ALONE, False: ""})
-    return rows.assign(note=notes).astype({"patients": "int64"})[SUBGROUPS]
+    return rows.assign(note=notes).astype({"patients": "int64"})[[*SUBGROUPS[:-1], *scores.columns, "note"]]

@@ -3,7 +3,7 @@
 import pandas as pd
 from rich.table import Table
 
-from ablation.record.selection import select
+from ablation.record.selection import classes_in, scored_in, select
 from ablation.report.tables.choice import (
     CHOICE,
     choice_scores,
@@ -16,9 +16,6 @@ from ablation.report.tables.choice import (
 )
 from ablation.space.factors import ARM, FACTORS
 from ablation.space.objectives import goes_up
-
-TISSUES = ["bone", "soft_tissue", "air"]
-SHOWN = [*TISSUES, "internal_air"]
 
 
 def summarise(results: pd.DataFrame) -> pd.DataFrame:
@@ -33,7 +30,7 @@ def summarise(results: pd.DataFrame) -> pd.DataFrame:
     # An undefined fold leaves the mean undefined: the mean of the others would be of other patients.
     by_class = rows.groupby([*keys, "class"], dropna=False, sort=False)["dsc"]
     dice = by_class.mean(skipna=False).unstack("class")
-    table = dice.reindex(columns=SHOWN).dropna(how="all")
+    table = dice.reindex(columns=scored_in(results)).dropna(how="all")
     table["seconds"] = groups["standalone_seconds"].mean()
     table["folds"] = groups["fold"].nunique()
     return table.reset_index()
@@ -46,12 +43,12 @@ def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
     mean, over folds and seeds, and the score that chooses if that is none of these; `chosen` is true once an
     arm. Where each fold chooses for itself, `fold` has its number, and an arm is there once a fold.
     """
-    validation = select(results, split="validation", sequence="T2", tissue=TISSUES)
+    validation = select(results, split="validation", sequence="T2", tissue=classes_in(results))
     trained = validation[validation["learning_rate"].notna()]
     keys = [*CHOICE, *ARM, "learning_rate", *varied_settings(results)]
     dice = trained.assign(dsc=trained["dsc"].fillna(0))
     table = dice.pivot_table(index=keys, columns="class", values="dsc", aggfunc="mean", dropna=False)
-    table = table.reindex(columns=TISSUES).dropna(how="all")
+    table = table.reindex(columns=classes_in(results)).dropna(how="all")
     table["mean"] = table.mean(axis=1)
     table = table.reset_index()
     if (name := score_name(results)) not in table:
@@ -67,10 +64,12 @@ def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
 def render(summary: pd.DataFrame, title: str) -> Table:
     """For the terminal."""
     table = Table(title=title, title_justify="left")
-    for name in ("arm", "tested on", "T2 patients", "learning rate", *SHOWN, "seconds", "folds"):
+    columns = list(summary.columns)
+    classes = columns[columns.index("sequence") + 1 : columns.index("seconds")]
+    for name in ("arm", "tested on", "T2 patients", "learning rate", *classes, "seconds", "folds"):
         table.add_column(name.replace("_", " "), justify="left" if name in ("arm", "tested on") else "right")
     for row in summary.to_dict("records"):
-        dice = ["undefined" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in SHOWN]
+        dice = ["undefined" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in classes]
         size = "" if pd.isna(row["t2_train_size"]) else str(row["t2_train_size"])
         rate = "" if pd.isna(row["learning_rate"]) else f"{row['learning_rate']:g}"
         table.add_row(
@@ -81,7 +80,7 @@ def render(summary: pd.DataFrame, title: str) -> Table:
 
 def never_predicted(results: pd.DataFrame) -> list[str]:
     """A sentence for each trial and class of which no test voxel was predicted."""
-    rows = select(results, split="test", sequence="T2", tissue=TISSUES)
+    rows = select(results, split="test", sequence="T2", tissue=classes_in(results))
     factors = [*FACTORS, *varied_settings(rows)]
     silent = rows[rows["tp"] + rows["fp"] == 0]
     return [

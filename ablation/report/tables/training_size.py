@@ -2,10 +2,9 @@
 
 import pandas as pd
 
-from ablation.record.selection import select
+from ablation.record.selection import classes_in, select
 from ablation.report.tables.arm_scores import DEPTHS
 from ablation.report.tables.choice import chosen
-from ablation.report.tables.summary import TISSUES
 from ablation.space.factors import ARM
 
 DEPTH_STRATEGIES = ("conservative", "open")
@@ -28,7 +27,11 @@ def training_size(results: pd.DataFrame) -> pd.DataFrame:
     rows = select(chosen(on_equal_terms(tuned)), split="test", sequence="T2")
     groups = rows.groupby([*ARM, "learning_rate", "class"], dropna=False, sort=False)
     table = (
-        groups["dsc"].mean(skipna=False).unstack("class").reindex(columns=TISSUES).rename_axis(columns=None)
+        groups["dsc"]
+        .mean(skipna=False)
+        .unstack("class")
+        .reindex(columns=classes_in(results))
+        .rename_axis(columns=None)
     )
     table.insert(0, "folds", groups["fold"].nunique().unstack("class").max(axis=1))
     table = table.reset_index().drop(columns=["strategy", "fusion"])

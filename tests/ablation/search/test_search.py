@@ -10,7 +10,7 @@ from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, CandidateSpace
 from ablation.search.search import GivenUp, OptunaSearch, Tried
 from ablation.space.search_settings import Budget, Pruning, Search
-from t1t2core.evaluation.scores import TISSUES
+from t1t2core.settings.classes import STUDY_CLASSES
 from tests.builders.candidates import LISTS, RANGES
 from tests.builders.trials import plan, plan_on_networks
 
@@ -48,9 +48,9 @@ class Notes:
 def scored(value: float) -> TrialResult:
     """Of a trial whose two validation patients score the same, in every class."""
     hits = round(1000 * value)
-    counts = {name: {"tp": hits, "fp": 1000 - hits, "fn": 1000 - hits} for name in TISSUES}
+    counts = {name: {"tp": hits, "fp": 1000 - hits, "fn": 1000 - hits} for name in STUDY_CLASSES.order}
     common = {"split": "validation", "weights": "best", "sequence": "T2", "counts": counts}
-    metrics = {f"best_validation/{name}/dsc": value for name in TISSUES}
+    metrics = {f"best_validation/{name}/dsc": value for name in STUDY_CLASSES.order}
     return TrialResult(metrics, [{**common, "patient": name} for name in "ab"])
 
 

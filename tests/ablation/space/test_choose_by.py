@@ -26,11 +26,6 @@ def test_the_mean_of_the_classes_chooses_unless_the_space_names_a_class(tmp_path
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (
-            "choose_by: bones",
-            "choose_by: found 'bones'; allowed: mean, the mean Dice of the classes, or the ",
-        ),
-        ("choose_by: bones", "bone, soft_tissue, air, internal_air; did you mean bone?"),
         ("choose_by: [mean, bone]", "choose_by: found ['mean', 'bone']; allowed: mean, "),
         ("choose_by: null", ""),
         (
@@ -58,5 +53,5 @@ def test_on_the_command_line_the_nearest_is_told_too() -> None:
     with pytest.raises(InputError) as caught:
         resolve_settings("demo", {}, "mine.yaml", ["evaluation.choose_by=soft_tisue"])
     message = str(caught.value)
-    assert "--set evaluation.choose_by=soft_tisue: Input should be 'mean', 'bone'" in message
-    assert message.endswith("(found 'soft_tisue'); did you mean soft_tissue?")
+    assert "evaluation.choose_by: found 'soft_tisue'; allowed: mean, bone, soft_tissue, air, " in message
+    assert message.endswith("did you mean soft_tissue?")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from ablation.space.objectives import OBJECTIVES, goes_up, in_words, metric_of, objective_of, parts_of
+from ablation.space.objectives import goes_up, in_words, metric_of, objective_of, objectives_of, parts_of
+from t1t2core.settings.classes import STUDY_CLASSES, Classes, ClassRule
 
 
 def test_scores_go_up_and_costs_down() -> None:
@@ -35,4 +36,12 @@ def test_captions_tell_by_what_it_was_chosen(objective: str, words: str) -> None
 
 
 def test_each_objective_can_be_told() -> None:
-    assert len({in_words(objective) for objective in OBJECTIVES}) == len(OBJECTIVES)
+    every = objectives_of(STUDY_CLASSES)
+    assert len({in_words(objective) for objective in every}) == len(every)
+
+
+def test_the_mean_of_other_classes_names_those_that_count() -> None:
+    rules = {name: ClassRule(value=value) for value, name in enumerate(("outside", "csf", "grey"))}
+    objective = objective_of("mean", Classes.of(rules, background="outside"))
+    assert parts_of(objective) == ("validation/csf/dsc", "validation/grey/dsc")
+    assert in_words(objective) == "on validation by mean Dice"

@@ -7,6 +7,7 @@ import pytest
 
 from t1t2core.cohort.bids import read_bids
 from t1t2core.errors import InputError
+from t1t2core.settings import CohortSettings
 from tests.builders.bids import add, scans
 
 BRAINWEB = Path(__file__).parents[3].parent / "shared/data/brainweb-bids"
@@ -47,11 +48,11 @@ def test_several_sessions_need_a_choice(tmp_path: Path) -> None:
     assert "sub-01: has sessions post, pre: choose with `cohort: {session: ...}`" in str(refusal.value)
     assert "sub-02" not in str(refusal.value)
     for choice in ("pre", "ses-pre"):
-        chosen = read_bids(root, session=choice).subjects
+        chosen = read_bids(root, CohortSettings(session=choice)).subjects
         assert chosen[0].t1w.name == "sub-01_ses-pre_T1w.nii.gz"
         assert chosen[1].t1w.name == "sub-02_T1w.nii.gz"
     with pytest.raises(InputError, match="did you mean 'pre'"):
-        read_bids(root, session="prae")
+        read_bids(root, CohortSettings(session="prae"))
 
 
 def test_scans_of_two_sessions_are_never_mixed(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_scans_of_two_sessions_are_never_mixed(tmp_path: Path) -> None:
         *scans("sub-01", "T1w", "T2w", "ct", session="post"),
         *scans("sub-02", "T1w", "T2w", "ct", session="pre"),
     )
-    assert read_bids(root, session="pre").subjects[0].t2w is None
+    assert read_bids(root, CohortSettings(session="pre")).subjects[0].t2w is None
 
 
 def test_several_runs_need_a_choice(tmp_path: Path) -> None:
@@ -72,9 +73,9 @@ def test_several_runs_need_a_choice(tmp_path: Path) -> None:
     ):
         read_bids(root)
     for choice in ("2", "02", "run-2"):
-        assert read_bids(root, run=choice).subjects[0].t1w.name == "sub-01_run-02_T1w.nii.gz"
+        assert read_bids(root, CohortSettings(run=choice)).subjects[0].t1w.name == "sub-01_run-02_T1w.nii.gz"
     with pytest.raises(InputError, match="'3'"):
-        read_bids(root, run="3")
+        read_bids(root, CohortSettings(run="3"))
 
 
 def test_scans_that_no_setting_tells_apart_are_refused(tmp_path: Path) -> None:
@@ -88,7 +89,7 @@ def test_scans_that_no_setting_tells_apart_are_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match=r"sub-02_T1w\.nii, sub-02_T1w\.nii\.gz: no entity of their names tells them apart"
     ):
-        read_bids(root, select={"T1w": {"acquisition": None}})
+        read_bids(root, CohortSettings(select={"T1w": {"acquisition": None}}))
 
 
 def test_all_incomplete_subjects_are_named_at_once_with_the_way_out(tmp_path: Path) -> None:
@@ -101,9 +102,11 @@ def test_all_incomplete_subjects_are_named_at_once_with_the_way_out(tmp_path: Pa
     assert "sub-01: no T1w (anat/*_T1w.nii.gz); no ct (ct/*_ct.nii.gz)" in text
     assert "sub-02: no ct" in text
     assert "cohort: {exclude: [sub-01, sub-02]}" in text
-    assert [subject.name for subject in read_bids(root, exclude=["sub-01", "sub-02"]).subjects] == ["sub-03"]
+    assert [
+        subject.name for subject in read_bids(root, CohortSettings(exclude=["sub-01", "sub-02"])).subjects
+    ] == ["sub-03"]
     with pytest.raises(InputError, match="'sub-3' is no subject of this cohort; did you mean 'sub-03'"):
-        read_bids(root, exclude=["sub-3"])
+        read_bids(root, CohortSettings(exclude=["sub-3"]))
 
 
 def test_who_does_not_have_what_was_asked_for_is_left_out_and_named(tmp_path: Path) -> None:
@@ -116,14 +119,17 @@ def test_who_does_not_have_what_was_asked_for_is_left_out_and_named(tmp_path: Pa
         *scans("sub-04", "T1w", "ct", session="pre"),
         *scans("sub-04", "T2w", session="post"),
     )
-    cohort = read_bids(root, session="pre")
+    cohort = read_bids(root, CohortSettings(session="pre"))
     assert [subject.name for subject in cohort.subjects] == ["sub-01", "sub-03", "sub-04"]
     assert [subject.name for subject in cohort.with_t2w] == ["sub-01", "sub-03"]
     assert cohort.left_out == {
         "sub-02": "no T1w of session pre (has post); no ct of session pre (has post)",
         "T2w of sub-04": "no T2w of session pre (has post)",
     }
-    assert read_bids(root, session="post", exclude=["sub-01", "sub-03"]).subjects[0].name == "sub-02"
+    assert (
+        read_bids(root, CohortSettings(session="post", exclude=["sub-01", "sub-03"])).subjects[0].name
+        == "sub-02"
+    )
 
 
 def test_where_nobody_is_left_the_reasons_are_told(tmp_path: Path) -> None:
@@ -132,7 +138,7 @@ def test_where_nobody_is_left_the_reasons_are_told(tmp_path: Path) -> None:
     )
     add(root, *scans("sub-02", "T1w", "T2w", session="post"), *scans("sub-02", "ct", session="pre"))
     with pytest.raises(InputError) as refusal:
-        read_bids(root, session="pre")
+        read_bids(root, CohortSettings(session="pre"))
     assert "none of 0 subjects has a T2w scan" in str(refusal.value)
     assert "sub-01 is left out: no ct of session pre (has post)" in str(refusal.value)
     assert "sub-02 is left out: no T1w of session pre (has post)" in str(refusal.value)
@@ -147,14 +153,14 @@ def test_only_the_chosen_scans_must_have_been_fetched(tmp_path: Path) -> None:
     asked = {"run": "1", "session": "pre", "select": {"T2w": {"acq": None}}}
     assert len(read_bids(root, **asked).subjects) == 2  # type: ignore[arg-type]
     with pytest.raises(InputError) as refusal:
-        read_bids(root, run="2", session="pre", select={"T2w": {"acq": "fast"}})
+        read_bids(root, CohortSettings(run="2", session="pre", select={"T2w": {"acq": "fast"}}))
     for name in ("run-2_T1w", "acq-fast_T2w"):
         link = root / f"sub-01/anat/sub-01_{name}.nii.gz"
         assert f"a link to nothing: run `datalad get {link}` (or `git annex get`)" in str(refusal.value)
     with pytest.raises(
         InputError, match=rf"sub-02: .* link to nothing: run `datalad get {root}/sub-02/ses-post`"
     ):
-        read_bids(root, run="1", select={"T2w": {"acq": None}})
+        read_bids(root, CohortSettings(run="1", select={"T2w": {"acq": None}}))
 
 
 def test_a_subjects_folder_may_be_a_link_and_is_named_if_it_leads_nowhere(tmp_path: Path) -> None:
@@ -176,7 +182,7 @@ def test_a_subjects_folder_may_be_a_link_and_is_named_if_it_leads_nowhere(tmp_pa
     assert f"sub-04: a folder of its scans is a link to nothing: run `datalad get {root}/sub-04/anat`" in str(
         refusal.value
     )
-    assert len(read_bids(root, exclude=["sub-03", "sub-04"]).subjects) == 2
+    assert len(read_bids(root, CohortSettings(exclude=["sub-03", "sub-04"])).subjects) == 2
 
 
 def test_a_description_that_was_not_fetched_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from t1t2core.cohort.manifest import read_manifest
 from t1t2core.cohort.names import is_safe_name
 from t1t2core.errors import InputError
+from t1t2core.settings import CohortSettings
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_a_scan_that_was_not_fetched_is_named_with_the_command_that_does(folder:
     assert f"t2w (unlocked.nii) is a pointer of git-annex: run `datalad get {folder}/unlocked.nii`" in text
     assert "ct (large.nii) is a pointer of Git LFS: run `git lfs pull`" in text
     file = write(folder, "subject,t1w,t2w,ct", "a,lost.nii,,actt.nii", "b,b1.mha,b2.mha,bct")
-    assert [subject.name for subject in read_manifest(file, exclude=["a"]).subjects] == ["b"]
+    assert [subject.name for subject in read_manifest(file, CohortSettings(exclude=["a"])).subjects] == ["b"]
 
 
 def test_all_bad_lines_are_named_at_once(folder: Path) -> None:
@@ -127,9 +128,9 @@ def test_all_bad_lines_are_named_at_once(folder: Path) -> None:
 
 def test_an_excluded_subject_may_be_broken(folder: Path) -> None:
     file = write(folder, "subject,t1w,t2w,ct", "a,a1.nii,a2.nii,actt.nii", "07,gone.nii,,bct")
-    assert [subject.name for subject in read_manifest(file, exclude=["07"]).subjects] == ["a"]
+    assert [subject.name for subject in read_manifest(file, CohortSettings(exclude=["07"])).subjects] == ["a"]
     with pytest.raises(InputError, match="'7' is no subject of this cohort; did you mean '07'"):
-        read_manifest(file, exclude=["7"])
+        read_manifest(file, CohortSettings(exclude=["7"]))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from t1t2core.cohort.bids import read_bids
 from t1t2core.cohort.manifest import read_manifest
 from t1t2core.cohort.participants import recorded_columns
 from t1t2core.cohort.subject import Cohort
+from t1t2core.settings import CohortSettings
 from tests.builders.bids import add, scans
 
 NAMES = ("sub-01", "sub-02", "sub-03")
@@ -50,7 +51,7 @@ def test_unknown_subjects_and_repeated_ones_are_named_and_passed_over(tmp_path: 
 
 def test_who_is_left_out_on_purpose_is_not_unknown(tmp_path: Path) -> None:
     cohort(tmp_path, "participant_id\tsite", "sub-01\tA", "sub-03\tB")
-    assert read_bids(tmp_path, exclude=["sub-03"]).warnings == ()
+    assert read_bids(tmp_path, CohortSettings(exclude=["sub-03"])).warnings == ()
 
 
 @pytest.mark.parametrize("lines", [("name\tsex", "sub-01\tF"), ("participant_id\tsex", "sub-01")])

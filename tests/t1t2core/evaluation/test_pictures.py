@@ -8,9 +8,10 @@ from PIL import Image
 
 from t1t2core.errors import InputError
 from t1t2core.evaluation.pictures import SHOWN_SLICES, ZOOM, cut_slices, draw_confusion, draw_slices
-from t1t2core.evaluation.slices import COLOURS, UNKNOWN, WRONG, pack_slices, unpack_slices, upright
+from t1t2core.evaluation.slices import UNKNOWN, WRONG, colours_of, pack_slices, unpack_slices, upright
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import Sequence
+from t1t2core.settings.classes import STUDY_CLASSES
 from tests.builders.heads import (
     BONE,
     GRID,
@@ -70,7 +71,7 @@ def test_a_perfect_prediction_shows_the_labels_twice_and_no_error(truth: dict[st
     np.testing.assert_array_equal(shown[:, 1], shown[:, 2])
     assert count(shown[:, 3], WRONG) == 0
     np.testing.assert_array_equal(shown[:, 0], shown[:, 3])
-    assert count(shown[:, 1], COLOURS[BONE]) > 0
+    assert count(shown[:, 1], colours_of(STUDY_CLASSES)[BONE]) > 0
 
 
 def test_an_error_is_marked_where_it_is_with_the_front_up_and_left_on_the_right(
@@ -85,8 +86,8 @@ def test_an_error_is_marked_where_it_is_with_the_front_up_and_left_on_the_right(
     assert count(shown[:, 3], WRONG) == 1
     place = (GRID[1] - 1 - y, GRID[0] - 1 - x)
     np.testing.assert_array_equal(shown[1, 3][place], WRONG)
-    np.testing.assert_array_equal(shown[1, 2][place], COLOURS[labels[x, y, height]])
-    np.testing.assert_array_equal(shown[1, 1][place], COLOURS[right])
+    np.testing.assert_array_equal(shown[1, 2][place], colours_of(STUDY_CLASSES)[labels[x, y, height]])
+    np.testing.assert_array_equal(shown[1, 1][place], colours_of(STUDY_CLASSES)[right])
 
 
 def test_voxels_without_a_label_are_white_and_never_wrong(truth: dict[str, np.ndarray]) -> None:

@@ -16,9 +16,9 @@ from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.evaluation.robustness import TestPatient, TestScan, scale
 from t1t2core.network.base import Network
 from t1t2core.preparation.grid import to_ras
-from t1t2core.preparation.labels import IGNORED
 from t1t2core.preparation.prepare import PreparedSubject, prepare_subject
 from t1t2core.settings import CohortSettings, EvaluationSettings, PreparationSettings, Settings
+from t1t2core.settings.classes import IGNORED
 from t1t2core.strategies import Factors
 from t1t2core.trial import make_experiment, trained_network
 from tests.builders.experiments import run

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import confusion_matrix, jaccard_score, precision_recall_fscore_support
 
 from t1t2core.evaluation.counting import confusion, deep_part, open_part, spread_within
-from t1t2core.evaluation.scores import CLASSES, LABELS, METRICS, Counts
-from t1t2core.preparation.labels import IGNORED
+from t1t2core.evaluation.scores import METRICS, Counts
+from t1t2core.settings.classes import IGNORED, STUDY_CLASSES
 from tests.builders.heads import count_classes
 
 SHAPE = (3, 4, 5)
@@ -28,7 +28,7 @@ def same(one: float, other: float) -> bool:
 
 def sklearn_scores(prediction: np.ndarray, truth: np.ndarray) -> dict[str, np.ndarray]:
     """Precision, recall, Dice and Jaccard of the labels 0, 1, 2; NaN where undefined."""
-    labels, nan = list(LABELS.values()), np.nan
+    labels, nan = list(STUDY_CLASSES.labels.values()), np.nan
     precision, recall, dsc, _ = precision_recall_fscore_support(
         truth, prediction, labels=labels, zero_division=nan
     )
@@ -48,7 +48,7 @@ def test_scores_are_scikit_learn_s_over_the_known_voxels(
         return
     counts = count_classes(prediction, truth, hull, hull)
     expected = sklearn_scores(prediction[known], truth[known])
-    for name, label in LABELS.items():
+    for name, label in STUDY_CLASSES.labels.items():
         for metric in METRICS:
             assert same(getattr(counts[name], metric), expected[metric][label]), (name, metric)
 
@@ -60,7 +60,7 @@ def test_the_confusion_matrix_is_scikit_learn_s(prediction: np.ndarray, truth: n
     if not known.any():
         return
     expected = confusion_matrix(truth[known], prediction[known], labels=[0, 1, 2])
-    np.testing.assert_array_equal(confusion(*map(torch.from_numpy, (prediction, truth))).numpy(), expected)
+    np.testing.assert_array_equal(confusion(*map(torch.from_numpy, (prediction, truth)), 3).numpy(), expected)
 
 
 @repeatable
@@ -74,7 +74,7 @@ def test_internal_air_is_air_in_the_hull_by_scikit_learn(
     counts = count_classes(prediction, truth, hull, hull)["internal_air"]
     expected = sklearn_scores(prediction[inside], truth[inside])
     for metric in METRICS:
-        assert same(getattr(counts, metric), expected[metric][LABELS["air"]]), metric
+        assert same(getattr(counts, metric), expected[metric][STUDY_CLASSES.labels["air"]]), metric
 
 
 @repeatable
@@ -100,7 +100,7 @@ def test_pooled_counts_are_those_of_all_voxels_together(
     prediction, truth, hull = (np.concatenate(pair) for pair in zip(one, other, strict=True))
     together = count_classes(prediction, truth, hull, hull)
     first, second = count_classes(*one, one[2]), count_classes(*other, other[2])
-    assert together == {name: first[name] + second[name] for name in CLASSES}
+    assert together == {name: first[name] + second[name] for name in STUDY_CLASSES.scored}
 
 
 def test_by_hand():
@@ -127,7 +127,7 @@ def test_precision_is_over_what_was_found_and_recall_over_what_is_there():
 
 def test_rows_are_the_truth_and_columns_the_prediction():
     prediction, truth = (torch.tensor(labels, dtype=torch.uint8) for labels in ([2, 2, 1], [1, 1, 1]))
-    table = confusion(prediction, truth)
+    table = confusion(prediction, truth, 3)
     assert table.tolist() == [[0, 0, 0], [0, 1, 2], [0, 0, 0]]
 
 

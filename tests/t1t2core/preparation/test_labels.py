@@ -5,17 +5,10 @@ import pytest
 import SimpleITK as sitk
 
 from t1t2core.preparation.grid import to_image
-from t1t2core.preparation.labels import (
-    AIR,
-    BONE,
-    IGNORED,
-    SOFT_TISSUE,
-    head_hull,
-    label_from_ct,
-    label_from_map,
-    threshold,
-)
+from t1t2core.preparation.labels import head_hull, label_from_ct, label_from_map, threshold
 from t1t2core.settings import PreparationSettings
+from t1t2core.settings.classes import IGNORED
+from tests.builders.heads import AIR, BONE, SOFT_TISSUE
 
 STILL = sitk.Transform()
 

@@ -13,7 +13,7 @@ from t1t2core.cohort.scan import read_scan
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
 from t1t2core.preparation.grid import affine, place_grid, to_array, to_image
-from t1t2core.preparation.labels import AIR, BONE, IGNORED, SOFT_TISSUE, label_from_ct
+from t1t2core.preparation.labels import label_from_ct
 from t1t2core.preparation.prepare import (
     PreparedSubject,
     load_prepared,
@@ -22,6 +22,8 @@ from t1t2core.preparation.prepare import (
     save_prepared,
 )
 from t1t2core.settings import PreparationSettings, Settings
+from t1t2core.settings.classes import IGNORED
+from tests.builders.heads import AIR, BONE, SOFT_TISSUE
 from tests.builders.settings import names, other
 
 OF_IMAGES = ("grid", "voxel_mm", "normalisation", "normalisation_sigma_mm")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from t1t2core.network import kernels
-from t1t2core.preparation.labels import IGNORED
+from t1t2core.settings.classes import IGNORED
 from t1t2core.training.loss import ClassSums, class_shares, class_weights, segmentation_loss
 
 KINDS = ["cross_entropy", "weighted_cross_entropy", "dice", "cross_entropy_dice"]

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from ablation.report.page.markup import heading, to_csv, to_latex, to_markdown
+from ablation.report.page.markup import headings_of, to_csv, to_latex, to_markdown
 
 SCORES = pd.DataFrame(
     {
@@ -73,7 +73,11 @@ def test_all_that_latex_would_misread_is_escaped() -> None:
 
 
 def test_headings_know_the_classes() -> None:
-    assert heading("soft_tissue_jsc") == ("Soft tissue", "JSC")
-    assert heading("internal_air_recall") == ("Internal air", "REC")
-    assert heading("air_precision") == ("Air", "PRE")
-    assert heading("stop_reasons") == ("", "Stop reasons")
+    columns = ["soft_tissue_jsc", "internal_air_recall", "air_precision", "air_low", "stop_reasons"]
+    assert headings_of(columns) == [
+        ("Soft tissue", "JSC"),
+        ("Internal air", "REC"),
+        ("Air", "PRE"),
+        ("Air", "low"),
+        ("", "Stop reasons"),
+    ]
