@@ -93,10 +93,10 @@ def make_experiment(
         pretrained: weights of the T1 network, for strategies that start from it.
 
     Raises:
-        InputError: the strategy cannot be done with these settings.
+        InputError: the strategy cannot be done with these settings, or these layers.
     """
     strategy = STRATEGIES[factors.strategy]
-    if misfit := strategy.misfit(settings):
+    if misfit := strategy.misfit(settings) or strategy.refusal(factors.tuned_layers):
         raise InputError(misfit)
     return strategy.experiment(factors, split, subjects, settings, pretrained=pretrained, compute=compute)
 

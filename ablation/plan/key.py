@@ -46,7 +46,7 @@ class Keys:
                     lambda: sorted(split.t1.training) if strategy.trains_on_t1 else None,
                 ),
                 "training": text(
-                    ("training", name, point.fusion, *budgets),
+                    ("training", name, point.tuned_layers, point.fusion, id(network), *budgets),
                     lambda: strategy.counted_training(point, settings),
                 ),
                 "network": text(

@@ -71,7 +71,7 @@ _STRATEGY = Factor(
     allowed="one of " + ", ".join(get_args(StrategyName)), words=get_args(StrategyName), ordered=False
 )
 _TUNED_LAYERS = Factor(
-    allowed="one or more of fc, 3, 6, 9, 12, 15, 18, and 21, which is the strategy open", words=("fc",)
+    allowed="one or more of fc, 3, 6, 9, 12, 15, 18, and 21, which for conservative is open", words=("fc",)
 )
 _FUSION = Factor(
     allowed="one or more of " + ", ".join(get_args(Fusion)), words=get_args(Fusion), ordered=False

@@ -17,6 +17,9 @@ from t1t2core.strategies.step_time import PatchSeconds, time_patch
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import Fit
 
+LATE = 1_000_000
+"""Epochs that are as if done before: what is thawed as training goes on needs the most at its end."""
+
 
 @dataclass(frozen=True)
 class FirstStepReport:
@@ -90,6 +93,8 @@ def _start(trial: PlannedTrial, shared: Shared, device: DeviceKind, steps: int =
     pretrained = Segmenter(settings.network, seed=0).state_dict() if trial.recipe else None
     experiment = experiment_of(trial, shared, settings, device, FeatureStore(), pretrained)
     assert isinstance(experiment, Experiment)
+    if experiment.fit is not None:
+        experiment.fit.epoch = LATE
     return experiment
 
 

@@ -31,6 +31,11 @@ class Network(nn.Module, ABC):
     def has_trained_part(self) -> bool:
         """Return whether anything is trained."""
 
+    @property
+    @abstractmethod
+    def stages(self) -> list[nn.Module]:
+        """Those that may be trained, in the order of the data; the classifier is the last."""
+
     @abstractmethod
     def classifier(self) -> ClassifierStage:
         """The last stage."""
@@ -46,6 +51,10 @@ class Network(nn.Module, ABC):
     @abstractmethod
     def trained_state(self) -> dict[str, Tensor]:
         """The tensors that differ from the pretrained network's, by their full names."""
+
+    def begin_epoch(self, epoch: int) -> bool:
+        """Change what is frozen before an epoch, counted from 0; return whether anything was changed."""
+        return False
 
     def run_frozen(self, image: Tensor) -> Features:
         """Return what the trained part takes, for an image (B, 1, X, Y, Z); without gradient."""

@@ -41,6 +41,11 @@ class HybridSegmenter(Network):
         """Return True: the decoder is trained."""
         return True
 
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The dedicated encoder's and the decoder's."""
+        return [*self.dedicated.stages, *self.decoder.stages]
+
     def classifier(self) -> ClassifierStage:
         """The last stage."""
         return self.decoder.classifier()

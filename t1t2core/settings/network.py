@@ -44,6 +44,12 @@ class NetworkSettings:
         description="batch norm of conservative's frozen layers: keeps the T1 network's statistics, or goes "
         "by those of the T2 patches in training (ours; Sec. 3.3.2)",
     )
+    gradual_epochs: Positive = added(
+        1, "epochs of gradual from the thawing of one stage to that of the next (Howard & Ruder 2018)"
+    )
+    lora_rank: Positive = added(
+        1, "rank of what low_rank adds to each kernel and matrix (ours; Hu et al. 2021 have 1 to 64)"
+    )
     hybrid_decoder: Literal["random", "pretrained"] = Field(
         default="random", description="start of the hybrid's decoder (ours; Sec. 3.3.3)"
     )

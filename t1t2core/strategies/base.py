@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
 """Factors that count wherever weights are trained on T2."""
-OF_TRANSFER = ("hybrid_", "frozen_")
+OF_TRANSFER = ("hybrid_", "frozen_", "lora_", "gradual_")
 """Network settings that begin so are about the transfer: the T1 network has no part in them."""
 OF_HYBRIDS = ("batch_size_of_concatenation", "hybrid_steps_factor")
 """Training settings that only a hybrid has a use for."""
@@ -106,6 +106,14 @@ class Strategy:
     def misfit(self, settings: Settings) -> str | None:
         """Return why it cannot be done with these settings, as a message; None where it can."""
         return None
+
+    def refusal(self, tuned_layers: TunedLayers | None) -> str | None:
+        """Return why it cannot tune these layers, as a message; None where it can."""
+        return None
+
+    def imposes(self, settings: Settings) -> tuple[tuple[str, Any], ...]:
+        """Return what settings are in its trials whatever they are otherwise, by dotted name."""
+        return ()
 
     def resolve(self, tuned_layers: TunedLayers | None) -> StrategyName:
         """Return the name of what this strategy is when so many layers are tuned."""
