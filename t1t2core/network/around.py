@@ -42,5 +42,5 @@ class Around(Network):
         return self.network.combine_frozen(image, outputs)
 
     def run_trained(self, features: Features) -> Tensor:
-        """Logits (B, 3, X, Y, Z) from what `run_frozen` gave."""
+        """Logits (B, classes, X, Y, Z) from what `run_frozen` gave."""
         return self.network.run_trained(features)

@@ -46,7 +46,7 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def run_trained(self, features: Features) -> Tensor:
-        """Logits (B, 3, X, Y, Z) from what `run_frozen` gave."""
+        """Logits (B, classes, X, Y, Z) from what `run_frozen` gave."""
 
     @abstractmethod
     def trained_state(self) -> dict[str, Tensor]:
@@ -63,11 +63,11 @@ class Network(nn.Module, ABC):
             return self.combine_frozen(image, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, 3, X, Y, Z) of an image (B, 1, X, Y, Z); X, Y and Z are multiples of 8."""
+        """Logits (B, classes, X, Y, Z) of an image (B, 1, X, Y, Z)."""
         return self.run_trained(self.run_frozen(image))
 
     def set_class_shares(self, shares: Tensor) -> None:
-        """Lets a fresh classifier start at these shares (3,) of the classes, whatever enters it.
+        """Lets a fresh classifier start at these shares (classes,) of the classes, whatever enters it.
 
         Lin et al., ICCV 2017, Sec. 3.3, start their classifier so for the same reason: rare classes.
         """

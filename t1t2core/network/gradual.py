@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from t1t2core.network.around import Around
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.staged import StagedNetwork
 
 
 class GradualNetwork(Around):
@@ -15,9 +15,9 @@ class GradualNetwork(Around):
         epochs: between the thawing of one stage and that of the next.
     """
 
-    network: Segmenter
+    network: StagedNetwork
 
-    def __init__(self, network: Segmenter, epochs: int) -> None:
+    def __init__(self, network: StagedNetwork, epochs: int) -> None:
         super().__init__(network)
         self._epochs = epochs
 

@@ -8,7 +8,7 @@ from torch.nn.utils import parametrize
 
 from t1t2core.network.around import Around
 from t1t2core.network.base import Network
-from t1t2core.network.segmenter import STATISTICS
+from t1t2core.network.staged import STATISTICS
 
 
 class LowRankNetwork(Around):

@@ -5,15 +5,23 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from t1t2core.settings.types import STRICT, Positive, added
+from t1t2core.settings.types import STRICT, Architecture, Positive, added
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
 class NetworkSettings:
-    """The 21-convolution encoder-decoder with attention blocks (Sec. 3.3, Fig. 1)."""
+    """The 21-convolution encoder-decoder with attention blocks (Sec. 3.3, Fig. 1), or another network."""
 
+    architecture: Architecture = added(
+        "excitation",
+        "excitation, the study's network (Sec. 3.3); unet, dynunet, segresnet or swin_unetr of MONAI; or a "
+        "class of your own, PACKAGE.MODULE:CLASS. Attention, normalisation, skip connections and unpooling "
+        "below are settings of excitation alone (ours)",
+    )
     width: Positive = Field(
-        default=32, description="channels of the first block; then 2, 4 and 4 times that (ours)"
+        default=32,
+        description="channels of the first block; then 2, 4 and 4 times that, or as the architecture has it "
+        "(ours)",
     )
     attention: Literal["channel_spatial", "channel", "spatial", "none"] = added(
         "channel_spatial",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from t1t2core.settings import NetworkSettings
-from t1t2core.strategies.base import Strategy
+from t1t2core.strategies.base import CLASSES, Strategy
 from t1t2core.strategies.factors import Factors
 
 if TYPE_CHECKING:
@@ -23,13 +23,20 @@ class Gradual(Strategy):
     freezes = True
     network_settings = ("gradual_",)
 
+    needs_stages = True
+
     def build(
-        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
     ) -> Network:
         """Build the T1 network, which is frozen when its first epoch begins."""
         from t1t2core.network.gradual import GradualNetwork
-        from t1t2core.network.segmenter import Segmenter
+        from t1t2core.network.staged import StagedNetwork
 
-        whole = super().build(factors, network, pretrained=pretrained)
-        assert isinstance(whole, Segmenter)
+        whole = super().build(factors, network, pretrained=pretrained, classes=classes)
+        assert isinstance(whole, StagedNetwork)
         return GradualNetwork(whole, network.gradual_epochs)

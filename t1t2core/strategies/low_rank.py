@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings
-from t1t2core.strategies.base import Strategy
+from t1t2core.strategies.base import CLASSES, Strategy
 from t1t2core.strategies.factors import Factors
 
 if TYPE_CHECKING:
@@ -23,13 +23,20 @@ class LowRank(Strategy):
     name = "low_rank"
     network_settings = ("lora_",)
 
+    needs_stages = True
+
     def build(
-        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
     ) -> Network:
         """Build the T1 network with additions that are 0 at the start."""
         from t1t2core.network.low_rank import LowRankNetwork
 
-        whole = super().build(factors, network, pretrained=pretrained)
+        whole = super().build(factors, network, pretrained=pretrained, classes=classes)
         return LowRankNetwork(
             whole, network.lora_rank, seed=torch_seed(factors.seed or 0, "low-rank additions")
         )

@@ -62,7 +62,7 @@ def _groups(
     for part in parts:
         for name, parameter in part.named_parameters(recurse=False):
             if parameter.requires_grad:
-                is_kernel = isinstance(part, nn.Conv3d) and name == "weight"
+                is_kernel = isinstance(part, nn.Conv3d | nn.ConvTranspose3d) and name == "weight"
                 (kernels if is_kernel else others).append(parameter)
     return [
         {"params": kernels, "lr": learning_rate, "weight_decay": settings.weight_decay},
