@@ -9,6 +9,7 @@ from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment, Outcome, Scans
 from t1t2core.network.base import Network
 from t1t2core.network.build import build_network
+from t1t2core.network.fits import check_network
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import EvaluationSettings, Settings, TrainingSettings
@@ -93,8 +94,10 @@ def make_experiment(
         pretrained: weights of the T1 network, for strategies that start from it.
 
     Raises:
-        InputError: the strategy cannot be done with these settings, or these layers.
+        InputError: the strategy cannot be done with these settings or these layers, or the network does not
+            fit.
     """
+    check_network(settings)
     strategy = STRATEGIES[factors.strategy]
     if misfit := strategy.misfit(settings) or strategy.refusal(
         factors.tuned_layers, settings.network.architecture
@@ -117,7 +120,11 @@ def pretraining_experiment(
     Args:
         training: names of the T1 patients to train on.
         validation: names of those that choose the best weights.
+
+    Raises:
+        InputError: the network does not fit the settings.
     """
+    check_network(settings)
     return Experiment(
         build_network(settings.network, seed=torch_seed(seed, "initial weights")),
         {"T1": Scans.of("T1", Roles(tuple(training), tuple(validation), ()), subjects)},

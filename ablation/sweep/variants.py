@@ -13,6 +13,7 @@ from ablation.space.space import Space
 from ablation.space.variation import needs_own_network, shown
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
+from t1t2core.network.fits import check_network
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES
@@ -23,13 +24,14 @@ MOST_FINDINGS = 20
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse settings whose patches do not fit their grid.
+    """Refuse settings whose patches do not fit their grid, or their network.
 
     Raises:
         InputError: says which.
     """
     for training in (settings.pretraining, settings.training):
         patch_starts(settings.preparation.grid, training.patch, training.stride)
+    check_network(settings)
 
 
 def check_variants(points: Iterable[Point], study: Study, source: object) -> None:
@@ -49,7 +51,13 @@ def check_variants(points: Iterable[Point], study: Study, source: object) -> Non
             check_settings(settings)
             study.precision_of(settings)
             strategy = STRATEGIES[point.strategy]
-            findings += filter(None, (strategy.misfit(settings), strategy.refusal(point.tuned_layers)))
+            findings += filter(
+                None,
+                (
+                    strategy.misfit(settings),
+                    strategy.refusal(point.tuned_layers, settings.network.architecture),
+                ),
+            )
         except ValidationError as error:
             findings += [f"{named}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
         except InputError as error:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from t1t2core.errors import InputError
-from t1t2core.settings import NetworkSettings
+from t1t2core.settings import NetworkSettings, identity
 
 STUDY = "excitation"
 """The network of the study (Sec. 3.3, Fig. 1)."""
@@ -15,8 +16,8 @@ class Architecture:
     """A network's parts.
 
     Args:
-        convolutions: of each stage in the order of the data, the classifier's 0 last; empty where a network has
-            no stages. A shortcut's convolution is not counted; a transformer block counts as one.
+        convolutions: of each stage in the order of the data, the classifier's 0 last; empty where a network
+            has no stages. A shortcut's convolution is not counted; a transformer block counts as one.
         encoder: number of the stages that are an encoder which a hybrid can double; 0 if there is none.
         divisor: sides of a patch are multiples of it.
         keeps_statistics: whether it has batch norm, where no setting chooses the normalisation.
@@ -40,7 +41,7 @@ class Architecture:
 
     @property
     def tunable(self) -> tuple[int, ...]:
-        """Numbers of convolutions in its last stages, from the fewest to all; the classifier alone is `fc`."""
+        """Numbers of convolutions in its last stages, from the fewest to all; the classifier is `fc`."""
         from_the_output = accumulate(reversed(self.convolutions))
         return tuple(dict.fromkeys(number for number in from_the_output if number))
 
@@ -72,7 +73,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         convolutions=(5, 4, 4, 2, 4, 3, 3, 3, 3, 3, 0), divisor=32, fewest_voxels=2, width_divisor=12
     ),
 }
-"""By the name that `network.architecture` has for them. A test compares each with the network that is built."""
+"""By the name that `network.architecture` has for them; a test compares each with what is built."""
 
 
 def architecture_of(name: str) -> Architecture:
@@ -88,12 +89,25 @@ def architecture_of(name: str) -> Architecture:
     return describe(name)
 
 
+def settings_of(name: str) -> frozenset[str]:
+    """Return the names of those network settings that count, beside the width; for a class of one's own none."""
+    return ARCHITECTURES[name].settings if name in ARCHITECTURES else frozenset()
+
+
+def identity_of(network: NetworkSettings) -> dict[str, Any]:
+    """Return what tells one network from another: `identity`, and for a class of one's own its source's digest."""
+    if network.architecture in ARCHITECTURES:
+        return identity(network)
+    from t1t2core.network.own import digest_of_source
+
+    return {**identity(network), "source": digest_of_source(network.architecture)}
+
+
 def keeps_statistics(network: NetworkSettings) -> bool:
     """Return whether a network has batch norm, which stores statistics of what it has seen."""
-    architecture = architecture_of(network.architecture)
-    if "normalisation" in architecture.settings:
+    if "normalisation" in settings_of(network.architecture):
         return network.normalisation == "batch"
-    return architecture.keeps_statistics
+    return architecture_of(network.architecture).keeps_statistics
 
 
 def stages_before(tuned_layers: int, architecture: str = STUDY) -> int:

@@ -14,7 +14,7 @@ MOST_CHANNELS = 320
 
 
 def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module], list[nn.Module]]:
-    """Make the stages of encoder and decoder: two convolutions on each grid, and one transposed on the way up.
+    """Make the stages of encoder and decoder: two convolutions on each grid, one transposed on the way up.
 
     Kernels are 3 x 3 x 3; instance norm and leaky ReLU follow each, as in nnU-Net.
     """

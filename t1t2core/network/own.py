@@ -49,7 +49,9 @@ def describe(name: str) -> Architecture:
         made = _make(name, width=12, classes=3)
     stages = list(getattr(made, "stages", []))
     counts = [getattr(stage, "convolutions", None) for stage in stages]
-    if stages and (any(not isinstance(n, int) for n in counts) or not isinstance(stages[-1], ClassifierStage)):
+    if stages and (
+        any(not isinstance(n, int) for n in counts) or not isinstance(stages[-1], ClassifierStage)
+    ):
         raise InputError(
             f"network.architecture: {name}: each of its stages needs `convolutions`, the number that it has, "
             "and the last is to be a ClassifierStage"

@@ -13,9 +13,7 @@ from t1t2core.network.stage import Row
 from t1t2core.settings import NetworkSettings
 
 
-def make_parts(
-    settings: NetworkSettings, *, classes: int, encoders: int = 1, seed: int
-) -> tuple[Row, Row]:
+def make_parts(settings: NetworkSettings, *, classes: int, encoders: int = 1, seed: int) -> tuple[Row, Row]:
     """Make an encoder, and a decoder with its classifier.
 
     MONAI's start with the weights that their authors give them.

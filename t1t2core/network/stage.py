@@ -152,7 +152,7 @@ class DecoderStage(nn.Module):
 
 
 class ClassifierStage(nn.Module):
-    """The "last fully connected layer": in the study's network a 1 x 1 x 1 convolution to the classes' logits.
+    """The "last fully connected layer": in the study's network a 1 x 1 x 1 convolution to the logits.
 
     Args:
         layer: makes the logits; its last convolution has a bias for each class, or none is set.

@@ -15,7 +15,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class StagedNetwork(Network):
-    """Stages in the order of the data, the classifier last; no weight of the first `frozen_stages` is trained."""
+    """Stages in the order of the data, the classifier last; the first `frozen_stages` are not trained."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()

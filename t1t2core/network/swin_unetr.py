@@ -1,4 +1,4 @@
-"""MONAI's Swin UNETR: windows of attention downwards, convolutions upwards (Hatamizadeh et al., BrainLes 2021)."""
+"""MONAI's Swin UNETR: attention within windows, then convolutions (Hatamizadeh et al., BrainLes 2021)."""
 
 from dataclasses import replace
 

@@ -25,7 +25,7 @@ class Joined(nn.Module):
 
 
 def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module], list[nn.Module]]:
-    """Make the stages of encoder and decoder: two convolutions each, but one in the last before the classifier.
+    """Make the stages of encoder and decoder: two convolutions each, but one before the classifier.
 
     The classifier is the residual unit that MONAI ends with, a convolution over the classes' channels.
     """

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from t1t2core.network.architectures import STUDY, architecture_of
+from t1t2core.network.architectures import STUDY, architecture_of, settings_of
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings, identity
 from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
@@ -51,7 +51,7 @@ BUDGET = (f"training.{MATCH}", "training.max_steps")
 
 
 def counted_network(network: NetworkSettings, kept: tuple[str, ...] = ()) -> NetworkSettings:
-    """Return the settings with those as usual that mean nothing to the architecture, and those of the transfer.
+    """Return the settings with those as usual that mean nothing to the architecture or are of the transfer.
 
     What is left is all that the T1 network depends on.
 
@@ -71,7 +71,7 @@ def counts_for(architecture: str, setting: str, kept: tuple[str, ...] = ()) -> b
     """
     if setting.startswith(OF_TRANSFER):
         return setting.startswith(kept)
-    return setting in OF_ALL_NETWORKS or setting in architecture_of(architecture).settings
+    return setting in OF_ALL_NETWORKS or setting in settings_of(architecture)
 
 
 class Strategy:

@@ -4,6 +4,7 @@ from t1t2core.network.architectures import (
     STUDY,
     architecture_of,
     keeps_statistics,
+    settings_of,
     stages_before,
     why_not_tunable,
 )
@@ -38,7 +39,8 @@ class Conservative(Strategy):
 
     def resolve(self, tuned_layers: TunedLayers | None, architecture: str = STUDY) -> StrategyName:
         """Return `open` where all layers are tuned."""
-        return Open.name if tuned_layers == architecture_of(architecture).layers else self.name
+        is_whole = isinstance(tuned_layers, int) and tuned_layers == architecture_of(architecture).layers
+        return Open.name if is_whole else self.name
 
     def step_size(self, factors: Factors) -> tuple[int, int]:
         """Return less than for a whole network, and more with each tuned layer."""
@@ -51,7 +53,7 @@ class Conservative(Strategy):
 
 def without_statistics(network: NetworkSettings) -> str:
     """Name the setting by which a network has no batch norm."""
-    if "normalisation" in architecture_of(network.architecture).settings:
+    if "normalisation" in settings_of(network.architecture):
         return f"network.normalisation: {network.normalisation}"
     return f"network.architecture: {network.architecture}"
 

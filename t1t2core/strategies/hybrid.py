@@ -54,9 +54,7 @@ class Hybrid(Strategy):
         if architecture_of(architecture).encoder:
             return super().misfit(settings)
         able = ", ".join(name for name, known in ARCHITECTURES.items() if known.encoder)
-        return (
-            f"hybrid doubles the encoder; network.architecture: {architecture} has none to double; allowed: {able}"
-        )
+        return f"hybrid: network.architecture: {architecture} has no encoder to double; allowed: {able}"
 
     def build(
         self,
