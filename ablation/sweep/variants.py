@@ -51,13 +51,8 @@ def check_variants(points: Iterable[Point], study: Study, source: object) -> Non
             check_settings(settings)
             study.precision_of(settings)
             strategy = STRATEGIES[point.strategy]
-            findings += filter(
-                None,
-                (
-                    strategy.misfit(settings),
-                    strategy.refusal(point.tuned_layers, settings.network.architecture),
-                ),
-            )
+            refusal = strategy.refusal(point.tuned_layers, settings.network.architecture)
+            findings += filter(None, [strategy.misfit(settings) or refusal])
         except ValidationError as error:
             findings += [f"{named}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
         except InputError as error:

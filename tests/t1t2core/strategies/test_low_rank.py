@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from t1t2core.network.low_rank import LowRank
-from t1t2core.network.segmenter import STATISTICS, Segmenter
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.staged import STATISTICS
 from t1t2core.network.weights import pack_weights
 from t1t2core.presets import PRESETS, PresetName
 from t1t2core.settings import NetworkSettings

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from t1t2core.network.architectures import stages_before
 from t1t2core.network.hybrid import HybridSegmenter
-from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.training.optimiser import make_optimiser, parameters_of
 from tests.builders.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
