@@ -8,7 +8,8 @@ from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment, Outcome, Scans
 from t1t2core.network.base import Network
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.build import build_network
+from t1t2core.network.fits import check_network
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import EvaluationSettings, Settings, TrainingSettings
@@ -93,10 +94,14 @@ def make_experiment(
         pretrained: weights of the T1 network, for strategies that start from it.
 
     Raises:
-        InputError: the strategy cannot be done with these settings.
+        InputError: the strategy cannot be done with these settings or these layers, or the network does not
+            fit.
     """
+    check_network(settings)
     strategy = STRATEGIES[factors.strategy]
-    if misfit := strategy.misfit(settings):
+    if misfit := strategy.misfit(settings) or strategy.refusal(
+        factors.tuned_layers, settings.network.architecture
+    ):
         raise InputError(misfit)
     return strategy.experiment(factors, split, subjects, settings, pretrained=pretrained, compute=compute)
 
@@ -115,9 +120,13 @@ def pretraining_experiment(
     Args:
         training: names of the T1 patients to train on.
         validation: names of those that choose the best weights.
+
+    Raises:
+        InputError: the network does not fit the settings.
     """
+    check_network(settings)
     return Experiment(
-        Segmenter(settings.network, seed=torch_seed(seed, "initial weights")),
+        build_network(settings.network, seed=torch_seed(seed, "initial weights")),
         {"T1": Scans.of("T1", Roles(tuple(training), tuple(validation), ()), subjects)},
         settings.pretraining,
         EvaluationSettings(surface_distances=False),

@@ -7,6 +7,7 @@ from ablation.plan.digest import digest_of_texts, text_of
 from ablation.plan.study import Study
 from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit, Roles
+from t1t2core.network.architectures import identity_of
 from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import EvaluationSettings, identity
 from t1t2core.strategies import STRATEGIES
@@ -46,11 +47,11 @@ class Keys:
                     lambda: sorted(split.t1.training) if strategy.trains_on_t1 else None,
                 ),
                 "training": text(
-                    ("training", name, point.fusion, *budgets),
+                    ("training", name, point.tuned_layers, point.fusion, id(network), *budgets),
                     lambda: strategy.counted_training(point, settings),
                 ),
                 "network": text(
-                    ("network", name, id(network)), lambda: identity(strategy.counted_network(network))
+                    ("network", name, id(network)), lambda: identity_of(strategy.counted_network(network))
                 ),
                 "preparation": text(("preparation", id(preparation)), lambda: identity(preparation)),
                 "preparation_version": text("preparation_version", lambda: PREPARATION_VERSION),

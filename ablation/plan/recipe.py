@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from ablation.plan.digest import digest_of
+from t1t2core.network.architectures import identity_of
 from t1t2core.settings import NetworkSettings, Precision, PreparationSettings, TrainingSettings, identity
 from t1t2core.strategies.base import OF_MACHINES, counted_network
 
@@ -38,7 +39,7 @@ class EncoderRecipe:
         named = {
             **asdict(self),
             "preparation": identity(self.preparation),
-            "network": identity(self.network),
+            "network": identity_of(self.network),
             "pretraining": {name: pretraining[name] for name in pretraining if name not in OF_MACHINES},
         }
         return digest_of({name: value for name, value in named.items() if name != "seed" or value})

@@ -9,6 +9,7 @@ from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit
 from t1t2core.preparation.prepare import PREPARATION_VERSION
 from t1t2core.settings import Precision, Settings
+from t1t2core.strategies import STRATEGIES
 from t1t2core.training.compute import Device, resolve_precision
 from t1t2core.version import SCIENCE_VERSION
 
@@ -80,8 +81,10 @@ class Study:
         return self.precision_of(self.settings)
 
     def settings_of(self, point: Point) -> Settings:
-        """Return the settings that a point is computed with."""
-        return self._variants.of(point.settings)
+        """Return the settings that a point is computed with: the space's, and what its strategy imposes."""
+        settings = self._variants.of(point.settings)
+        imposed = STRATEGIES[point.strategy].imposes(settings)
+        return self._variants.of((*point.settings, *imposed)) if imposed else settings
 
     def precision_of(self, settings: Settings) -> Precision:
         """Return the precision of trials with these settings.

@@ -13,6 +13,7 @@ from ablation.space.design import STUDY, Design
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
 from ablation.space.naming import arm_names
 from ablation.space.objectives import MEAN_DICE, objective_of
+from ablation.space.points import ARCHITECTURE
 from t1t2core.evaluation.calibration import Calibration
 from t1t2core.evaluation.scores import METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
@@ -152,7 +153,12 @@ def _frame(
 def _varied(record: Record, design: Design) -> dict[str, str]:
     """Return the varied settings of a trial as they are shown, without those that do not count for it."""
     strategy = STRATEGIES[cast(StrategyName, record.params["strategy"])]
-    return {name: setting_text(record.params, name) for name in design.settings if strategy.counts(name)}
+    architecture = setting_text(record.params, ARCHITECTURE)
+    return {
+        name: setting_text(record.params, name)
+        for name in design.settings
+        if strategy.counts(name, architecture)
+    }
 
 
 def _pooled(record: Record) -> Iterator[dict[str, Any]]:

@@ -17,12 +17,13 @@ from optuna.distributions import (
 
 from ablation.space.arm import Arm
 from ablation.space.factors import SAMPLED, UNORDERED
-from ablation.space.points import Point, pretraining_seed, setting_values
+from ablation.space.points import ARCHITECTURE, Point, pretraining_seed, setting_values
 from ablation.space.ranges import Range
 from ablation.space.search_settings import FOLDS_BEFORE_PRUNING, Search, Start
 from ablation.space.space import Space
 from ablation.space.variation import read_value
 from t1t2core.errors import InputError
+from t1t2core.network.architectures import STUDY
 from t1t2core.settings import Settings
 from t1t2core.strategies import STRATEGIES, StrategyName
 
@@ -75,6 +76,7 @@ class CandidateSpace:
     def __init__(self, arms: Sequence[Arm], varied: Sequence[str], settings: Settings) -> None:
         self.arms = tuple(arms)
         self._values = [_values(arm, varied, settings) for arm in self.arms]
+        self._architecture = settings.network.architecture
 
     def points(self, candidate: Candidate) -> tuple[Point, ...]:
         """Return its points, fold by fold with all seeds. Candidates that compute the same have the same."""
@@ -87,6 +89,7 @@ class CandidateSpace:
                 fold=fold,
                 seed=seed,
                 pretraining_seed=pretraining_seed(start, fold),
+                architecture=self._architecture,
             )
             for fold, seed, start in product(arm.folds, arm.seeds, arm.pretraining_seeds)
         )
@@ -200,7 +203,11 @@ def _values(arm: Arm, varied: Sequence[str], settings: Settings) -> dict[str, An
     given: dict[str, Any] = {name: getattr(arm, name) for name in SAMPLED if strategy.counts(name)}
     if strategy.counts("learning_rate"):
         given["learning_rate"] = arm.learning_rate or (strategy.learning_rate(settings),)
-    given |= {name: setting_values(arm, name, settings) for name in varied if strategy.counts(name)}
+    # Where the architecture varies, a candidate may have any of its settings.
+    architecture = STUDY if ARCHITECTURE in varied else settings.network.architecture
+    given |= {
+        name: setting_values(arm, name, settings) for name in varied if strategy.counts(name, architecture)
+    }
     return {
         name: values if isinstance(values, Range) else _ordered(name, values)
         for name, values in given.items()

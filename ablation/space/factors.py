@@ -56,7 +56,7 @@ RANGE = "range"
 """Tag of values that are given as a range."""
 Item = TypeVar("Item")
 Values = Annotated[tuple[Item, ...], BeforeValidator(_as_list), Field(min_length=1)]
-Layers = Literal["fc", 3, 6, 9, 12, 15, 18, 21]
+Layers = Literal["fc"] | Count
 _Rate = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 _RATE_SCALES: tuple[Scale, ...] = ("log_uniform", "uniform")
 _SIZE_SCALES: tuple[Scale, ...] = ("int_uniform",)
@@ -70,9 +70,7 @@ _Sizes = Annotated[Annotated[Values[Count], Tag("values")] | Annotated[_SizeRang
 _STRATEGY = Factor(
     allowed="one of " + ", ".join(get_args(StrategyName)), words=get_args(StrategyName), ordered=False
 )
-_TUNED_LAYERS = Factor(
-    allowed="one or more of fc, 3, 6, 9, 12, 15, 18, and 21, which is the strategy open", words=("fc",)
-)
+_TUNED_LAYERS = Factor(allowed="one or more of fc and numbers of convolutions, such as 9", words=("fc",))
 _FUSION = Factor(
     allowed="one or more of " + ", ".join(get_args(Fusion)), words=get_args(Fusion), ordered=False
 )

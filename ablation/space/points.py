@@ -13,8 +13,12 @@ from ablation.space.factors import BY_FOLD, NAME_OF_KEY, PRETRAINING_SEED
 from ablation.space.schema import FACTOR_KEYS
 from ablation.space.space import Space
 from ablation.space.variation import read_value, shown
+from t1t2core.network.architectures import STUDY
 from t1t2core.settings import Fusion, Settings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
+
+ARCHITECTURE = "network.architecture"
+"""The setting that decides which others of the network count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +49,15 @@ class Point(Factors):
         seed: int | None = None,
         pretraining_seed: int | None = None,
         settings: Mapping[str, Any] | None = None,
+        architecture: str = STUDY,
     ) -> "Point":
-        """Return the point without each factor and setting that means nothing to its strategy."""
-        name = STRATEGIES[cast(StrategyName, strategy)].resolve(tuned_layers)
+        """Return the point without each factor and setting that means nothing to its strategy or its network.
+
+        Args:
+            architecture: of the run; a point that varies it has its own.
+        """
+        own = (settings or {}).get(ARCHITECTURE, architecture)
+        name = STRATEGIES[cast(StrategyName, strategy)].resolve(tuned_layers, own)
         given: dict[str, Any] = {
             "tuned_layers": tuned_layers,
             "fusion": fusion,
@@ -56,9 +66,9 @@ class Point(Factors):
             "seed": seed,
             PRETRAINING_SEED: pretraining_seed,
         }
-        used = {factor: value for factor, value in given.items() if _counts(name, factor)}
+        used = {factor: value for factor, value in given.items() if _counts(name, factor, own)}
         varied = tuple(
-            (setting, value) for setting, value in (settings or {}).items() if _counts(name, setting)
+            (setting, value) for setting, value in (settings or {}).items() if _counts(name, setting, own)
         )
         return cls(strategy=name, fold=fold, settings=varied, **used)
 
@@ -86,8 +96,8 @@ class Point(Factors):
 
 
 @cache
-def _counts(strategy: StrategyName, name: str) -> bool:
-    return STRATEGIES[strategy].counts(name)
+def _counts(strategy: StrategyName, name: str, architecture: str) -> bool:
+    return STRATEGIES[strategy].counts(name, architecture)
 
 
 _FACTORS = tuple(f.name for f in fields(Point) if f.name not in (PRETRAINING_SEED, "settings"))
@@ -130,7 +140,12 @@ def _points(space: Space, arm: Arm, settings: Settings, pretrained: bool) -> Ite
     for chosen in _combinations(space, values):
         chosen[PRETRAINING_SEED] = pretraining_seed(chosen[PRETRAINING_SEED], chosen["fold"])
         point_settings = {name: chosen.pop(name) for name in varied}
-        yield Point.canonical(strategy=arm.strategy, settings=point_settings, **chosen)
+        yield Point.canonical(
+            strategy=arm.strategy,
+            settings=point_settings,
+            architecture=settings.network.architecture,
+            **chosen,
+        )
 
 
 def _combinations(space: Space, values: Mapping[str, tuple[Any, ...]]) -> Iterator[dict[str, Any]]:

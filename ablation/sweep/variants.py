@@ -13,6 +13,7 @@ from ablation.space.space import Space
 from ablation.space.variation import needs_own_network, shown
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
+from t1t2core.network.fits import check_network
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.settings import Settings
 from t1t2core.settings.classes import Classes
@@ -24,13 +25,14 @@ MOST_FINDINGS = 20
 
 
 def check_settings(settings: Settings) -> None:
-    """Refuse settings whose patches do not fit their grid.
+    """Refuse settings whose patches do not fit their grid, or their network.
 
     Raises:
         InputError: says which.
     """
     for training in (settings.pretraining, settings.training):
         patch_starts(settings.preparation.grid, training.patch, training.stride)
+    check_network(settings)
 
 
 def check_variants(points: Iterable[Point], study: Study, source: object) -> None:
@@ -43,14 +45,15 @@ def check_variants(points: Iterable[Point], study: Study, source: object) -> Non
         InputError: a line for each combination that cannot be.
     """
     findings: list[str] = []
-    for point in {(one.strategy, one.settings): one for one in points}.values():
-        named = ", ".join(f"{name}: {shown(value)}" for name, value in point.settings)
+    for point in {(one.strategy, one.tuned_layers, one.settings): one for one in points}.values():
+        named = _told(point.settings)
         try:
             settings = study.settings_of(point)
             check_settings(settings)
             study.precision_of(settings)
-            if misfit := STRATEGIES[point.strategy].misfit(settings):
-                findings.append(misfit)
+            strategy = STRATEGIES[point.strategy]
+            refusal = strategy.refusal(point.tuned_layers, settings.network.architecture)
+            findings += filter(None, [strategy.misfit(settings) or refusal])
         except ValidationError as error:
             findings += [f"{named}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
         except InputError as error:
@@ -59,6 +62,10 @@ def check_variants(points: Iterable[Point], study: Study, source: object) -> Non
             break
     if findings:
         raise InputError.collect(f"search space {source} cannot be used:", list(dict.fromkeys(findings)))
+
+
+def _told(settings: Iterable[tuple[str, object]]) -> str:
+    return ", ".join(f"{name}: {shown(value)}" for name, value in settings)
 
 
 def check_overrides(space: Space, overrides: Sequence[str]) -> None:
@@ -117,8 +124,11 @@ def about_features(points: Iterable[Point], study: Study) -> list[str]:
     ]
 
 
-def check_given(space: Space) -> None:
+def check_given(space: Space, settings: Settings) -> None:
     """Refuse a T1 network that is given where the space asks for several.
+
+    Args:
+        settings: those of the run.
 
     Raises:
         InputError: says what asks for them.
@@ -127,6 +137,11 @@ def check_given(space: Space) -> None:
         f"{name}: varied, and it changes the T1 network"
         for name in space.design.settings
         if needs_own_network(name)
+    ]
+    findings += [
+        f"{strategy}: it starts from a T1 network of its own, with {_told(imposed)}"
+        for strategy in dict.fromkeys(arm.strategy for arm in space.arms)
+        if (imposed := STRATEGIES[strategy].imposes(settings))
     ]
     if any(len(arm.pretraining_seeds) > 1 for arm in space.arms):
         findings.append("pretraining_seeds: several, each of which is a T1 network")

@@ -270,7 +270,7 @@ def _check_points(points: Sequence[Point], study: Study, space: Space, request: 
     check_variants(points, study, space.source)
     check_primary(points, space, study.settings.classes)
     if request.encoder is not None:
-        check_given(space)
+        check_given(space, study.settings)
     check_number(recipes_of(points, study), space)
 
 

@@ -11,11 +11,14 @@ from ablation.worker.gpu import GpuMemory, measure_memory, why_unusable, why_wro
 from ablation.worker.trial import Shared, experiment_of, quiet_read_only_volumes
 from t1t2core.errors import InputError
 from t1t2core.experiment import Experiment
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.build import build_network
 from t1t2core.settings import TrainingSettings
 from t1t2core.strategies.step_time import PatchSeconds, time_patch
 from t1t2core.training.feature_store import FeatureStore
 from t1t2core.training.fit import Fit
+
+LATE = 1_000_000
+"""Epochs that are as if done before: what is thawed as training goes on needs the most at its end."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,11 @@ def _start(trial: PlannedTrial, shared: Shared, device: DeviceKind, steps: int =
         pretraining=_single_steps(trial.settings.pretraining, steps),
     )
     # The trial's own T1 network may not be trained yet; memory is the same with any weights.
-    pretrained = Segmenter(settings.network, seed=0).state_dict() if trial.recipe else None
+    pretrained = build_network(settings.network, seed=0).state_dict() if trial.recipe else None
     experiment = experiment_of(trial, shared, settings, device, FeatureStore(), pretrained)
     assert isinstance(experiment, Experiment)
+    if experiment.fit is not None:
+        experiment.fit.epoch = LATE
     return experiment
 
 

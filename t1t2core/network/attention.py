@@ -79,7 +79,9 @@ class Attention(nn.Module):
         if self.order == "none":
             return x
         if self.order == "channel_spatial" and kernels.suits(x):
-            weighed: Tensor = _ChannelSpatial.apply(x, *self.parameters())
+            parts = self.channel.squeeze, self.channel.excite, self.spatial.squeeze
+            tensors = (tensor for part in parts for tensor in (part.weight, part.bias))
+            weighed: Tensor = _ChannelSpatial.apply(x, *tensors)
             return weighed
         voxels = x.movedim(1, -1).flatten(1, -2)
         return self._weigh(voxels).unflatten(1, x.shape[2:]).movedim(-1, 1)

@@ -31,6 +31,11 @@ class Network(nn.Module, ABC):
     def has_trained_part(self) -> bool:
         """Return whether anything is trained."""
 
+    @property
+    @abstractmethod
+    def stages(self) -> list[nn.Module]:
+        """Those that may be trained, in the order of the data; the classifier is the last."""
+
     @abstractmethod
     def classifier(self) -> ClassifierStage:
         """The last stage."""
@@ -41,11 +46,15 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def run_trained(self, features: Features) -> Tensor:
-        """Logits (B, 3, X, Y, Z) from what `run_frozen` gave."""
+        """Logits (B, classes, X, Y, Z) from what `run_frozen` gave."""
 
     @abstractmethod
     def trained_state(self) -> dict[str, Tensor]:
         """The tensors that differ from the pretrained network's, by their full names."""
+
+    def begin_epoch(self, epoch: int) -> bool:
+        """Change what is frozen before an epoch, counted from 0; return whether anything was changed."""
+        return False
 
     def run_frozen(self, image: Tensor) -> Features:
         """Return what the trained part takes, for an image (B, 1, X, Y, Z); without gradient."""
@@ -54,11 +63,11 @@ class Network(nn.Module, ABC):
             return self.combine_frozen(image, outputs)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Logits (B, 3, X, Y, Z) of an image (B, 1, X, Y, Z); X, Y and Z are multiples of 8."""
+        """Logits (B, classes, X, Y, Z) of an image (B, 1, X, Y, Z)."""
         return self.run_trained(self.run_frozen(image))
 
     def set_class_shares(self, shares: Tensor) -> None:
-        """Lets a fresh classifier start at these shares (3,) of the classes, whatever enters it.
+        """Lets a fresh classifier start at these shares (classes,) of the classes, whatever enters it.
 
         Lin et al., ICCV 2017, Sec. 3.3, start their classifier so for the same reason: rare classes.
         """

@@ -26,8 +26,11 @@ def fuse(
     source = adapted if indices == "adapted" else dedicated
     match operator:
         case "concatenation":
-            both = torch.cat([adapted.indices[-1], dedicated.indices[-1]], dim=1)
-            return Features(torch.cat([a, d], dim=1), (*source.indices[:-1], both), source.skips)
+            values, indices = torch.cat([a, d], dim=1), source.indices
+            if indices:
+                both = torch.cat([adapted.indices[-1], dedicated.indices[-1]], dim=1)
+                indices = (*indices[:-1], both)
+            return Features(values, indices, source.skips)
         case "multiplication":
             return Features(a * d, source.indices, source.skips)
         case "average":

@@ -6,10 +6,11 @@ from typing import Self
 
 from torch import Tensor, nn
 
+from t1t2core.network.architectures import STUDY
 from t1t2core.network.base import Network
-from t1t2core.network.decoder import Decoder
-from t1t2core.network.encoder import Encoder
+from t1t2core.network.decoder import CLASSES
 from t1t2core.network.fusion import fuse
+from t1t2core.network.parts import make_parts
 from t1t2core.network.stage import ClassifierStage, Features
 from t1t2core.settings import Fusion, NetworkSettings
 
@@ -20,15 +21,18 @@ class HybridSegmenter(Network):
     Both encoders see the same T2 patch. The adapted encoder is frozen whole, its attention too.
     """
 
-    def __init__(self, settings: NetworkSettings, fusion: Fusion, *, seed: int) -> None:
+    def __init__(
+        self, settings: NetworkSettings, fusion: Fusion, *, classes: int = len(CLASSES), seed: int
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.fusion = fusion
-        self.adapted = Encoder(settings)
-        self.dedicated = Encoder(settings)
-        self.decoder = Decoder(settings, encoders=2 if fusion == "concatenation" else 1)
+        encoders = 2 if fusion == "concatenation" else 1
+        self.adapted, _ = make_parts(settings, classes=classes, seed=seed)
+        self.dedicated, self.decoder = make_parts(settings, classes=classes, encoders=encoders, seed=seed)
         self.dedicated_is_frozen = False
-        self.initialise(seed=seed)
+        if settings.architecture == STUDY:
+            self.initialise(seed=seed)
 
     @property
     def frozen_chains(self) -> list[list[nn.Module]]:
@@ -40,6 +44,11 @@ class HybridSegmenter(Network):
     def has_trained_part(self) -> bool:
         """Return True: the decoder is trained."""
         return True
+
+    @property
+    def stages(self) -> list[nn.Module]:
+        """The dedicated encoder's and the decoder's."""
+        return [*self.dedicated.stages, *self.decoder.stages]
 
     def classifier(self) -> ClassifierStage:
         """The last stage."""
@@ -87,7 +96,7 @@ class HybridSegmenter(Network):
         return replace(outputs[0], skips=skips, image=image)
 
     def run_trained(self, features: Features) -> Tensor:
-        """Dedicated encoder, fusion and decoder: logits (B, 3, X, Y, Z)."""
+        """Dedicated encoder, fusion and decoder: logits (B, classes, X, Y, Z)."""
         if features.image is not None:
             features = self._fuse(features, self.dedicated(Features(features.image)))
         logits: Tensor = self.decoder(features).values

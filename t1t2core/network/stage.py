@@ -1,7 +1,8 @@
 """What flows through the network, and the steps it flows through.
 
-The network is a row of stages (four of the encoder, three of the decoder, the classifier), each from
-`Features` to `Features`. So the part up to any stage can be run alone, which is what freezing needs.
+A network is a row of stages, those of the encoder, those of the decoder and the classifier, each from
+`Features` to `Features`. So the part up to any stage can be run alone, which is what freezing needs. Each
+says by `convolutions` how many it has that are counted as layers.
 """
 
 from collections.abc import Iterable
@@ -11,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from t1t2core.network.block import Block
-from t1t2core.network.convolution import Classifier
+from t1t2core.network.block import CONVOLUTIONS_PER_BLOCK, Block
 from t1t2core.network.pooling import max_pool, max_unpool
 from t1t2core.settings import NetworkSettings
 
@@ -63,8 +63,28 @@ def run_stages(stages: Iterable[nn.Module], features: Features) -> Features:
     return features
 
 
+class Row(nn.Module):
+    """Stages one after the other: an encoder, or a decoder with its classifier."""
+
+    def __init__(self, stages: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+
+    def classifier(self) -> "ClassifierStage":
+        """The last stage, of a decoder."""
+        last = self.stages[-1]
+        assert isinstance(last, ClassifierStage)
+        return last
+
+    def forward(self, features: Features) -> Features:
+        """Run all stages."""
+        return run_stages(self.stages, features)
+
+
 class EncoderStage(nn.Module):
     """A block, then 2 x 2 x 2 max-pooling that remembers where the maxima were."""
+
+    convolutions = CONVOLUTIONS_PER_BLOCK
 
     def __init__(self, channels_in: int, channels: int, settings: NetworkSettings) -> None:
         super().__init__()
@@ -86,6 +106,8 @@ class EncoderStage(nn.Module):
 class BottleneckStage(nn.Module):
     """A block on the coarsest grid."""
 
+    convolutions = CONVOLUTIONS_PER_BLOCK
+
     def __init__(self, channels: int, settings: NetworkSettings) -> None:
         super().__init__()
         self.block = Block(channels, channels, channels, settings)
@@ -103,6 +125,8 @@ class DecoderStage(nn.Module):
         channels: of the first two convolutions, and of the pooling that is undone.
         channels_out: of the third convolution.
     """
+
+    convolutions = CONVOLUTIONS_PER_BLOCK
 
     def __init__(self, channels_in: int, channels: int, channels_out: int, settings: NetworkSettings) -> None:
         super().__init__()
@@ -128,16 +152,24 @@ class DecoderStage(nn.Module):
 
 
 class ClassifierStage(nn.Module):
-    """The "last fully connected layer": a 1 x 1 x 1 convolution to the classes' logits."""
+    """The "last fully connected layer": in the study's network a 1 x 1 x 1 convolution to the logits.
 
-    def __init__(self, channels: int, classes: int) -> None:
+    Args:
+        layer: makes the logits; its last convolution has a bias for each class, or none is set.
+    """
+
+    convolutions = 0
+
+    def __init__(self, layer: nn.Module) -> None:
         super().__init__()
-        self.layer = Classifier(channels, classes)
+        self.layer = layer
 
     def set_bias(self, bias: Tensor) -> None:
         """Gives the classes these biases (classes,)."""
-        assert self.layer.bias is not None
-        self.layer.bias.data.copy_(bias)
+        found = [part.bias for part in self.layer.modules() if isinstance(part, nn.Conv3d)]
+        fitting = [own for own in found if own is not None and own.shape == bias.shape]
+        if fitting:
+            fitting[-1].data.copy_(bias)
 
     def forward(self, features: Features) -> Features:
         """Values become logits (B, classes, X, Y, Z)."""

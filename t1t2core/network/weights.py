@@ -11,7 +11,7 @@ from torch import Tensor
 
 from t1t2core.errors import InputError
 from t1t2core.files import write_atomically
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.build import build_network
 from t1t2core.settings import NetworkSettings
 
 SHOWN = 5
@@ -46,7 +46,7 @@ def check_weights(state: Mapping[str, Tensor], network: NetworkSettings, *, sour
     Raises:
         InputError: names what is missing, what is too much and whose shape differs.
     """
-    expected = {name: tuple(t.shape) for name, t in Segmenter(network, seed=0).state_dict().items()}
+    expected = {name: tuple(t.shape) for name, t in build_network(network, seed=0).state_dict().items()}
     found = {name: tuple(t.shape) for name, t in state.items()}
     findings = [f"{name}: missing, expected {expected[name]}" for name in expected if name not in found]
     findings += [f"{name}: unknown to this network" for name in found if name not in expected]

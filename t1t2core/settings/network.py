@@ -5,15 +5,23 @@ from typing import Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from t1t2core.settings.types import STRICT, Positive, added
+from t1t2core.settings.types import STRICT, Architecture, Positive, added
 
 
 @dataclass(kw_only=True, frozen=True, config=STRICT)
 class NetworkSettings:
-    """The 21-convolution encoder-decoder with attention blocks (Sec. 3.3, Fig. 1)."""
+    """The 21-convolution encoder-decoder with attention blocks (Sec. 3.3, Fig. 1), or another network."""
 
+    architecture: Architecture = added(
+        "excitation",
+        "excitation, the study's network (Sec. 3.3); unet, dynunet, segresnet or swin_unetr of MONAI; or a "
+        "class of your own, PACKAGE.MODULE:CLASS. Attention, normalisation, skip connections and unpooling "
+        "below are settings of excitation alone (ours)",
+    )
     width: Positive = Field(
-        default=32, description="channels of the first block; then 2, 4 and 4 times that (ours)"
+        default=32,
+        description="channels of the first block; then 2, 4 and 4 times that, or as the architecture has it "
+        "(ours)",
     )
     attention: Literal["channel_spatial", "channel", "spatial", "none"] = added(
         "channel_spatial",
@@ -43,6 +51,12 @@ class NetworkSettings:
         default="stored",
         description="batch norm of conservative's frozen layers: keeps the T1 network's statistics, or goes "
         "by those of the T2 patches in training (ours; Sec. 3.3.2)",
+    )
+    gradual_epochs: Positive = added(
+        1, "epochs of gradual from the thawing of one stage to that of the next (Howard & Ruder 2018)"
+    )
+    lora_rank: Positive = added(
+        1, "rank of what low_rank adds to each kernel and matrix (ours; Hu et al. 2021 have 1 to 64)"
     )
     hybrid_decoder: Literal["random", "pretrained"] = Field(
         default="random", description="start of the hybrid's decoder (ours; Sec. 3.3.3)"

@@ -34,9 +34,10 @@ class Settings:
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self._check_classes()
+        has_batch_norm = self.network.architecture == "excitation" and self.network.normalisation == "batch"
         for name, group in (("training", self.training), ("pretraining", self.pretraining)):
             is_split = group.micro_batch is not None and group.micro_batch < group.batch_size
-            if is_split and self.network.normalisation == "batch":
+            if is_split and has_batch_norm:
                 raise ValueError(
                     f"{name}.micro_batch: {group.micro_batch} splits a step of {group.batch_size} patches, "
                     "and batch norm goes by all of them: set network.normalisation to instance or group, or "

@@ -62,6 +62,11 @@ class TrainingSettings:
     beta1: Annotated[Finite, Field(ge=0, lt=1)] = Field(
         default=0.9, description="Adam's first decay ('momentum decay', Sec. 3.5)"
     )
+    layer_decay: Annotated[Finite, Field(gt=0, le=1)] = added(
+        1.0,
+        "learning rate of a stage of the network as a share of that of the next one towards the output; 1: "
+        "one rate for all (ours; Howard & Ruder 2018 have 1/2.6)",
+    )
     weight_decay: NotNegative = Field(default=5e-4, description="L2 on convolution kernels (Sec. 3.5)")
     gradient_clip: PositiveFloat | None = Field(
         default=None,

@@ -1,5 +1,6 @@
 """Types of settings, and what tells one group of settings from another."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Annotated, Any, Literal, get_args
@@ -57,6 +58,21 @@ def _in_one_order(given: tuple[AugmentationName, ...]) -> tuple[AugmentationName
 Augmentations = Annotated[
     tuple[AugmentationName, ...], BeforeValidator(_as_augmentations), AfterValidator(_in_one_order)
 ]
+
+
+ArchitectureName = Literal["excitation", "unet", "dynunet", "segresnet", "swin_unetr"]
+
+
+def _as_architecture(given: str) -> str:
+    """Refuse what is neither the name of a network nor that of a class."""
+    names = get_args(ArchitectureName)
+    if given in names or re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", given):
+        return given
+    raise ValueError(f"Input should be one of {', '.join(names)}, or PACKAGE.MODULE:CLASS")
+
+
+Architecture = Annotated[str, AfterValidator(_as_architecture)]
+"""A network by its name, or a class of the user's own."""
 
 
 def added(default: Any, description: str) -> Any:

@@ -6,8 +6,12 @@ Imports `experiment` and below, since a strategy makes its own experiment.
 from t1t2core.strategies.augmented import Augmented
 from t1t2core.strategies.base import Strategy
 from t1t2core.strategies.conservative import Conservative
+from t1t2core.strategies.contrast_randomised import ContrastRandomised
 from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
+from t1t2core.strategies.first_layers import FirstLayers
+from t1t2core.strategies.gradual import Gradual
 from t1t2core.strategies.hybrid import Hybrid
+from t1t2core.strategies.low_rank import LowRank
 from t1t2core.strategies.no_fine_tuning import NoFineTuning
 from t1t2core.strategies.norm_adaptation import NormAdaptation
 from t1t2core.strategies.open import Open
@@ -25,6 +29,10 @@ STRATEGIES: dict[StrategyName, Strategy] = {
         Augmented(),
         Scratch(),
         NormAdaptation(),
+        LowRank(),
+        Gradual(),
+        FirstLayers(),
+        ContrastRandomised(),
     )
 }
 """All, by name."""

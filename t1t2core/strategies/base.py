@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from t1t2core.network.architectures import STUDY, architecture_of, settings_of
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings, identity
 from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 
 TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
 """Factors that count wherever weights are trained on T2."""
-OF_TRANSFER = ("hybrid_", "frozen_")
+OF_TRANSFER = ("hybrid_", "frozen_", "lora_", "gradual_")
 """Network settings that begin so are about the transfer: the T1 network has no part in them."""
+CLASSES = 3
+"""Air, soft tissue and bone."""
+OF_ALL_NETWORKS = ("architecture", "width")
+"""Network settings that count for every architecture."""
 OF_HYBRIDS = ("batch_size_of_concatenation", "hybrid_steps_factor")
 """Training settings that only a hybrid has a use for."""
 MATCH = "match"
@@ -46,14 +51,27 @@ BUDGET = (f"training.{MATCH}", "training.max_steps")
 
 
 def counted_network(network: NetworkSettings, kept: tuple[str, ...] = ()) -> NetworkSettings:
-    """Return the settings with those of the transfer as usual, which is all that the T1 network depends on.
+    """Return the settings with those as usual that mean nothing to the architecture or are of the transfer.
+
+    What is left is all that the T1 network depends on.
 
     Args:
-        kept: beginnings of names that stay as they are.
+        kept: beginnings of names of the transfer that stay as they are.
     """
     usual = NetworkSettings()
-    names = [f.name for f in fields(network) if f.name.startswith(OF_TRANSFER)]
-    return replace(network, **{n: getattr(usual, n) for n in names if not n.startswith(kept)})
+    names = [f.name for f in fields(network) if not counts_for(network.architecture, f.name, kept)]
+    return replace(network, **{name: getattr(usual, name) for name in names})
+
+
+def counts_for(architecture: str, setting: str, kept: tuple[str, ...] = ()) -> bool:
+    """Return whether a network setting may change what such a network does; those of the transfer if kept.
+
+    Args:
+        kept: beginnings of names of the transfer that do.
+    """
+    if setting.startswith(OF_TRANSFER):
+        return setting.startswith(kept)
+    return setting in OF_ALL_NETWORKS or setting in settings_of(architecture)
 
 
 class Strategy:
@@ -65,6 +83,7 @@ class Strategy:
         starts_pretrained: from the T1 network.
         trains: a weight.
         freezes: a part of what it trains, whose features trials may share.
+        needs_stages: of the network; without them it trains the whole or nothing.
         trains_on_t1: on T1 scans beside the T2 scans.
         scored_on_t1: on T1 as well as on T2 (Table 9).
         training_group: of the settings, by which it is trained.
@@ -77,6 +96,7 @@ class Strategy:
     starts_pretrained: ClassVar[bool] = True
     trains: ClassVar[bool] = True
     freezes: ClassVar[bool] = False
+    needs_stages: ClassVar[bool] = False
     trains_on_t1: ClassVar[bool] = False
     scored_on_t1: ClassVar[bool] = False
     training_group: ClassVar[Literal["training", "pretraining"]] = "training"
@@ -85,16 +105,19 @@ class Strategy:
     )
     network_settings: ClassVar[tuple[str, ...]] = ()
 
-    def counts(self, name: str) -> bool:
+    def counts(self, name: str, architecture: str = STUDY) -> bool:
         """Return whether a factor, or a setting by its dotted name, may change its result.
 
         The learning rate's setting never does: trials have that of their factor.
+
+        Args:
+            architecture: of its network; the study's has every setting that any network has.
         """
         group, _, setting = name.partition(".")
         if not setting:
             return name in self.factors or (name == "pretraining_seed" and self.starts_pretrained)
         if group == "network":
-            return not setting.startswith(OF_TRANSFER) or setting.startswith(self.network_settings)
+            return counts_for(architecture, setting, self.network_settings)
         if name in BUDGET:
             return self.trains
         if group == "pretraining" and self.starts_pretrained:
@@ -105,10 +128,21 @@ class Strategy:
 
     def misfit(self, settings: Settings) -> str | None:
         """Return why it cannot be done with these settings, as a message; None where it can."""
+        architecture = settings.network.architecture
+        if not self.needs_stages or architecture_of(architecture).convolutions:
+            return None
+        return f"{self.name} needs a network with stages; network.architecture: {architecture} has none"
+
+    def refusal(self, tuned_layers: TunedLayers | None, architecture: str = STUDY) -> str | None:
+        """Return why it cannot tune these layers of a network, as a message; None where it can."""
         return None
 
-    def resolve(self, tuned_layers: TunedLayers | None) -> StrategyName:
-        """Return the name of what this strategy is when so many layers are tuned."""
+    def imposes(self, settings: Settings) -> tuple[tuple[str, Any], ...]:
+        """Return what settings are in its trials whatever they are otherwise, by dotted name."""
+        return ()
+
+    def resolve(self, tuned_layers: TunedLayers | None, architecture: str = STUDY) -> StrategyName:
+        """Return the name of what this strategy is when so many layers of a network are tuned."""
         return self.name
 
     def training(self, factors: Factors, settings: Settings) -> TrainingSettings:
@@ -150,29 +184,41 @@ class Strategy:
         return 1, 0
 
     def build(
-        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
     ) -> Network:
         """Build the network as training starts: weights loaded, the frozen part frozen.
 
         Args:
             pretrained: weights of the T1 network, for a strategy that starts from it.
+            classes: that it tells apart.
         """
-        from t1t2core.network.segmenter import Segmenter
+        from t1t2core.network.build import build_network
 
-        segmenter = Segmenter(network, seed=torch_seed(factors.seed or 0, "initial weights"))
+        seed = torch_seed(factors.seed or 0, "initial weights")
+        built = build_network(network, classes=classes, seed=seed)
         if self.starts_pretrained:
-            segmenter.load_pretrained(self._required(pretrained))
-        segmenter.freeze(self.frozen_stages(factors, len(segmenter.stages)))
-        return segmenter
+            built.load_pretrained(self._required(pretrained))
+        built.freeze(self.frozen_stages(factors, network, len(built.stages)))
+        return built
 
     def rebuild(
-        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
     ) -> Network:
         """Build the network that takes the tensors which a finished trial trained."""
-        return self.build(factors, network, pretrained=pretrained)
+        return self.build(factors, network, pretrained=pretrained, classes=classes)
 
-    def frozen_stages(self, factors: Factors, stages: int) -> int:
-        """Return how many of the first stages are frozen."""
+    def frozen_stages(self, factors: Factors, network: NetworkSettings, stages: int) -> int:
+        """Return how many of the first stages are frozen, of all those of the network."""
         return 0 if self.trains else stages
 
     def scans(
@@ -249,11 +295,11 @@ def _step_flops(
     batch_size: int,
 ) -> int:
     """Return the operations of a step of a strategy; if None, of one that trains the whole network."""
-    from t1t2core.network.segmenter import Segmenter
+    from t1t2core.network.build import build_network
     from t1t2core.strategies.work import step_flops
 
     def build() -> Network:
-        whole = Segmenter(network, seed=0)
+        whole = build_network(network, seed=0)
         if strategy is None:
             return whole
         factors = Factors(strategy=strategy.name, tuned_layers=tuned_layers, fusion=fusion, seed=0)

@@ -6,7 +6,17 @@ from typing import Literal
 from t1t2core.settings import Fusion
 
 StrategyName = Literal[
-    "no_fine_tuning", "open", "conservative", "hybrid", "augmented", "scratch", "norm_adaptation"
+    "no_fine_tuning",
+    "open",
+    "conservative",
+    "hybrid",
+    "augmented",
+    "scratch",
+    "norm_adaptation",
+    "low_rank",
+    "gradual",
+    "first_layers",
+    "contrast_randomised",
 ]
 TunedLayers = int | Literal["fc"]
 
@@ -17,7 +27,8 @@ class Factors:
 
     Args:
         strategy: how the T1 network is brought to T2.
-        tuned_layers: the last so many of 21 convolutions, or "fc", the last layer alone.
+        tuned_layers: the last so many of 21 convolutions, or "fc", the last layer alone; of `first_layers`
+            the first so many.
         fusion: operator that joins the two encoders.
         t2_train_size: T2 training patients.
         learning_rate: initial rate (plateau) or highest (one_cycle); None takes that of the settings.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from t1t2core.network.architectures import ARCHITECTURES, architecture_of
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
-from t1t2core.strategies.base import OF_FRESH_CLASSIFIERS, OF_HYBRIDS, TRAINED, Strategy
+from t1t2core.strategies.base import CLASSES, OF_FRESH_CLASSIFIERS, OF_HYBRIDS, TRAINED, Strategy
 from t1t2core.strategies.factors import Factors
 from t1t2core.strategies.scratch import Scratch
 
@@ -47,16 +48,29 @@ class Hybrid(Strategy):
         """Return more than for one network, and most for concatenation."""
         return 2, int(factors.fusion == "concatenation")
 
+    def misfit(self, settings: Settings) -> str | None:
+        """Return a message where the network has no encoder of which there could be two."""
+        architecture = settings.network.architecture
+        if architecture_of(architecture).encoder:
+            return super().misfit(settings)
+        able = ", ".join(name for name, known in ARCHITECTURES.items() if known.encoder)
+        return f"hybrid: network.architecture: {architecture} has no encoder to double; allowed: {able}"
+
     def build(
-        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
     ) -> HybridSegmenter:
         """Build two encoders and a decoder; that of the T1 network is frozen."""
-        from t1t2core.network.hybrid import HybridSegmenter
+        from t1t2core.network.build import build_hybrid
 
         if factors.fusion is None:
             raise ValueError("strategy hybrid needs a fusion operator")
         seed = torch_seed(factors.seed or 0, "initial weights")
-        hybrid = HybridSegmenter(network, factors.fusion, seed=seed)
+        hybrid = build_hybrid(network, factors.fusion, classes=classes, seed=seed)
         hybrid.load_pretrained(self._required(pretrained))
         return hybrid
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from t1t2core.network.architectures import keeps_statistics
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
+from t1t2core.strategies.base import CLASSES
+from t1t2core.strategies.conservative import without_statistics
 from t1t2core.strategies.factors import Factors
 from t1t2core.strategies.no_fine_tuning import NoFineTuning
 
@@ -28,31 +31,35 @@ class NormAdaptation(NoFineTuning):
 
     def misfit(self, settings: Settings) -> str | None:
         """Return a message where the network has no statistics to estimate."""
-        kind = settings.network.normalisation
-        if kind == "batch":
-            return None
+        if keeps_statistics(settings.network):
+            return super().misfit(settings)
         return (
             "norm_adaptation estimates the statistics that batch norm keeps; "
-            f"network.normalisation: {kind} keeps none"
+            f"{without_statistics(settings.network)} keeps none"
         )
 
     def prepare(self, network: Network, scans: Scans, training: TrainingSettings, compute: Compute) -> None:
         """Estimate the statistics on the T2 training scans."""
-        from t1t2core.network.segmenter import Segmenter
+        from t1t2core.network.staged import StagedNetwork
         from t1t2core.training.norms import adapt_norms
         from t1t2core.training.patch_set import PatchSet
 
-        assert isinstance(network, Segmenter)
+        assert isinstance(network, StagedNetwork)
         patches = PatchSet.cut(list(scans.training.values()), training, compute.device)
         adapt_norms(network.to(compute.device), patches, training.batch_size, compute)
 
     def rebuild(
-        self, factors: Factors, network: NetworkSettings, *, pretrained: Mapping[str, Tensor] | None
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
     ) -> Network:
         """Build the network, which then takes statistics in every stage."""
-        from t1t2core.network.segmenter import Segmenter
+        from t1t2core.network.staged import StagedNetwork
 
-        segmenter = self.build(factors, network, pretrained=pretrained)
-        assert isinstance(segmenter, Segmenter)
-        segmenter.norms_adapted = True
-        return segmenter
+        built = self.build(factors, network, pretrained=pretrained, classes=classes)
+        assert isinstance(built, StagedNetwork)
+        built.norms_adapted = True
+        return built

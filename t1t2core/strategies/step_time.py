@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.build import build_network
 from t1t2core.settings import Precision, Settings
 from t1t2core.strategies import STRATEGIES
 from t1t2core.strategies.factors import Factors
@@ -37,7 +37,7 @@ def time_patch(
     """Measure a patch of an arm: on a GPU as large as it is, on one core of a CPU a part of it."""
     strategy, compute = STRATEGIES[factors.strategy], Compute(precision=precision, device=device)
     training = strategy.training(factors, settings)
-    pretrained = Segmenter(settings.network, seed=0).state_dict()
+    pretrained = build_network(settings.network, seed=0).state_dict()
     network = strategy.build(factors, settings.network, pretrained=pretrained).to(device)
     sides = list(training.patch)
     if device == "cpu":

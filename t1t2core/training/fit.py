@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam
 
 from t1t2core.network.base import Network
 from t1t2core.network.stage import Features
@@ -19,6 +18,7 @@ from t1t2core.training.compute import Compute
 from t1t2core.training.frozen_cache import FrozenCache
 from t1t2core.training.loss import ClassSums, class_shares, class_weights, segmentation_loss
 from t1t2core.training.norms import PLAIN_BATCHES, warm_norms
+from t1t2core.training.optimiser import make_optimiser, moments_of, parameters_of, restore_optimiser
 from t1t2core.training.patch_set import PatchSet
 from t1t2core.training.schedule import EarlyStop, advance_epoch, advance_step, make_schedule
 from t1t2core.training.trained_part import trained_part
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from t1t2core.training.augmentation import AugmentedPatches
 
 StopReason = Literal["converged", "max_epochs", "max_steps", "pruned", "budget", "not_trained"]
-
-ADAM_BETA2 = 0.999
-"""Adam's second decay, as Kingma & Ba 2015 have it; the study names only the first."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +79,8 @@ class Fit:
         self.epoch = 0
         self.steps = 0
         self.stop_reason: StopReason | None = None
-        self.optimiser = _make_optimiser(network, settings, learning_rate)
-        self.schedule = make_schedule(
-            self.optimiser, settings, learning_rate=learning_rate, steps=self._step_budget()
-        )
+        self.optimiser = make_optimiser(network, settings, learning_rate)
+        self.schedule = make_schedule(self.optimiser, settings, steps=self._step_budget())
         self.early_stop = EarlyStop(patience=settings.stop_patience, min_delta=settings.min_delta)
         is_constant = not settings.augmentation and patches.slides is None
         self._frozen = FrozenCache(network, patches, compute) if is_constant else None
@@ -109,6 +104,7 @@ class Fit:
         """Trains one epoch."""
         started, features = time.perf_counter(), self.compute.features
         borrowed = features.borrowed_seconds
+        self._begin_epoch(self.epoch)
         self.network.train()
         losses, right, known = [], torch.zeros(()), torch.zeros(())
         for numbers in itertools.islice(self._batches(), self._steps_left_in_epoch()):
@@ -135,14 +131,13 @@ class Fit:
 
     def state(self) -> dict[str, Any]:
         """Return all that `restore` needs; the order of the patches follows from the number of steps."""
-        optimiser = self.optimiser.state_dict()
         return {
             "epoch": self.epoch,
             "steps": self.steps,
             "stop_reason": self.stop_reason,
             "network": self.network.trained_state(),
-            "moments": [optimiser["state"][number] for number in sorted(optimiser["state"])],
-            "groups": optimiser["param_groups"],
+            "moments": moments_of(self.optimiser),
+            "groups": self.optimiser.state_dict()["param_groups"],
             "schedule": self.schedule.state_dict(),
             "early_stop": self.early_stop.state(),
         }
@@ -151,13 +146,15 @@ class Fit:
         """Goes on where another training of the same trial had got to."""
         self.epoch, self.steps, self.stop_reason = state["epoch"], state["steps"], state["stop_reason"]
         self.network.load_state_dict(state["network"], strict=False)
-        moments = [
-            {name: _like(parameter, value) for name, value in values.items()}
-            for parameter, values in zip(self._parameters(), state["moments"], strict=False)
-        ]
-        self.optimiser.load_state_dict({"state": dict(enumerate(moments)), "param_groups": state["groups"]})
+        self._begin_epoch(max(0, self.epoch - 1))
+        restore_optimiser(self.optimiser, state["moments"], state["groups"])
         self.schedule.load_state_dict(state["schedule"])
         self.early_stop.restore(state["early_stop"])
+
+    def _begin_epoch(self, epoch: int) -> None:
+        """Let the network change what it freezes; a team shares the gradients of what is trained then."""
+        if self.network.begin_epoch(epoch):
+            self._trained = trained_part(self.network, self.compute)
 
     def _step(self, numbers: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Trains on these patches. Gives this process's part of the loss and of right and known voxels."""
@@ -171,7 +168,7 @@ class Fit:
             for places in self._micro_batches(len(numbers))
         ]
         if self.settings.gradient_clip is not None:
-            clip_grad_norm_(self._parameters(), self.settings.gradient_clip)
+            clip_grad_norm_(parameters_of(self.optimiser), self.settings.gradient_clip)
         self.optimiser.step()
         advance_step(self.schedule)
         self.steps += 1
@@ -209,9 +206,6 @@ class Fit:
         # The gradients' mean over the team is to be that of the whole loss.
         (loss * self.compute.team.size).backward()
         return loss.detach(), sums.right.sum(), sums.present.sum()
-
-    def _parameters(self) -> list[nn.Parameter]:
-        return [p for group in self.optimiser.param_groups for p in group["params"]]
 
     def _patches_of_step(self) -> "PatchSet | AugmentedPatches":
         patches = self.patches.slid(generator(self.seed, "heights of patches", self.steps))
@@ -255,23 +249,3 @@ class Fit:
         if self.settings.max_epochs is not None:
             limits.append(self.steps_per_epoch * self.settings.max_epochs)
         return min(limits)
-
-
-def _like(parameter: Tensor, value: Tensor) -> Tensor:
-    """In the parameter's order in memory, which the fused optimiser relies on."""
-    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
-
-
-def _make_optimiser(network: Network, settings: TrainingSettings, learning_rate: float) -> Adam:
-    kernels: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for part in network.modules():
-        for name, parameter in part.named_parameters(recurse=False):
-            if parameter.requires_grad:
-                is_kernel = isinstance(part, nn.Conv3d) and name == "weight"
-                (kernels if is_kernel else others).append(parameter)
-    groups = [
-        {"params": kernels, "weight_decay": settings.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    return Adam(groups, lr=learning_rate, betas=(settings.beta1, ADAM_BETA2), fused=True)

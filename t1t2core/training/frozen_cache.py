@@ -30,14 +30,21 @@ class FrozenCache:
         self._network = network
         self._patches = patches
         self._compute = compute
-        self._chains = network.frozen_chains
-        self._names = [_digests(chain) if compute.features.limit else [] for chain in self._chains]
+        self._chains: list[list[nn.Module]] = []
+        self._names: list[list[bytes]] = []
         self._digests: dict[int, bytes] = {}
 
     def batch(self, numbers: list[int]) -> Features:
         """Features of these patches, (B, C, x, y, z)."""
+        self._follow()
         with torch.no_grad():
             return join([self._one(number) for number in numbers])
+
+    def _follow(self) -> None:
+        """Find out what is frozen now: a training may thaw some of it from one epoch to the next."""
+        if (chains := self._network.frozen_chains) != self._chains:
+            self._chains = chains
+            self._names = [_digests(chain) if self._compute.features.limit else [] for chain in chains]
 
     def _one(self, number: int) -> Features:
         image = self._patches.image(number)

@@ -7,17 +7,18 @@ from t1t2core.settings import TrainingSettings
 
 
 def make_schedule(
-    optimiser: Optimizer, settings: TrainingSettings, *, learning_rate: float, steps: int
+    optimiser: Optimizer, settings: TrainingSettings, *, steps: int
 ) -> OneCycleLR | ReduceLROnPlateau:
     """The schedule that the settings name.
 
     - plateau: the rate falls by `plateau_factor` when the monitor has not improved for
       `plateau_patience` epochs (Sec. 3.5). torch counts the epochs it tolerates, hence one less.
-    - one_cycle: from a 25th of `learning_rate` up to it in the first 30 % of `steps`, then down to
+    - one_cycle: from a 25th of the optimiser's rate up to it in the first 30 % of `steps`, then down to
       almost nothing by a cosine (Smith & Topin 2019; torch's defaults). Not in the study.
     """
     if settings.schedule == "one_cycle":
-        return OneCycleLR(optimiser, max_lr=learning_rate, total_steps=steps, cycle_momentum=False)
+        highest = [float(group["lr"]) for group in optimiser.param_groups]
+        return OneCycleLR(optimiser, max_lr=highest, total_steps=steps, cycle_momentum=False)
     return ReduceLROnPlateau(
         optimiser,
         mode="max",

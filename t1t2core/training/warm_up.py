@@ -2,7 +2,7 @@
 
 import torch
 
-from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.build import build_network
 from t1t2core.settings import NetworkSettings, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.loss import ClassSums, segmentation_loss
@@ -16,7 +16,7 @@ def warm_up(network: NetworkSettings, training: TrainingSettings, compute: Compu
 
     The first training would be charged with that, which is some 15 s where nothing compiled is on disk yet.
     """
-    segmenter = Segmenter(network, seed=0).to(compute.device)
+    segmenter = build_network(network, seed=0).to(compute.device)
     grid = [min(side, LONGEST_SIDE) for side in training.patch]
     image = torch.zeros((training.batch_size, 1, *grid), device=compute.device)
     labels = torch.zeros((training.batch_size, *grid), dtype=torch.int64, device=compute.device)

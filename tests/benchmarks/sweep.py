@@ -23,7 +23,7 @@ from mlflow import MlflowClient
 from ablation.plan.plan import make_plan, recipes_of
 from ablation.store.volumes import prepare_cohort
 from ablation.sweep.workspace import Request, Workspace, open_workspace
-from t1t2core.network.segmenter import stages_before
+from t1t2core.network.architectures import stages_before
 from t1t2core.preparation.prepare import PreparedScan
 
 DEPTHS = ("fc", 3, 6, 9, 12, 15, 18)

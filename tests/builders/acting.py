@@ -12,6 +12,7 @@ SEEDS = range(5)
 FACTORS: Mapping[StrategyName, Mapping[str, Any]] = {
     "conservative": {"tuned_layers": 9},
     "hybrid": {"fusion": "concatenation"},
+    "first_layers": {"tuned_layers": 9},
 }
 SHORT = (16, 16, 8)
 """A patch of two thirds of a head."""

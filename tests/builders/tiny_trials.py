@@ -76,7 +76,9 @@ class Asked:
             _study(settings).precision_of(settings)
         except (InputError, ValueError):
             return True
-        return STRATEGIES[self.factors.strategy].misfit(settings) is not None
+        strategy = STRATEGIES[self.factors.strategy]
+        refused = strategy.misfit(settings) or strategy.refusal(self.factors.tuned_layers)
+        return refused is not None
 
     def point(self, settings: Mapping[str, Any]) -> Point:
         """Its point in a space that varies these settings."""
@@ -121,8 +123,8 @@ def trained(asked: Asked) -> dict[str, Tensor]:
     """
     settings, factors = asked.settings, asked.factors
     study = _study(settings)
-    starts_pretrained = STRATEGIES[factors.strategy].starts_pretrained
-    pretrained = t1_weights(study.recipe(SPLIT.fold, factors.seed or 0)) if starts_pretrained else None
+    recipes = recipes_of([asked.point({})], study)
+    pretrained = t1_weights(recipes[0]) if recipes else None
     compute = Compute(precision=study.precision)
     experiment = make_experiment(factors, SPLIT, HEADS, settings, pretrained=pretrained, compute=compute)
     while not experiment.finished:

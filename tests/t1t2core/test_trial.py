@@ -59,6 +59,14 @@ def scans_of(factors: Factors) -> dict[Sequence, Scans]:
         ),
         (Factors(strategy="scratch", t2_train_size=2, learning_rate=1e-2, seed=0), 3, "max_epochs"),
         (Factors(strategy="augmented", t2_train_size=2, learning_rate=1e-2, seed=0), 3, "max_epochs"),
+        (Factors(strategy="low_rank", t2_train_size=2, learning_rate=1e-2, seed=0), 2, "max_epochs"),
+        (Factors(strategy="gradual", t2_train_size=2, learning_rate=1e-2, seed=0), 2, "max_epochs"),
+        (
+            Factors(strategy="first_layers", tuned_layers=9, t2_train_size=2, learning_rate=1e-2, seed=0),
+            2,
+            "max_epochs",
+        ),
+        (Factors(strategy="contrast_randomised"), 0, "not_trained"),
     ],
     ids=lambda value: value.strategy if isinstance(value, Factors) else None,
 )
@@ -68,7 +76,7 @@ def test_every_strategy_ends_with_scores_of_the_same_test_patients(
     outcome = run(start(factors))
     assert (outcome.epochs, outcome.stop_reason) == (epochs, stop_reason)
     tested = {(s.sequence, s.patient) for s in outcome.scores if s.split == "test"}
-    on_t1 = {("T1", "P06")} if factors.strategy in ("no_fine_tuning", "augmented") else set()
+    on_t1 = {("T1", "P06")} if STRATEGIES[factors.strategy].scored_on_t1 else set()
     assert tested == {("T2", "P06")} | on_t1
     assert set(outcome.predictions) == tested
 
@@ -98,6 +106,9 @@ def test_norm_adaptation_differs_from_the_plain_t1_network_only_by_its_statistic
         Factors(strategy="conservative", tuned_layers=9, t2_train_size=2),
         Factors(strategy="hybrid", fusion="concatenation", t2_train_size=2),
         Factors(strategy="augmented", t2_train_size=2),
+        Factors(strategy="low_rank", t2_train_size=2),
+        Factors(strategy="gradual", t2_train_size=2),
+        Factors(strategy="first_layers", tuned_layers=6, t2_train_size=2),
     ],
     ids=lambda factors: factors.strategy,
 )

@@ -6,6 +6,7 @@ import pandas as pd
 
 from ablation.names import COHORT_FINGERPRINT, ENCODER_DIGEST, GIT_COMMIT, PRIMARY, SPACE_DIGEST
 from ablation.record.selection import classes_in, select
+from ablation.record.settings import setting_text
 from ablation.report.checklist.facts import Facts, named
 from ablation.report.page.primary import primary_answer
 from ablation.report.statistics.comparisons import comparisons
@@ -13,7 +14,9 @@ from ablation.report.tables.arms import best_arms
 from ablation.report.tables.choice import as_chosen
 from ablation.report.tables.subgroups import subgroups
 from ablation.report.tables.summary import chosen, summarise
+from ablation.space.points import ARCHITECTURE
 from t1t2core.cohort.participants import is_number
+from t1t2core.network.architectures import STUDY
 
 TESTS = {
     "one": "Arms are paired over test patients: Wilcoxon's signed-rank test, exact, and from six patients on "
@@ -183,7 +186,11 @@ def networks(facts: Facts) -> str:
     counts = facts.results["parameters"].dropna()
     size_ = f", {counts.min():,.0f} to {counts.max():,.0f} parameters" if len(counts) else ""
     width = f", width {facts.settings.network.width}" if facts.settings else ""
-    return f"Encoder-decoder of 21 convolutions with attention{width}{size_}; hybrids have two encoders."
+    named = {setting_text(one.params, ARCHITECTURE) for one in facts.record.records}
+    which = ", ".join(sorted(named - {STUDY}))
+    study = "encoder-decoder of 21 convolutions with attention" if STUDY in named or not named else ""
+    kinds = " and ".join(part for part in (study, which) if part)
+    return f"{kinds[0].upper()}{kinds[1:]}{width}{size_}; hybrids have two encoders."
 
 
 def start(facts: Facts) -> str:

@@ -5,11 +5,10 @@ from matplotlib.axes import Axes
 
 from ablation.report.figures.arm import look, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+from ablation.report.tables.arm_scores import DEPTHS
 from ablation.report.tables.choice import as_chosen
-from ablation.report.tables.training_size import DEPTH_STRATEGIES, on_equal_terms
+from ablation.report.tables.training_size import ALL, DEPTH_STRATEGIES, on_equal_terms
 
-DEPTHS = ("fc", "3", "6", "9", "12", "15", "18", "21")
-"""Convolutions tuned, counted from the last; `open` tunes all 21."""
 SPREAD = 0.36
 """Of the lines' dots around their depth, in steps of the axis."""
 
@@ -21,7 +20,7 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
     rows = _with_depth(scored_rows(on_equal_terms(tuned)))
     if rows["depth"].nunique() < 2:
         return None
-    depths = [depth for depth in DEPTHS if depth in set(rows["depth"])]
+    depths = [depth for depth in (*DEPTHS, ALL) if depth in set(rows["depth"])]
     sizes = sorted(rows["t2_train_size"].unique())
     tested = scored_rows(results)
     untuned = tested[tested["strategy"] == "no_fine_tuning"].groupby("class")["dsc"].mean()
@@ -43,7 +42,7 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
         figure=figure,
         title="Dice by layers tuned and size of the T2 training set (Fig. 5 of the study)",
         caption="Test DSC of conservative fine-tuning by the number of convolutions tuned, counted from the "
-        "output (fc: the last layer alone; 21: all of them, which is open fine-tuning). Lines: means over "
+        "output (fc: the last layer alone; all: open fine-tuning). Lines: means over "
         f"folds and seeds at the learning rate {as_chosen(results).removeprefix('as ')} among those that "
         "every size was trained with; small dots: single trials. The scales of the panels differ.",
         alt=_alt(rows, sizes[-1]),
@@ -53,7 +52,7 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
 def _with_depth(rows: pd.DataFrame) -> pd.DataFrame:
     if rows.empty:
         return rows.assign(depth=[])
-    return rows.assign(depth=rows["tuned_layers"].where(rows["strategy"] == "conservative", "21"))
+    return rows.assign(depth=rows["tuned_layers"].where(rows["strategy"] == "conservative", ALL))
 
 
 def _line(axes: Axes, rows: pd.DataFrame, depths: list[str], place: int, shift: float) -> object:

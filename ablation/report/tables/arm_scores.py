@@ -12,7 +12,9 @@ KEYS = [*ARM_KEYS, "sequence", "class"]
 STUDIED = ("no_fine_tuning", "open", "conservative", "hybrid", "augmented")
 CONTROLS = ("scratch", "norm_adaptation")
 """What the study lacks."""
-DEPTHS = ("fc", "3", "6", "9", "12", "15", "18", "")
+MOST_LAYERS = 1000
+"""Convolutions of a network that tables know the order of."""
+DEPTHS = ("fc", *map(str, range(1, MOST_LAYERS + 1)), "")
 """Of `tuned_layers`, from few to all: `open` leaves it empty."""
 FUSIONS = ("concatenation", "multiplication", "average", "maximum", "")
 ORDERS = {"strategy": (*STUDIED, *CONTROLS), "tuned_layers": DEPTHS, "fusion": FUSIONS}

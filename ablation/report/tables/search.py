@@ -15,7 +15,7 @@ from ablation.search.candidates import SAMPLED, Candidate
 from ablation.search.record import read_candidates, read_given_up
 from ablation.space.naming import arm_name
 from ablation.space.objectives import goes_up
-from ablation.space.points import Point
+from ablation.space.points import ARCHITECTURE, Point
 from ablation.space.variation import shown
 from t1t2core.strategies import STRATEGIES, StrategyName
 
@@ -148,9 +148,13 @@ def _by_factors(
     found: dict[tuple[str | None, ...], list[Record]] = {}
     for record in records:
         strategy = STRATEGIES[cast(StrategyName, record.params["strategy"])]
+        architecture = setting_text(record.params, ARCHITECTURE)
         factors = (
             *(record.params.get(name) for name in ("strategy", *SAMPLED)),
-            *(setting_text(record.params, name) if strategy.counts(name) else None for name in varied),
+            *(
+                setting_text(record.params, name) if strategy.counts(name, architecture) else None
+                for name in varied
+            ),
         )
         found.setdefault(factors, []).append(record)
     return found

@@ -84,7 +84,7 @@ def draw(random: Random, strategy: StrategyName) -> Asked:
         {},
         seed=random.randrange(2),
         t2_train_size=random.choice((1, 2)),
-        tuned_layers=random.choice(("fc", 3, 9, 18, 21)),
+        tuned_layers=random.choice((3, 9, 18, 21) if strategy == "first_layers" else ("fc", 3, 9, 18, 21)),
         fusion=random.choice(("concatenation", "multiplication", "average", "maximum")),
     )
     for _ in range(random.randrange(3)):

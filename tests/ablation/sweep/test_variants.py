@@ -85,13 +85,13 @@ def test_what_is_varied_cannot_be_set_on_the_command_line(tmp_path: Path) -> Non
 )
 def test_one_given_network_is_not_enough_for_several(tmp_path: Path, text: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        check_given(read(tmp_path, OPEN + text))
+        check_given(read(tmp_path, OPEN + text), Settings())
 
 
 @pytest.mark.parametrize("text", ["training.loss: [dice, cross_entropy]", "pretraining_seeds: [3]", ""])
 def test_one_given_network_is_enough_for_all_else(tmp_path: Path, text: str) -> None:
     space = read(tmp_path, OPEN + text)
-    check_given(space)
+    check_given(space, Settings())
     assert {point.pretraining_seed for point in expand(space, STUDY.settings, pretrained=True)} == {None}
 
 

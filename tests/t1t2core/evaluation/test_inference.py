@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from t1t2core.evaluation.inference import Predictor, cross_entropy
-from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.network.architectures import stages_before
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.settings import Precision
 from t1t2core.training.compute import Compute
 from t1t2core.training.patch_set import PatchSet

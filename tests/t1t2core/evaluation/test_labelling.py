@@ -30,7 +30,7 @@ PREPARATION, TRAINING = SMALL.preparation, SMALL.training
 class Thresholds(Network):
     """Three classes by intensity alone, so that every voxel's label can be foretold."""
 
-    frozen_chains, has_trained_part = [[]], False  # type: ignore[assignment]
+    frozen_chains, has_trained_part, stages = [[]], False, []  # type: ignore[assignment]
 
     def __init__(self, middle: float = 0.0) -> None:
         super().__init__()

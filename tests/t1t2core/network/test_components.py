@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from t1t2core.errors import InputError
-from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.network.architectures import stages_before
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.weights import check_weights, load_weights, save_weights
 from t1t2core.settings import NetworkSettings
 from t1t2core.training.compute import Compute

@@ -10,9 +10,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from t1t2core.network import kernels
+from t1t2core.network.architectures import stages_before
 from t1t2core.network.attention import Attention
 from t1t2core.network.block import Block
-from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import DecoderStage, EncoderStage, Features
 from t1t2core.settings import NetworkSettings
 from tests.benchmarks.plain_network import PlainNetwork

@@ -10,7 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from t1t2core.network.segmenter import STATISTICS, Segmenter
+from t1t2core.network.segmenter import Segmenter
+from t1t2core.network.staged import STATISTICS
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors, StrategyName, TunedLayers
 from t1t2core.strategies.work import step_flops

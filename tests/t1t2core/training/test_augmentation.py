@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from t1t2core.experiment import Experiment, Scans
+from t1t2core.network.architectures import stages_before
 from t1t2core.network.base import Network
-from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import (
     AugmentationName,

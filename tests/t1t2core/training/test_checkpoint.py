@@ -10,7 +10,7 @@ import torch
 
 from t1t2core.experiment import Outcome
 from t1t2core.settings import EvaluationSettings, Settings, TrainingSettings
-from t1t2core.strategies import Factors
+from t1t2core.strategies import STRATEGIES, Factors
 from t1t2core.strategies.staged import AnyExperiment
 from t1t2core.training.checkpoint import CheckpointError, pack_state, unpack_state
 from t1t2core.trial import make_experiment
@@ -39,6 +39,9 @@ TRIALS = {
     "hybrid": Factors(strategy="hybrid", fusion="concatenation", **LEARNT),
     "scratch": Factors(strategy="scratch", **LEARNT),
     "augmented": Factors(strategy="augmented", **LEARNT),
+    "low_rank": Factors(strategy="low_rank", **LEARNT),
+    "gradual": Factors(strategy="gradual", **LEARNT),
+    "first_layers": Factors(strategy="first_layers", tuned_layers=6, **LEARNT),
 }
 
 
@@ -52,7 +55,7 @@ def settings_of(training: TrainingSettings, **network: Any) -> Settings:
 
 
 def start(factors: Factors, settings: Settings) -> AnyExperiment:
-    compute = PLENTY if factors.strategy == "conservative" else FLOAT32
+    compute = PLENTY if STRATEGIES[factors.strategy].freezes else FLOAT32
     return make_experiment(factors, SPLIT, SUBJECTS, settings, pretrained=PRETRAINED, compute=compute)
 
 

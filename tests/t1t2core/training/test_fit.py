@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.network.architectures import stages_before
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import NetworkSettings, Precision, TrainingSettings
 from t1t2core.training.compute import Compute

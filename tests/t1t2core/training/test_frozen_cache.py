@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
+from t1t2core.network.architectures import stages_before
 from t1t2core.network.base import Network
 from t1t2core.network.hybrid import HybridSegmenter
-from t1t2core.network.segmenter import Segmenter, stages_before
+from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.stage import Features
 from t1t2core.settings import Fusion, NetworkSettings, Precision
 from t1t2core.training.compute import Compute

@@ -15,7 +15,7 @@ RATE = 1e-3
 def rates_after_epochs(settings: TrainingSettings, monitored: list[float]) -> list[float]:
     """The learning rate after each epoch, as a multiple of the first."""
     optimiser = Adam([torch.nn.Parameter(torch.zeros(1))], lr=RATE)
-    schedule = make_schedule(optimiser, settings, learning_rate=RATE, steps=100)
+    schedule = make_schedule(optimiser, settings, steps=100)
     rates = []
     for value in monitored:
         advance_epoch(schedule, value)
@@ -27,7 +27,7 @@ def one_cycle(steps: int) -> list[float]:
     """The learning rate of each step."""
     optimiser = Adam([torch.nn.Parameter(torch.zeros(1))], lr=RATE)
     settings = make_training(schedule="one_cycle")
-    schedule = make_schedule(optimiser, settings, learning_rate=RATE, steps=steps)
+    schedule = make_schedule(optimiser, settings, steps=steps)
     assert isinstance(schedule, OneCycleLR)
     rates = []
     for _ in range(steps):
@@ -94,12 +94,12 @@ def test_one_cycle_rises_for_30_percent_of_the_steps_and_falls_to_almost_nothing
 
 def test_each_schedule_moves_at_its_own_time():
     optimiser = Adam([torch.nn.Parameter(torch.zeros(1))], lr=RATE)
-    plateau = make_schedule(optimiser, TrainingSettings(), learning_rate=RATE, steps=10)
+    plateau = make_schedule(optimiser, TrainingSettings(), steps=10)
     assert isinstance(plateau, ReduceLROnPlateau)
     for _ in range(100):
         advance_step(plateau)
     assert optimiser.param_groups[0]["lr"] == RATE
-    cycle = make_schedule(optimiser, make_training(schedule="one_cycle"), learning_rate=RATE, steps=10)
+    cycle = make_schedule(optimiser, make_training(schedule="one_cycle"), steps=10)
     before = optimiser.param_groups[0]["lr"]
     for _ in range(100):
         advance_epoch(cycle, 0.5)

@@ -1,0 +1,28 @@
+"""A network that saw T1 in random contrasts, as it is: the rival of a transfer to T2.
+
+Training on random contrasts makes a network that goes by shapes, not by intensities, and needs no scan of the
+new sequence (Billot et al., "SynthSeg", Med. Image Anal. 2023, arXiv 2107.09559).
+"""
+
+from typing import Any
+
+from t1t2core.settings import Settings
+from t1t2core.strategies.no_fine_tuning import NoFineTuning
+
+CONTRAST = "contrast"
+
+
+class ContrastRandomised(NoFineTuning):
+    """Starts from a T1 network whose training patches had random contrasts, and trains nothing.
+
+    Any strategy tunes such a network where `pretraining.augmentation` has `contrast`.
+    """
+
+    name = "contrast_randomised"
+
+    def imposes(self, settings: Settings) -> tuple[tuple[str, Any], ...]:
+        """Return the augmentation of the T1 network with `contrast` among it."""
+        augmentation = settings.pretraining.augmentation
+        if CONTRAST in augmentation:
+            return ()
+        return (("pretraining.augmentation", (*augmentation, CONTRAST)),)

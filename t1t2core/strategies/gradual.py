@@ -1,0 +1,42 @@
+"""The T1 network tuned from its output on, a stage every few epochs (Howard & Ruder 2018, arXiv 1801.06146)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from t1t2core.settings import NetworkSettings
+from t1t2core.strategies.base import CLASSES, Strategy
+from t1t2core.strategies.factors import Factors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from t1t2core.network.base import Network
+
+
+class Gradual(Strategy):
+    """Starts from the T1 network and trains its classifier, then one more stage at a time, at last all."""
+
+    name = "gradual"
+    freezes = True
+    network_settings = ("gradual_",)
+
+    needs_stages = True
+
+    def build(
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
+    ) -> Network:
+        """Build the T1 network, which is frozen when its first epoch begins."""
+        from t1t2core.network.gradual import GradualNetwork
+        from t1t2core.network.staged import StagedNetwork
+
+        whole = super().build(factors, network, pretrained=pretrained, classes=classes)
+        assert isinstance(whole, StagedNetwork)
+        return GradualNetwork(whole, network.gradual_epochs)

@@ -1,0 +1,42 @@
+"""Low-rank additions to the T1 network trained on T2 (LoRA, Hu et al. 2021, arXiv 2106.09685)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from t1t2core.seeds import torch_seed
+from t1t2core.settings import NetworkSettings
+from t1t2core.strategies.base import CLASSES, Strategy
+from t1t2core.strategies.factors import Factors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from t1t2core.network.base import Network
+
+
+class LowRank(Strategy):
+    """Starts from the T1 network and trains what it adds to the kernels, and the classifier."""
+
+    name = "low_rank"
+    network_settings = ("lora_",)
+
+    needs_stages = True
+
+    def build(
+        self,
+        factors: Factors,
+        network: NetworkSettings,
+        *,
+        pretrained: Mapping[str, Tensor] | None,
+        classes: int = CLASSES,
+    ) -> Network:
+        """Build the T1 network with additions that are 0 at the start."""
+        from t1t2core.network.low_rank import LowRankNetwork
+
+        whole = super().build(factors, network, pretrained=pretrained, classes=classes)
+        return LowRankNetwork(
+            whole, network.lora_rank, seed=torch_seed(factors.seed or 0, "low-rank additions")
+        )
