@@ -60,7 +60,9 @@ def trained_network(
     Args:
         pretrained: weights of the T1 network that the trial started from.
     """
-    network = STRATEGIES[factors.strategy].rebuild(factors, settings.network, pretrained=pretrained)
+    network = STRATEGIES[factors.strategy].rebuild(
+        factors, settings.network, pretrained=pretrained, classes=len(settings.classes)
+    )
     network.load_state_dict(outcome.weights, strict=False)
     return network
 
@@ -126,7 +128,9 @@ def pretraining_experiment(
     """
     check_network(settings)
     return Experiment(
-        build_network(settings.network, seed=torch_seed(seed, "initial weights")),
+        build_network(
+            settings.network, classes=len(settings.classes), seed=torch_seed(seed, "initial weights")
+        ),
         {"T1": Scans.of("T1", Roles(tuple(training), tuple(validation), ()), subjects)},
         settings.pretraining,
         EvaluationSettings(surface_distances=False),

@@ -47,9 +47,10 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     params = run.data.params
     content = ledger.read_file(run.info.run_id, SETTINGS_FILE)
     settings, factors = read_settings(content, params, source=name), _factors(params)
-    pretrained = encoders.fetch(digest, settings.network).weights if digest else None
+    classes = len(settings.classes)
+    pretrained = encoders.fetch(digest, settings.network, classes).weights if digest else None
     strategy = STRATEGIES[factors.strategy]
-    network = strategy.rebuild(factors, settings.network, pretrained=pretrained)
+    network = strategy.rebuild(factors, settings.network, pretrained=pretrained, classes=classes)
     _complete(network, _trained(ledger, run, name, digest), name)
     return RecordedNetwork(network, settings.preparation, strategy.training(factors, settings), settings)
 

@@ -21,6 +21,7 @@ from ablation.store.storage import Storage, public
 from t1t2core.errors import InputError
 from t1t2core.network.weights import check_weights, pack_weights, unpack_weights
 from t1t2core.settings import NetworkSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 
 FOLDER = "encoders"
 INDEX = f"{FOLDER}/by-recipe"
@@ -84,7 +85,7 @@ class EncoderStore:
         fitting = [digest for digest in fitting if _recipe_of(self._card(digest)) == recipe.digest]
         return max(fitting, key=lambda digest: self.storage.modified(_card_name(digest)), default=None)
 
-    def fetch(self, digest: str, network: NetworkSettings) -> Encoder:
+    def fetch(self, digest: str, network: NetworkSettings, classes: int = len(STUDY_CLASSES)) -> Encoder:
         """Return the encoder of this digest.
 
         Raises:
@@ -104,7 +105,7 @@ class EncoderStore:
         if differing:
             raise InputError.collect(f"encoder {digest} has another architecture:", differing)
         weights = unpack_weights(self._content(digest), source=f"encoder {digest}")
-        check_weights(weights, network, source=f"encoder {digest}")
+        check_weights(weights, network, source=f"encoder {digest}", classes=classes)
         return Encoder(digest, weights, card)
 
     def adopt(self, source: str) -> str:

@@ -287,7 +287,7 @@ def _check_networks(
         if trial.recipe is not None and trial.recipe in encoders
     }
     for digest in sorted(networks):
-        workspace.encoders.fetch(digest, networks[digest])
+        workspace.encoders.fetch(digest, networks[digest], len(workspace.settings.classes))
 
 
 def _note(plan: Sequence[PlannedTrial], recorded: Mapping[str, Run], result: Endings) -> str:

@@ -173,7 +173,7 @@ class Workspace:
 
     def _check(self, digest: str) -> None:
         """Refuse a T1 network that does not fit, or has seen T2 test patients where that is not allowed."""
-        seen = self.encoders.fetch(digest, self.settings.network).seen
+        seen = self.encoders.fetch(digest, self.settings.network, len(self.settings.classes)).seen
         if self.settings.cohort.overlap == "as_published":
             return
         folds = {point.fold for point in self.points}

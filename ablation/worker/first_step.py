@@ -90,7 +90,9 @@ def _start(trial: PlannedTrial, shared: Shared, device: DeviceKind, steps: int =
         pretraining=_single_steps(trial.settings.pretraining, steps),
     )
     # The trial's own T1 network may not be trained yet; memory is the same with any weights.
-    pretrained = build_network(settings.network, seed=0).state_dict() if trial.recipe else None
+    classes = len(settings.classes)
+    network = build_network(settings.network, classes=classes, seed=0) if trial.recipe else None
+    pretrained = network.state_dict() if network else None
     experiment = experiment_of(trial, shared, settings, device, FeatureStore(), pretrained)
     assert isinstance(experiment, Experiment)
     if experiment.fit is not None:

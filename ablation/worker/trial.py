@@ -129,7 +129,9 @@ class Worker:
         if trial.encoder is None:
             return None
         if trial.encoder not in self._networks:
-            encoder = EncoderStore(self.storage).fetch(trial.encoder, trial.settings.network)
+            encoder = EncoderStore(self.storage).fetch(
+                trial.encoder, trial.settings.network, len(trial.settings.classes)
+            )
             self._networks[trial.encoder] = encoder.weights
         self._networks.move_to_end(trial.encoder)
         while len(self._networks) > MOST_NETWORKS:

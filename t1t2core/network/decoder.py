@@ -3,8 +3,8 @@
 from t1t2core.network.convolution import Classifier
 from t1t2core.network.stage import ClassifierStage, DecoderStage, Row
 from t1t2core.settings import NetworkSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 
-CLASSES = ("air", "soft_tissue", "bone")
 """In the order of their labels 0, 1, 2."""
 
 
@@ -17,7 +17,9 @@ class Decoder(Row):
         encoders: how many encoders' outputs enter side by side.
     """
 
-    def __init__(self, settings: NetworkSettings, *, classes: int = len(CLASSES), encoders: int = 1) -> None:
+    def __init__(
+        self, settings: NetworkSettings, *, classes: int = len(STUDY_CLASSES), encoders: int = 1
+    ) -> None:
         c = settings.width
         super().__init__(
             [

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 from t1t2core.network.architectures import STUDY
 from t1t2core.network.base import Network
-from t1t2core.network.decoder import CLASSES
 from t1t2core.network.fusion import fuse
 from t1t2core.network.parts import make_parts
 from t1t2core.network.stage import ClassifierStage, Features
 from t1t2core.settings import Fusion, NetworkSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 
 
 class HybridSegmenter(Network):
@@ -22,7 +22,7 @@ class HybridSegmenter(Network):
     """
 
     def __init__(
-        self, settings: NetworkSettings, fusion: Fusion, *, classes: int = len(CLASSES), seed: int
+        self, settings: NetworkSettings, fusion: Fusion, *, classes: int = len(STUDY_CLASSES), seed: int
     ) -> None:
         super().__init__()
         self.settings = settings

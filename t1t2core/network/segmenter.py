@@ -3,10 +3,10 @@
 from torch import nn
 
 from t1t2core.network.architectures import STUDY
-from t1t2core.network.decoder import CLASSES
 from t1t2core.network.parts import make_parts
 from t1t2core.network.staged import StagedNetwork
 from t1t2core.settings import NetworkSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 
 
 class Segmenter(StagedNetwork):
@@ -19,7 +19,7 @@ class Segmenter(StagedNetwork):
         seed: of its weights.
     """
 
-    def __init__(self, settings: NetworkSettings, *, classes: int = len(CLASSES), seed: int) -> None:
+    def __init__(self, settings: NetworkSettings, *, classes: int = len(STUDY_CLASSES), seed: int) -> None:
         super().__init__(settings)
         self.encoder, self.decoder = make_parts(settings, classes=classes, seed=seed)
         if settings.architecture == STUDY:

@@ -13,6 +13,7 @@ from t1t2core.errors import InputError
 from t1t2core.files import write_atomically
 from t1t2core.network.build import build_network
 from t1t2core.settings import NetworkSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 
 SHOWN = 5
 """Differences that a message lists before it only counts them."""
@@ -40,13 +41,16 @@ def unpack_weights(content: bytes, *, source: str) -> dict[str, Tensor]:
         raise InputError(f"{source} is not a whole safetensors file: {error}") from error
 
 
-def check_weights(state: Mapping[str, Tensor], network: NetworkSettings, *, source: str) -> None:
+def check_weights(
+    state: Mapping[str, Tensor], network: NetworkSettings, *, source: str, classes: int = len(STUDY_CLASSES)
+) -> None:
     """Compares names and shapes with those of the network that `network` describes.
 
     Raises:
         InputError: names what is missing, what is too much and whose shape differs.
     """
-    expected = {name: tuple(t.shape) for name, t in build_network(network, seed=0).state_dict().items()}
+    built = build_network(network, classes=classes, seed=0)
+    expected = {name: tuple(t.shape) for name, t in built.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in state.items()}
     findings = [f"{name}: missing, expected {expected[name]}" for name in expected if name not in found]
     findings += [f"{name}: unknown to this network" for name in found if name not in expected]

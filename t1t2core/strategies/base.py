@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from t1t2core.network.architectures import STUDY, architecture_of, settings_of
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings, Settings, TrainingSettings, identity
+from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
 """Factors that count wherever weights are trained on T2."""
 OF_TRANSFER = ("hybrid_", "frozen_", "lora_", "gradual_")
 """Network settings that begin so are about the transfer: the T1 network has no part in them."""
-CLASSES = 3
-"""Air, soft tissue and bone."""
+CLASSES = len(STUDY_CLASSES)
 OF_ALL_NETWORKS = ("architecture", "width")
 """Network settings that count for every architecture."""
 OF_HYBRIDS = ("batch_size_of_concatenation", "hybrid_steps_factor")
@@ -254,7 +254,7 @@ class Strategy:
     ) -> AnyExperiment:
         """Make the experiment that computes a trial; for the arguments see `make_experiment`."""
         scans = self.scans(factors, split, subjects)
-        network = self.build(factors, settings.network, pretrained=pretrained)
+        network = self.build(factors, settings.network, pretrained=pretrained, classes=len(settings.classes))
         self.prepare(network, scans["T2"], self.training(factors, settings), compute)
         return self._train(network, factors, scans, settings, compute)
 

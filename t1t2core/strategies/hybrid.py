@@ -88,7 +88,8 @@ class Hybrid(Strategy):
         from t1t2core.experiment import Experiment
         from t1t2core.strategies.staged import StagedExperiment
 
-        hybrid = self.build(factors, settings.network, pretrained=pretrained)
+        classes = len(settings.classes)
+        hybrid = self.build(factors, settings.network, pretrained=pretrained, classes=classes)
         scans = self.scans(factors, split, subjects)
 
         def experiment(network: Network) -> Experiment:
@@ -96,5 +97,5 @@ class Hybrid(Strategy):
 
         if settings.network.hybrid_training == "joint":
             return experiment(hybrid)
-        alone = Scratch().build(factors, settings.network, pretrained=None)
+        alone = Scratch().build(factors, settings.network, pretrained=None, classes=classes)
         return StagedExperiment(experiment(alone), hybrid, experiment)

@@ -36,9 +36,9 @@ def time_patch(
 ) -> PatchSeconds:
     """Measure a patch of an arm: on a GPU as large as it is, on one core of a CPU a part of it."""
     strategy, compute = STRATEGIES[factors.strategy], Compute(precision=precision, device=device)
-    training = strategy.training(factors, settings)
-    pretrained = build_network(settings.network, seed=0).state_dict()
-    network = strategy.build(factors, settings.network, pretrained=pretrained).to(device)
+    training, classes = strategy.training(factors, settings), len(settings.classes)
+    pretrained = build_network(settings.network, classes=classes, seed=0).state_dict()
+    network = strategy.build(factors, settings.network, pretrained=pretrained, classes=classes).to(device)
     sides = list(training.patch)
     if device == "cpu":
         torch.set_num_threads(1)  # as trials have
