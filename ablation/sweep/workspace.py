@@ -363,8 +363,10 @@ def find_cohort(source: str, output: Path, settings: CohortSettings) -> Cohort:
     if source != PHANTOM:
         return read_cohort(Path(source), settings)
     heads, with_t2w, voxel_mm = settings.phantom_subjects, settings.phantom_t2w, settings.phantom_voxel_mm
-    folder = output / "phantom" / f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm"
+    labelled = not settings.told_apart.from_ct or "FLAIR" in (settings.source, settings.target)
+    name = f"{heads}-heads-{with_t2w}-T2w-{voxel_mm:g}-mm{'-FLAIR-labels' if labelled else ''}"
+    folder = output / "phantom" / name
     if not folder.exists():
         log.info(f"making {heads} digital heads in {folder}")
-    write_phantom(folder, subjects=heads, with_t2w=with_t2w, voxel_mm=voxel_mm)
+    write_phantom(folder, subjects=heads, with_t2w=with_t2w, voxel_mm=voxel_mm, labelled=labelled)
     return read_cohort(folder, settings)

@@ -20,6 +20,7 @@ from t1t2core.errors import InputError
 
 VERSION = 2
 DESCRIPTION = "dataset_description.json"
+DERIVATIVE = Path("derivatives", "tissues")
 ANATOMY_VOXEL = 0.75  # of the MR voxel: fine enough for its partial volumes
 
 MOST_SUBJECTS = 1000  # a few seconds and megabytes each
@@ -53,10 +54,21 @@ class _Plan:
     with_t2w: int
     voxel_mm: float
     seed: int
+    labelled: bool
+
+    def described(self) -> dict[str, Any]:
+        """Return what the folder says of itself; heads without labels are older than those with them."""
+        return {name: value for name, value in asdict(self).items() if name != "labelled" or value}
 
 
 def write_phantom(
-    folder: Path, *, subjects: int = 20, with_t2w: int = 14, voxel_mm: float = 2.0, seed: int = 0
+    folder: Path,
+    *,
+    subjects: int = 20,
+    with_t2w: int = 14,
+    voxel_mm: float = 2.0,
+    seed: int = 0,
+    labelled: bool = False,
 ) -> Path:
     """Write the digital heads as a BIDS dataset, unless they are there already; the same bytes every time.
 
@@ -66,6 +78,7 @@ def write_phantom(
         with_t2w: how many of them, drawn at random, have T2w too.
         voxel_mm: edge of the MR voxels, mm; those of the CT are 0.75 x 0.75 x 1 of it.
         seed: of the draw of heads, poses and noise.
+        labelled: with FLAIR beside each T2w, and label maps of six tissues in `derivatives/tissues`.
 
     Returns:
         `folder`. `sub-*_ct.json` has the true rigid transforms `T1wToCT` and `T2wToCT`: 4x4 matrices that
@@ -74,7 +87,14 @@ def write_phantom(
     Raises:
         InputError: a number out of range, or `folder` holds something else or cannot be written.
     """
-    plan = _Plan(version=VERSION, subjects=subjects, with_t2w=with_t2w, voxel_mm=float(voxel_mm), seed=seed)
+    plan = _Plan(
+        version=VERSION,
+        subjects=subjects,
+        with_t2w=with_t2w,
+        voxel_mm=float(voxel_mm),
+        seed=seed,
+        labelled=labelled,
+    )
     _check(plan)
     folder = Path(folder)
     if _is_complete(folder, plan):
@@ -123,7 +143,7 @@ def _is_complete(folder: Path, plan: _Plan) -> bool:
     whole = all(
         (folder / name).is_file() and (folder / name).stat().st_size == n for name, n in sizes.items()
     )
-    return bool(sizes) and whole and recorded == asdict(plan)
+    return bool(sizes) and whole and recorded == plan.described()
 
 
 def _refuse_foreign(folder: Path, plan: _Plan) -> None:
@@ -132,7 +152,7 @@ def _refuse_foreign(folder: Path, plan: _Plan) -> None:
         return
     recorded = _recorded(folder)
     recorded.pop("files", None)
-    if recorded != asdict(plan):
+    if recorded != plan.described():
         what = f"another phantom cohort ({recorded})" if recorded else "something else"
         raise InputError(f"{folder}: holds {what}; name a new or empty folder for the phantom cohort")
 
@@ -163,6 +183,8 @@ def _write_dataset(folder: Path, plan: _Plan) -> None:
         rows.append(f"{name}\t{str(has_t2w).lower()}")
     (folder / "participants.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     (folder / ".bidsignore").write_text("sub-*/ct/\n", encoding="utf-8")
+    if plan.labelled:
+        _describe_labels(folder / DERIVATIVE, plan)
     sizes = {
         str(f.relative_to(folder).as_posix()): f.stat().st_size for f in folder.rglob("*") if f.is_file()
     }
@@ -176,23 +198,32 @@ def _description(plan: _Plan, sizes: dict[str, int]) -> dict[str, Any]:
         "DatasetType": "raw",
         "Simulated": True,
         "GeneratedBy": [{"Name": "t1t2core.cohort.phantom", "Version": str(plan.version)}],
-        "Phantom": {**asdict(plan), "files": sizes},
+        "Phantom": {**plan.described(), "files": sizes},
     }
 
 
 def _write_subject(folder: Path, index: int, has_t2w: bool, plan: _Plan) -> None:
-    head, poses, t1w, t2w, ct = np.random.default_rng([plan.seed, index]).spawn(5)
-    anatomy = draw_anatomy(head, ANATOMY_VOXEL * plan.voxel_mm, signal.tissue_values(head))
+    head, poses, t1w, t2w, ct, flair, flair_pose = np.random.default_rng([plan.seed, index]).spawn(7)
+    values = signal.tissue_values(head)
+    anatomy = draw_anatomy(head, ANATOMY_VOXEL * plan.voxel_mm, values, labelled=plan.labelled)
+    labels = folder.parent / DERIVATIVE / folder.name / "anat" / folder.name
     t1w_to_head = _rigid(poses, *MR_POSE)
     t1w_to_ct = _rigid(poses, *CT_POSE)
     t2w_to_t1w = _rigid(poses, *T2W_POSE)
     truth = {"T1wToCT": t1w_to_ct.tolist()}
     image, affine = _mr_scan(t1w, anatomy, 0, t1w_to_head, plan.voxel_mm)
     _write_scan(folder / "anat" / f"{folder.name}_T1w", image, affine, T1W_SIDECAR)
+    _write_labels(labels, "T1w", anatomy, image.shape, affine, t1w_to_head)
     if has_t2w:
         image, affine = _mr_scan(t2w, anatomy, 1, t1w_to_head @ t2w_to_t1w, plan.voxel_mm)
         _write_scan(folder / "anat" / f"{folder.name}_T2w", image, affine, T2W_SIDECAR)
         truth["T2wToCT"] = (t1w_to_ct @ t2w_to_t1w).tolist()
+        _write_labels(labels, "T2w", anatomy, image.shape, affine, t1w_to_head @ t2w_to_t1w)
+    if has_t2w and plan.labelled:
+        to_head = t1w_to_head @ _rigid(flair_pose, *T2W_POSE)
+        image, affine = _mr_scan(flair, anatomy, 3, to_head, plan.voxel_mm)
+        _write_scan(folder / "anat" / f"{folder.name}_FLAIR", image, affine, FLAIR_SIDECAR)
+        _write_labels(labels, "FLAIR", anatomy, image.shape, affine, to_head)
     image, affine = _ct_scan(ct, anatomy, t1w_to_head @ np.linalg.inv(t1w_to_ct), plan.voxel_mm)
     _write_scan(folder / "ct" / f"{folder.name}_ct", image, affine, {**CT_SIDECAR, **truth})
 
@@ -211,7 +242,41 @@ T2W_SIDECAR = {
     "RepetitionTime": signal.TSE_TR / 1000,
     "EchoTime": signal.TSE_TE / 1000,
 }
+FLAIR_SIDECAR = {
+    "Simulated": True,
+    "MagneticFieldStrength": 3,
+    "RepetitionTime": signal.FLAIR_TR / 1000,
+    "EchoTime": signal.FLAIR_TE / 1000,
+    "InversionTime": signal.FLAIR_TI / 1000,
+}
 CT_SIDECAR = {"Simulated": True, "Modality": "CT", "Units": "HU"}
+
+
+def _describe_labels(folder: Path, plan: _Plan) -> None:
+    """The description of the derivative that the label maps are, and the names of their values."""
+    folder.mkdir(parents=True, exist_ok=True)
+    about = {
+        "Name": "Tissues of the digital heads",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "t1t2core.cohort.phantom", "Version": str(plan.version)}],
+    }
+    _write_json(folder / DESCRIPTION, about)
+    rows = ["index\tname", *(f"{value}\t{name}" for value, name in enumerate(signal.CLASSES))]
+    (folder / "dseg.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def _write_labels(
+    stem: Path, suffix: str, anatomy: Anatomy, shape: tuple[int, ...], affine: Array, to_head: Array
+) -> None:
+    """The label map of a scan, where there are labels: that of the tissue nearest to each voxel's middle."""
+    if anatomy.labels is None:
+        return
+    labels = _resample(anatomy.labels, anatomy.affine, shape, to_head @ affine, sitk.sitkNearestNeighbor, 0)
+    name = f"{stem.name}_space-{suffix}_dseg"
+    _write_scan(
+        stem.with_name(name), labels, affine, {"Manual": False, "Resolution": f"that of the {suffix}"}
+    )
 
 
 def _rigid(rng: np.random.Generator, most_mm: float, most_degrees: float) -> Array:
@@ -285,17 +350,24 @@ def _sample(
     anatomy: Anatomy, channel: int, shape: tuple[int, ...], to_head: Array, *, outside: float
 ) -> Array:
     """The anatomy at the voxels of a scan, interpolated; `to_head` takes its indices to head coordinates."""
+    image = anatomy.images[channel]
+    return _resample(image, anatomy.affine, shape, to_head, sitk.sitkLinear, outside)
+
+
+def _resample(
+    image: Array, affine: Array, shape: tuple[int, ...], to_head: Array, how: int, outside: float
+) -> Array:
     # Index space for both images; SimpleITK counts axes from the last one of a numpy array.
-    matrix = np.linalg.inv(anatomy.affine) @ to_head
+    matrix = np.linalg.inv(affine) @ to_head
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(matrix[:3, :3][::-1, ::-1].ravel().tolist())
     transform.SetTranslation(matrix[:3, 3][::-1].tolist())
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize(shape[::-1])
     resampler.SetTransform(transform)
-    resampler.SetInterpolator(sitk.sitkLinear)
+    resampler.SetInterpolator(how)
     resampler.SetDefaultPixelValue(outside)
-    return sitk.GetArrayFromImage(resampler.Execute(sitk.GetImageFromArray(anatomy.images[channel])))
+    return sitk.GetArrayFromImage(resampler.Execute(sitk.GetImageFromArray(image)))
 
 
 def _write_scan(stem: Path, image: Array, affine: Array, sidecar: dict[str, Any]) -> None:

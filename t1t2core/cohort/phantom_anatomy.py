@@ -20,8 +20,9 @@ from t1t2core.cohort.phantom_shapes import (
     smooth_noise,
     smooth_union,
 )
+from t1t2core.cohort.phantom_signal import CLASS_OF, CLASSES
 
-Values = tuple[float, float, float]
+Values = tuple[float, ...]
 Box = tuple[slice, ...]
 
 LOW_CORNER, HIGH_CORNER = (-96.0, -114.0, -130.0), (96.0, 128.0, 106.0)
@@ -119,6 +120,9 @@ DEEP_GREY: tuple[Solid, ...] = (
 )
 
 
+HU_CHANNEL = 2
+
+
 @dataclass(frozen=True, kw_only=True)
 class Build:
     """What makes one head differ from the next; lengths in mm, the others factors."""
@@ -156,17 +160,21 @@ class Anatomy:
     """A painted head.
 
     Args:
-        images: (3, X, Y, Z) float32; T1w and T2w in units of white matter, CT in HU.
+        images: (3, X, Y, Z) float32; T1w and T2w in units of white matter, CT in HU; (4, X, Y, Z) with FLAIR.
+        labels: (X, Y, Z) uint8, places in `phantom_signal.CLASSES`; None where they are not wanted.
         affine: 4x4, voxel indices to head coordinates, mm.
     """
 
     images: Array
     affine: Array
+    labels: Array | None = None
 
 
-def draw_anatomy(rng: np.random.Generator, voxel_mm: float, values: Mapping[str, Values]) -> Anatomy:
-    """One head at random, painted on a grid of `voxel_mm` with the (T1w, T2w, HU) `values` of each tissue."""
-    canvas = _Canvas(rng, voxel_mm, Build.draw(rng), values)
+def draw_anatomy(
+    rng: np.random.Generator, voxel_mm: float, values: Mapping[str, Values], *, labelled: bool = False
+) -> Anatomy:
+    """One head at random, on a grid of `voxel_mm`, with the (T1w, T2w, HU, FLAIR) `values` of tissues."""
+    canvas = _Canvas(rng, voxel_mm, Build.draw(rng), values, labelled=labelled)
     _paint_soft_tissue(canvas)
     _paint_bones(canvas)
     _paint_orbits(canvas)
@@ -174,21 +182,29 @@ def draw_anatomy(rng: np.random.Generator, voxel_mm: float, values: Mapping[str,
     _paint_brain(canvas)
     affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = LOW_CORNER
-    return Anatomy(images=canvas.images, affine=affine)
+    return Anatomy(images=canvas.images, affine=affine, labels=canvas.labels)
 
 
 class _Canvas:
     """The images, the head coordinates of their voxels (bent for this head) and its main surfaces."""
 
     def __init__(
-        self, rng: np.random.Generator, voxel_mm: float, build: Build, values: Mapping[str, Values]
+        self,
+        rng: np.random.Generator,
+        voxel_mm: float,
+        build: Build,
+        values: Mapping[str, Values],
+        *,
+        labelled: bool,
     ) -> None:
         self.rng, self.voxel_mm, self.build, self.values = rng, voxel_mm, build, values
         extent = np.subtract(HIGH_CORNER, LOW_CORNER)
         self.shape: tuple[int, ...] = tuple(int(size) for size in np.ceil(extent / voxel_mm))
         self.x, self.y, self.z = self._bent_coordinates()
-        self.images = np.empty((3, *self.shape), np.float32)
-        for image, value in zip(self.images, values["air"], strict=True):
+        channels = 4 if labelled else 3
+        self.images = np.empty((channels, *self.shape), np.float32)
+        self.labels = np.zeros(self.shape, np.uint8) if labelled else None
+        for image, value in zip(self.images, values["air"][:channels], strict=True):
             image[:] = value
         self.skull_thickness = self._skull_thickness()
         self.cerebrum, self.hindbrain = self._brain_surfaces()
@@ -216,7 +232,10 @@ class _Canvas:
         share = distance * np.float32(-1 / self.voxel_mm)
         share += np.float32(0.5)
         np.clip(share, 0, 1, out=share)
-        for image, value in zip(self.images, self.values[tissue], strict=True):
+        if self.labels is not None:
+            name = CLASS_OF.get(tissue, "soft_tissue")
+            np.copyto(self.labels[box], np.uint8(CLASSES.index(name)), where=share >= 0.5)
+        for image, value in zip(self.images, self.values[tissue][: len(self.images)], strict=True):
             change = np.float32(value) - image[box]
             change *= share
             image[box] += change
@@ -304,11 +323,12 @@ def _paint_bones(canvas: _Canvas) -> None:
 
 def _vary_diploe(canvas: _Canvas, texture: Array) -> None:
     """Denser trabeculae have more calcium and less marrow: HU up, MR signal down."""
-    hu = canvas.images[2]
+    hu = canvas.images[HU_CHANNEL]
     spongy = np.clip((hu - 200) / 150, 0, 1) * np.clip((900 - hu) / 300, 0, 1)
     change = spongy * texture
     hu += np.float32(canvas.build.diploe_hu_spread) * change
-    canvas.images[:2] *= 1 - np.float32(0.12) * change
+    for image in (*canvas.images[:HU_CHANNEL], *canvas.images[HU_CHANNEL + 1 :]):
+        image *= 1 - np.float32(0.12) * change
 
 
 def _paint_orbits(canvas: _Canvas) -> None:

@@ -9,6 +9,8 @@ MPRAGE_TR, MPRAGE_TE, MPRAGE_TI, MPRAGE_FLIP = 1900.0, 2.3, 970.0, 8.0
 MPRAGE_PULSES, MPRAGE_SPACING = 176, 7.1
 # T2-weighted: a usual turbo spin echo (ms); the study states none.
 TSE_TR, TSE_TE = 4500.0, 90.0
+# FLAIR: a turbo spin echo whose inversion time leaves CSF without signal (ms; ours).
+FLAIR_TR, FLAIR_TE, FLAIR_TI = 9000.0, 120.0, 2500.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,13 @@ TISSUES = {
     "white_matter": Tissue(t1=832, t2=80, density=0.70, hu=28),
     "vitreous": Tissue(t1=4300, t2=450, density=0.98, hu=10),
 }
+CLASSES = ("air", "soft_tissue", "bone", "csf", "grey_matter", "white_matter")
+"""What label maps tell apart, by their values."""
+CLASS_OF = {
+    **dict.fromkeys(("cortical_bone", "diploe", "petrous_bone", "tooth"), "bone"),
+    **{name: name for name in ("air", "csf", "grey_matter", "white_matter")},
+}
+"""Class of each tissue; that of all others is soft tissue."""
 MARROW_IN_CORTICAL_BONE = 0.07
 SPREAD_BETWEEN_SUBJECTS = {"t1": 0.04, "t2": 0.05, "density": 0.02}
 BONE_HU_SPREAD = 0.08
@@ -77,15 +86,24 @@ def turbo_spin_echo(tissue: Tissue) -> float:
     return float(tissue.density * (1 - np.exp(-TSE_TR / tissue.t1)) * np.exp(-TSE_TE / tissue.t2))
 
 
-def tissue_values(rng: np.random.Generator) -> dict[str, tuple[float, float, float]]:
-    """One subject's (T1w, T2w, HU) for each tissue; MR in units of its white matter's signal."""
+def fluid_attenuated(tissue: Tissue) -> float:
+    """Density |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2), per unit of receiver gain."""
+    recovered = 1 - 2 * np.exp(-FLAIR_TI / tissue.t1) + np.exp(-FLAIR_TR / tissue.t1)
+    return float(tissue.density * abs(recovered) * np.exp(-FLAIR_TE / tissue.t2))
+
+
+def tissue_values(rng: np.random.Generator) -> dict[str, tuple[float, ...]]:
+    """One subject's (T1w, T2w, HU, FLAIR) for each tissue; MR in units of its white matter's signal."""
     tissues = {name: _of_one_subject(tissue, rng) for name, tissue in TISSUES.items()}
-    signals = {name: np.array([mprage(t), turbo_spin_echo(t)]) for name, t in tissues.items()}
+    signals = {
+        name: np.array([mprage(t), turbo_spin_echo(t), fluid_attenuated(t)]) for name, t in tissues.items()
+    }
     for bone in ("cortical_bone", "petrous_bone"):
         share = MARROW_IN_CORTICAL_BONE
         signals[bone] = (1 - share) * signals[bone] + share * signals["diploe"]
     unit = signals["white_matter"]
-    return {name: (*(signals[name] / unit).tolist(), tissue.hu) for name, tissue in tissues.items()}
+    relative = {name: (signals[name] / unit).tolist() for name in tissues}
+    return {name: (t1w, t2w, tissues[name].hu, flair) for name, (t1w, t2w, flair) in relative.items()}
 
 
 def _of_one_subject(tissue: Tissue, rng: np.random.Generator) -> Tissue:
