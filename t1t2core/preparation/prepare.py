@@ -239,7 +239,8 @@ def _place(
         place = sitk.Euler3DTransform()
         return place, judge({}, "given", place)
     if source.space == "own":
-        return align(mr, source.anatomy, "given")
+        # What others call bone may have the marrow in it, which is bright.
+        return align(mr, source.anatomy, "given", by_bone=source.classes.is_study)
     if source.space == "other":
         return align(mr, source.anatomy, settings.registration, by_bone=False)
     return align(mr, source.anatomy, settings.registration, hints)
