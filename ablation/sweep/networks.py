@@ -13,6 +13,7 @@ from ablation.store.checkpoints import remove_checkpoint
 from ablation.store.pretrained import EncoderStore
 from ablation.store.pretraining_journal import read_journal, remove_journal
 from ablation.store.storage import first_line
+from t1t2core.settings.classes import INTERNAL_AIR
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,10 @@ def _later() -> suppress:
 
 
 def _dice(metrics: Mapping[str, float]) -> str:
-    names = {"bone": "bone", "soft_tissue": "soft tissue", "air": "air"}
-    found = {label: metrics.get(f"best_validation_T1/{name}/dsc") for name, label in names.items()}
-    return ", ".join(f"{label} {'undefined' if v is None else f'{v:.3f}'}" for label, v in found.items())
+    """`bone 0.712, soft tissue 0.861`: of what is scored but internal air."""
+    begin, end = "best_validation_T1/", "/dsc"
+    named = {name: value for name, value in metrics.items() if name.startswith(begin) and name.endswith(end)}
+    scores = {name.removeprefix(begin).removesuffix(end): value for name, value in named.items()}
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:.3f}" for name, value in scores.items() if name != INTERNAL_AIR
+    )

@@ -34,7 +34,9 @@ from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Workspace
 from ablation.worker.trial import References
 from t1t2core.cohort.roles import count_overlap
+from t1t2core.preparation.cohort import check_classes
 from t1t2core.preparation.prepare import PreparedSubject
+from t1t2core.settings import Sequence as SequenceName
 
 log = logging.getLogger(__name__)
 
@@ -168,6 +170,7 @@ def _prepare(workspace: Workspace) -> Volumes:
             workspace.cohort, preparation, workspace.storage, partial(_tell_prepared, which)
         )
     splits = workspace.study.splits
+    check_classes(workspace.cohort, _first(volumes), _trained(workspace))
     told = [subject_warnings(workspace.cohort, prepared) for prepared in volumes.values()]
     warnings = {
         name: list(dict.fromkeys(sentence for one in told for sentence in one[name])) for name in told[0]
@@ -183,6 +186,17 @@ def _prepare(workspace: Workspace) -> Volumes:
         f"{', '.join(str(count_overlap(split)['t2_test_in_t1_training']) for split in splits)}"
     )
     return volumes
+
+
+def _trained(workspace: Workspace) -> dict[tuple[str, SequenceName], Sequence[str]]:
+    """Return the patients whom networks are trained on, by what is trained on their scans of a sequence."""
+    trained: dict[tuple[str, SequenceName], Sequence[str]] = {}
+    for point in workspace.points:
+        split, size = workspace.study.split(point.fold), point.t2_train_size
+        trained[f"fold {point.fold}", "T1"] = split.t1.training
+        if size is not None:
+            trained[f"fold {point.fold}, t2_train_size {size}", "T2"] = split.t2_training(size)
+    return trained
 
 
 def _tell_prepared(which: str, done: int, total: int) -> None:

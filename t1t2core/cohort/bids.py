@@ -97,8 +97,8 @@ class _Reader:
         lost = _lost_folders(folder, self._choice)
         if not lost and (reasons := [chosen.lacks[kind] for kind in needed if kind in chosen.lacks]):
             self.left_out[subject] = "; ".join(reasons)
-        elif not self._is_usual and self.sequences.source not in chosen.files and not chosen.defects:
-            self.left_out[subject] = f"no {self.sequences.source}"
+        elif not self._is_usual and not any(f.kind == needed[0] for f in self._files[subject]):
+            self.left_out[subject] = f"no {needed[0]}"
         elif defects := lost or [*_defects(subject, chosen), *chosen.defects, *maps.defects]:
             self._findings[subject] = defects
         else:
@@ -141,7 +141,7 @@ class _Reader:
 
     def _without_sequence(self) -> InputError:
         lines = [f"{name} is left out: {why}" for name, why in self.left_out.items()]
-        is_source = not self.subjects
+        is_source = not any(f.kind == self.sequences.source for found in self._files.values() for f in found)
         wanted = self.sequences.source if is_source else self.sequences.target
         number = len(self._files) if is_source else len(self.subjects)
         there = Counter(kind for found in self._files.values() for kind in {file.kind for file in found})

@@ -1,6 +1,8 @@
 """Volumes of a whole cohort, and what no cohort may have among them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
 
 from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.subject import Cohort
@@ -8,8 +10,9 @@ from t1t2core.errors import InputError
 from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.copies import find_copies
 from t1t2core.preparation.prepare import PreparedSubject, prepare_subject
-from t1t2core.settings import PreparationSettings
-from t1t2core.settings.classes import AIR
+from t1t2core.settings import PreparationSettings, Sequence
+
+SEQUENCES: tuple[Sequence, Sequence] = ("T1", "T2")
 
 
 def prepare_cohort(cohort: Cohort, settings: PreparationSettings) -> dict[str, PreparedSubject]:
@@ -31,7 +34,6 @@ def check_prepared(cohort: Cohort, prepared: Collection[PreparedSubject]) -> Non
     """
     _refuse_misaligned(cohort, prepared)
     _refuse_copies(cohort, prepared)
-    _refuse_absent(cohort, prepared)
 
 
 def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
@@ -47,17 +49,49 @@ def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> Non
         )
 
 
-def _refuse_absent(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
-    """Refuse classes that no voxel of the whole cohort has."""
+def check_classes(
+    cohort: Cohort,
+    prepared: Mapping[str, PreparedSubject],
+    trained: Mapping[tuple[str, Sequence], Collection[str]],
+) -> None:
+    """Refuse classes that no voxel has, of the whole cohort or of patients whom something is trained on.
+
+    Args:
+        prepared: volumes by subject.
+        trained: names of those patients, by what is trained on their scans of a sequence.
+
+    Raises:
+        InputError: names the classes, and where they are missing.
+    """
     there = {
-        name for subject in prepared for ml in subject.volumes_ml.values() for name, v in ml.items() if v
+        (name, sequence): set(np.unique(one.scan(sequence).labels).tolist())
+        for name, one in prepared.items()
+        for sequence in SEQUENCES
+        if sequence in one.volumes_ml
     }
-    absent = [name for name in cohort.classes.order if name not in there and name != AIR]
-    if absent:
+    if absent := _absent(cohort, there.values()):
         raise InputError(
-            f"no voxel of {cohort.name} is {' or '.join(absent)}: mend cohort.classes (their values, or "
-            "ranges of Hounsfield units), or leave the class out"
+            f"no voxel of {cohort.name} is {absent}: mend cohort.classes (their values, or ranges of "
+            "Hounsfield units), or leave the class out"
         )
+    findings = [
+        f"{what}: no voxel of the {cohort.sequences.suffix(sequence)} scans of {', '.join(sorted(names))} is "
+        f"{absent}"
+        for (what, sequence), names in trained.items()
+        if (absent := _absent(cohort, [there[name, sequence] for name in names]))
+    ]
+    if findings:
+        raise InputError.collect(
+            "a network cannot learn a class that none of its training scans has (other folds, a larger "
+            "t2_train_size or another cohort.split_seed may have it):",
+            findings,
+        )
+
+
+def _absent(cohort: Cohort, labels: Iterable[set[int]]) -> str:
+    """Return the classes that are not among these labels, in words."""
+    found = set().union(*labels)
+    return " or ".join(name for name in cohort.classes.order if cohort.classes.labels[name] not in found)
 
 
 def _truth_of(cohort: Cohort, alignment: Alignment) -> str:

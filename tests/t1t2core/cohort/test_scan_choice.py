@@ -159,7 +159,7 @@ def test_who_lacks_the_entity_or_run_is_left_out_and_named(tmp_path: Path) -> No
         ("cohort.select={T1w: {acq: MPRAGE}}", "acq is 'MPRAGE', but the scans have mprage, space"),
         ("cohort.select={T2w: {acq: mprage}}", "T2w: acq is 'mprage', but the scans have (none)"),
         ("cohort.select={T1w: {acq: mprage, acquisition: space}}", "two of them are one entity"),
-        ("cohort.select={FLAIR: {acq: a}}", "Input should be 'T1w', 'T2w' or 'ct'"),
+        ("cohort.select={FLAIR: {acq: a}}", "select: FLAIR is none of T1w, T2w, ct"),
         ("cohort.select=mprage", "valid dictionary"),
         ("cohort.run=3", "cohort.run is '3', but the scans have 1, 2"),
     ],
