@@ -143,7 +143,7 @@ def test_all_findings_are_one_message(tmp_path: Path) -> None:
             tmp_path,
             "arms: [{strategy: open}]\nbudget: {}\nsearch: {method: optuna, trials: 2, objective: [a, a]}",
         )
-    assert len(str(caught.value).splitlines()) == 4
+    assert len(str(caught.value).splitlines()) == 3
 
 
 @pytest.mark.parametrize("objective", ["validation/bones/dsc", "test/bone/dsc"])

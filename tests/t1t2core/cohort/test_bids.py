@@ -151,7 +151,7 @@ def test_only_the_chosen_scans_must_have_been_fetched(tmp_path: Path) -> None:
     add(root, *scans("sub-02", "T1w", "T2w", "ct", session="pre"))
     (root / "sub-02/ses-post").symlink_to("nowhere")
     asked = {"run": "1", "session": "pre", "select": {"T2w": {"acq": None}}}
-    assert len(read_bids(root, **asked).subjects) == 2  # type: ignore[arg-type]
+    assert len(read_bids(root, CohortSettings(**asked)).subjects) == 2  # type: ignore[arg-type]
     with pytest.raises(InputError) as refusal:
         read_bids(root, CohortSettings(run="2", session="pre", select={"T2w": {"acq": "fast"}}))
     for name in ("run-2_T1w", "acq-fast_T2w"):
