@@ -19,6 +19,7 @@ from ablation.sweep.variants import (
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
+from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.training.compute import Device
 from tests.builders.spaces import read
 
@@ -93,6 +94,20 @@ def test_one_given_network_is_enough_for_all_else(tmp_path: Path, text: str) -> 
     space = read(tmp_path, OPEN + text)
     check_given(space, Settings())
     assert {point.pretraining_seed for point in expand(space, STUDY.settings, pretrained=True)} == {None}
+
+
+def test_a_given_network_is_none_that_saw_random_contrasts(tmp_path: Path) -> None:
+    space = read(tmp_path, "arms: [{strategy: contrast_randomised}]")
+    with pytest.raises(
+        InputError, match=r"contrast_randomised: .* with pretraining\.augmentation: \[contrast\]"
+    ):
+        check_given(space, Settings())
+    check_given(space, Settings(pretraining=TrainingSettings(augmentation=("contrast",))))
+
+
+def test_layers_that_a_strategy_cannot_tune_are_told(tmp_path: Path) -> None:
+    told = told_of(read(tmp_path, "arms: [{strategy: first_layers, tuned_layers: [fc, 3]}]"))
+    assert "fc is the last layer, which first_layers keeps as it is" in told
 
 
 def test_more_networks_than_anybody_would_train_are_told_with_what_multiplies_them(tmp_path: Path) -> None:
