@@ -48,6 +48,7 @@ class Point(Factors):
     ) -> "Point":
         """Return the point without each factor and setting that means nothing to its strategy."""
         name = STRATEGIES[cast(StrategyName, strategy)].resolve(tuned_layers)
+        impose = STRATEGIES[name].impose
         given: dict[str, Any] = {
             "tuned_layers": tuned_layers,
             "fusion": fusion,
@@ -58,7 +59,9 @@ class Point(Factors):
         }
         used = {factor: value for factor, value in given.items() if _counts(name, factor)}
         varied = tuple(
-            (setting, value) for setting, value in (settings or {}).items() if _counts(name, setting)
+            (setting, impose(setting, value))
+            for setting, value in (settings or {}).items()
+            if _counts(name, setting)
         )
         return cls(strategy=name, fold=fold, settings=varied, **used)
 

@@ -105,6 +105,27 @@ def test_a_given_network_is_none_that_saw_random_contrasts(tmp_path: Path) -> No
     check_given(space, Settings(pretraining=TrainingSettings(augmentation=("contrast",))))
 
 
+def test_what_tunes_a_network_of_random_contrasts_shares_it_with_what_leaves_it(tmp_path: Path) -> None:
+    space = read(
+        tmp_path,
+        "arms: [{strategy: contrast_randomised}, {strategy: open, pretraining.augmentation: contrast}]\n"
+        "pretraining_seeds: [0]",
+    )
+    (recipe,) = recipes_of(points_of(space), STUDY)
+    assert recipe.pretraining.augmentation == ("contrast",)
+
+
+def test_random_contrasts_are_one_arm_whether_the_others_have_them_or_not(tmp_path: Path) -> None:
+    arms = "arms: [{strategy: contrast_randomised}, {strategy: no_fine_tuning}]\nfolds: [1]\n"
+    points = points_of(read(tmp_path, arms + "pretraining.augmentation: [none, contrast]"))
+    seen = [(point.strategy, dict(point.settings)["pretraining.augmentation"]) for point in points]
+    assert seen == [
+        ("contrast_randomised", ("contrast",)),
+        ("no_fine_tuning", ()),
+        ("no_fine_tuning", ("contrast",)),
+    ]
+
+
 def test_layers_that_a_strategy_cannot_tune_are_told(tmp_path: Path) -> None:
     told = told_of(read(tmp_path, "arms: [{strategy: first_layers, tuned_layers: [fc, 3]}]"))
     assert "fc is the last layer, which first_layers keeps as it is" in told
