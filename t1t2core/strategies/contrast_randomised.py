@@ -21,7 +21,7 @@ class ContrastRandomised(NoFineTuning):
     imposing = (AUGMENTATION,)
 
     def impose(self, name: str, value: Any) -> Any:
-        """Return the augmentation of the T1 network with `contrast` among it, and other settings as they are."""
+        """Return the augmentation of the T1 network with `contrast` among it; other settings stay."""
         if name != AUGMENTATION or CONTRAST in value:
             return value
         return *value, CONTRAST

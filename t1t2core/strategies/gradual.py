@@ -33,6 +33,7 @@ class Gradual(Strategy):
         from t1t2core.network.gradual import GradualNetwork
         from t1t2core.network.segmenter import Segmenter
 
-        whole = super().build(factors, network, pretrained=pretrained)
+        # Whatever `frozen_norm` lets conservative's frozen layers do, these keep their statistics.
+        whole = super().build(factors, self.counted_network(network), pretrained=pretrained)
         assert isinstance(whole, Segmenter)
         return GradualNetwork(whole, network.gradual_epochs)

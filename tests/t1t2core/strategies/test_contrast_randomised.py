@@ -12,7 +12,10 @@ from tests.builders.heads import TINY, different, make_subjects, make_training
 
 STRATEGY = STRATEGIES["contrast_randomised"]
 SETTINGS = Settings(
-    network=TINY, pretraining=make_training(), evaluation=EvaluationSettings(surface_distances=False)
+    network=TINY,
+    training=make_training(),
+    pretraining=make_training(),
+    evaluation=EvaluationSettings(surface_distances=False),
 )
 
 
