@@ -48,7 +48,6 @@ class Point(Factors):
     ) -> "Point":
         """Return the point without each factor and setting that means nothing to its strategy."""
         name = STRATEGIES[cast(StrategyName, strategy)].resolve(tuned_layers)
-        impose = STRATEGIES[name].impose
         given: dict[str, Any] = {
             "tuned_layers": tuned_layers,
             "fusion": fusion,
@@ -59,11 +58,11 @@ class Point(Factors):
         }
         used = {factor: value for factor, value in given.items() if _counts(name, factor)}
         varied = tuple(
-            (setting, impose(setting, value))
-            for setting, value in (settings or {}).items()
-            if _counts(name, setting)
+            (setting, value) for setting, value in (settings or {}).items() if _counts(name, setting)
         )
-        return cls(strategy=name, fold=fold, settings=varied, **used)
+        impose = STRATEGIES[name].impose
+        settled = tuple((setting, impose(setting, value)) for setting, value in varied)
+        return cls(strategy=name, fold=fold, settings=settled, **used)
 
     @property
     def factors(self) -> dict[str, Any]:

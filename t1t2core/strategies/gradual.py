@@ -33,7 +33,6 @@ class Gradual(Strategy):
         from t1t2core.network.gradual import GradualNetwork
         from t1t2core.network.segmenter import Segmenter
 
-        # Whatever `frozen_norm` lets conservative's frozen layers do, these keep their statistics.
-        whole = super().build(factors, self.counted_network(network), pretrained=pretrained)
+        whole = super().build(factors, network, pretrained=pretrained)
         assert isinstance(whole, Segmenter)
         return GradualNetwork(whole, network.gradual_epochs)
