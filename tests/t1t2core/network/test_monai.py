@@ -67,4 +67,4 @@ def test_operations_are_counted_once_for_networks_that_differ_in_their_weights_a
     counted: Any = {seed: flops.forward_flops(build_network(settings, seed=seed), patch) for seed in (0, 1)}
     wider = flops.forward_flops(build_network(NetworkSettings(architecture="unet", width=8), seed=0), patch)
     assert counted[0] == counted[1]
-    assert 3 < wider / counted[0] < 4, "most kernels have twice the channels on both sides"
+    assert 2 < wider / counted[0] < 4, "the first kernels have twice the channels on one side, others on both"
