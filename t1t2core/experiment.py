@@ -19,6 +19,7 @@ from t1t2core.evaluation.scores import Counts
 from t1t2core.evaluation.surface import surface_distances
 from t1t2core.evaluation.whole import class_probabilities
 from t1t2core.network.base import Network
+from t1t2core.network.flops import forward_flops
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject, WholeScan
 from t1t2core.settings import EvaluationSettings, Sequence, TrainingSettings
 from t1t2core.settings.classes import MEAN, STUDY_CLASSES, Classes
@@ -97,6 +98,7 @@ class Outcome:
         weights: the trained tensors that did best on validation, by name.
         predictions: labels (X, Y, Z) of the test scans by sequence and patient, best weights.
         parameters: of the whole network, trained or frozen.
+        flops: floating point operations by which it labels a patch, of convolutions and matrix products.
         steps: of the optimiser.
     """
 
@@ -107,6 +109,7 @@ class Outcome:
     weights: dict[str, Tensor]
     predictions: dict[tuple[Sequence, str], np.ndarray]
     parameters: int
+    flops: int
     steps: int
 
 
@@ -220,6 +223,7 @@ class Experiment:
             weights=self._best,
             predictions=predictions,
             parameters=sum(parameter.numel() for parameter in self.network.parameters()),
+            flops=forward_flops(self.network, self.training.patch),
             steps=self.steps,
         )
 

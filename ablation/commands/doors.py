@@ -31,6 +31,11 @@ def doctor() -> None:
     _enter("doctor")
 
 
+def check() -> None:
+    """Look at a network of one's own."""
+    _enter("check")
+
+
 def _enter(name: str) -> None:
     """Import a command and start it."""
     environment.set_up()

@@ -127,7 +127,8 @@ def _interrupt_again(dropped: "sys.UnraisableHookArgs") -> None:
 
 def show(table: Table) -> None:
     """A table on standard output."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES)
+    # A value such as [contrast] is no markup.
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OF_FILES, markup=False)
     console.print(table)
 
 

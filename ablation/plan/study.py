@@ -83,7 +83,7 @@ class Study:
     def settings_of(self, point: Point) -> Settings:
         """Return the settings that a point is computed with: the space's, and what its strategy imposes."""
         settings = self._variants.of(point.settings)
-        imposed = STRATEGIES[point.strategy].imposes(settings)
+        imposed = STRATEGIES[point.strategy].imposed(settings)
         return self._variants.of((*point.settings, *imposed)) if imposed else settings
 
     def precision_of(self, settings: Settings) -> Precision:

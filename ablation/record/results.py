@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pandas as pd
 
-from ablation.names import GPUS, PARAMETERS, PEAK_MEMORY, STEPS
+from ablation.names import FLOPS, GPUS, PARAMETERS, PEAK_MEMORY, STEPS
 from ablation.record.settings import recorded_classes, setting_text
 from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
@@ -40,6 +40,7 @@ RESULTS = [
     "region",
     "steps",
     "parameters",
+    "flops",
 ]
 """Columns of `results.csv`; those of varied settings stand after them."""
 PATIENTS = [
@@ -220,6 +221,7 @@ def _cost(record: Record) -> Mapping[str, Any]:
         "standalone_seconds": metrics["time/standalone_seconds"] if is_alone else math.nan,
         "peak_memory_mb": metrics.get(PEAK_MEMORY),
         "parameters": metrics.get(PARAMETERS),
+        "flops": metrics.get(FLOPS),
         "steps": metrics.get(STEPS),
         "encoder_digest": tags["encoder_digest"],
         "cohort_fingerprint": tags["cohort_fingerprint"],

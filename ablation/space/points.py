@@ -70,7 +70,9 @@ class Point(Factors):
         varied = tuple(
             (setting, value) for setting, value in (settings or {}).items() if _counts(name, setting, own)
         )
-        return cls(strategy=name, fold=fold, settings=varied, **used)
+        impose = STRATEGIES[name].impose
+        settled = tuple((setting, impose(setting, value)) for setting, value in varied)
+        return cls(strategy=name, fold=fold, settings=settled, **used)
 
     @property
     def factors(self) -> dict[str, Any]:

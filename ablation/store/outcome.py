@@ -12,6 +12,7 @@ from typing import Any
 from ablation.names import (
     ENCODER_DIGEST,
     EPOCHS,
+    FLOPS,
     HARDWARE,
     PARAMETERS,
     PEAK_MEMORY,
@@ -140,6 +141,7 @@ def _summary(outcome: Outcome, cost: Cost) -> dict[str, Any]:
         STANDALONE_SECONDS: cost.standalone_seconds,
         PEAK_MEMORY: cost.peak_memory_mb,
         PARAMETERS: outcome.parameters,
+        FLOPS: outcome.flops,
         STEPS: outcome.steps,
     }
     finite = {name: value for name, value in metrics.items() if value == value}

@@ -141,7 +141,7 @@ def check_given(space: Space, settings: Settings) -> None:
     findings += [
         f"{strategy}: it starts from a T1 network of its own, with {_told(imposed)}"
         for strategy in dict.fromkeys(arm.strategy for arm in space.arms)
-        if (imposed := STRATEGIES[strategy].imposes(settings))
+        if (imposed := STRATEGIES[strategy].imposed(settings))
     ]
     if any(len(arm.pretraining_seeds) > 1 for arm in space.arms):
         findings.append("pretraining_seeds: several, each of which is a T1 network")

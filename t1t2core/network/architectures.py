@@ -90,12 +90,12 @@ def architecture_of(name: str) -> Architecture:
 
 
 def settings_of(name: str) -> frozenset[str]:
-    """Return the names of those network settings that count, beside the width; for a class of one's own none."""
+    """Return the names of those network settings that count, beside the width; of an own class none."""
     return ARCHITECTURES[name].settings if name in ARCHITECTURES else frozenset()
 
 
 def identity_of(network: NetworkSettings) -> dict[str, Any]:
-    """Return what tells one network from another: `identity`, and for a class of one's own its source's digest."""
+    """Return what tells one network from another: `identity`, and of an own class its source's digest."""
     if network.architecture in ARCHITECTURES:
         return identity(network)
     from t1t2core.network.own import digest_of_source

@@ -1,11 +1,12 @@
 """Whether a network can be built and trained as the settings say; asked before anything is spent."""
 
 import math
+from functools import cache
 from itertools import product
 
 from t1t2core.errors import InputError
-from t1t2core.network.architectures import Architecture, architecture_of, keeps_statistics
-from t1t2core.settings import Settings
+from t1t2core.network.architectures import ARCHITECTURES, Architecture, architecture_of, keeps_statistics
+from t1t2core.settings import NetworkSettings, Settings
 
 Voxel = tuple[int, int, int]
 
@@ -18,7 +19,7 @@ def check_network(settings: Settings) -> None:
     """
     name, width = settings.network.architecture, settings.network.width
     known = architecture_of(name)
-    findings = []
+    findings = [] if name in ARCHITECTURES else _own_breaches(name, width)
     if width % known.width_divisor:
         nearest = max(1, round(width / known.width_divisor)) * known.width_divisor
         findings.append(
@@ -41,13 +42,20 @@ def check_network(settings: Settings) -> None:
         raise InputError.collect(f"network.architecture: {name} does not fit:", findings)
 
 
+@cache
+def _own_breaches(name: str, width: int) -> list[str]:
+    from t1t2core.network.contract import breaches
+
+    return breaches(NetworkSettings(architecture=name, width=width))
+
+
 def _fits(patch: Voxel, known: Architecture) -> bool:
     voxels = math.prod(side // known.divisor for side in patch)
     return not any(side % known.divisor for side in patch) and voxels >= known.fewest_voxels
 
 
 def _nearest(patch: Voxel, grid: Voxel, known: Architecture) -> Voxel | None:
-    """Return the patch that fits and has the sides that are most like those asked for, if the grid has any."""
+    """Return the patch that fits whose sides are most like those asked for, if the grid has any."""
     sides = (range(known.divisor, size + 1, known.divisor) for size in grid)
     fitting = (found for found in product(*sides) if _fits(found, known))
     return min(fitting, key=lambda found: _distance(found, patch), default=None)

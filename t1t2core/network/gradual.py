@@ -20,6 +20,8 @@ class GradualNetwork(Around):
     def __init__(self, network: StagedNetwork, epochs: int) -> None:
         super().__init__(network)
         self._epochs = epochs
+        # That is a setting of conservative: here they keep their statistics.
+        network.frozen_norm = "stored"
 
     def begin_epoch(self, epoch: int) -> bool:
         """Thaw the stages whose time it is; return whether there was any."""

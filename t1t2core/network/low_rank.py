@@ -1,4 +1,7 @@
-"""Low-rank additions to the kernels of a network that stays as it is (LoRA, Hu et al. 2021, arXiv 2106.09685)."""
+"""Low-rank additions to the kernels of a network that stays as it is.
+
+LoRA: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arXiv 2106.09685).
+"""
 
 import math
 
@@ -50,7 +53,7 @@ class LowRank(nn.Module):
     rank 1 is one filter within the slices of all channels, then one across the slices for each channel that
     leaves. That takes a third of the numbers of rows (out) and columns (in, x, y, z).
 
-    Hu et al. divide by the rank what is added: with Adam that is another learning rate, which is tuned anyway.
+    Hu et al. scale what is added, which with Adam is no more than another learning rate.
 
     Args:
         kernel: (out, in) or (out, in, x, y, z), that is added to.

@@ -89,6 +89,7 @@ class Strategy:
         training_group: of the settings, by which it is trained.
         training_settings: of that group, names of those that count; the rate and the precision beside them.
         network_settings: beginnings of the names of those settings of the transfer that count for it.
+        imposing: dotted names of settings that have to be as it says.
     """
 
     name: ClassVar[StrategyName]
@@ -104,6 +105,7 @@ class Strategy:
         f.name for f in fields(TrainingSettings) if f.name not in (*COUNTED_ELSEWHERE, *OF_FRESH_CLASSIFIERS)
     )
     network_settings: ClassVar[tuple[str, ...]] = ()
+    imposing: ClassVar[tuple[str, ...]] = ()
 
     def counts(self, name: str, architecture: str = STUDY) -> bool:
         """Return whether a factor, or a setting by its dotted name, may change its result.
@@ -137,9 +139,15 @@ class Strategy:
         """Return why it cannot tune these layers of a network, as a message; None where it can."""
         return None
 
-    def imposes(self, settings: Settings) -> tuple[tuple[str, Any], ...]:
-        """Return what settings are in its trials whatever they are otherwise, by dotted name."""
-        return ()
+    def impose(self, name: str, value: Any) -> Any:
+        """Return what the value of a setting, by its dotted name, becomes in its trials."""
+        return value
+
+    def imposed(self, settings: Settings) -> tuple[tuple[str, Any], ...]:
+        """Return the settings that become others in its trials, by dotted name, with their values there."""
+        groups = ((name, *name.split(".")) for name in self.imposing)
+        values = ((name, getattr(getattr(settings, group), setting)) for name, group, setting in groups)
+        return tuple((name, own) for name, value in values if (own := self.impose(name, value)) != value)
 
     def resolve(self, tuned_layers: TunedLayers | None, architecture: str = STUDY) -> StrategyName:
         """Return the name of what this strategy is when so many layers of a network are tuned."""

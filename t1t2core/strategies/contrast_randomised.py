@@ -6,10 +6,9 @@ new sequence (Billot et al., "SynthSeg", Med. Image Anal. 2023, arXiv 2107.09559
 
 from typing import Any
 
-from t1t2core.settings import Settings
 from t1t2core.strategies.no_fine_tuning import NoFineTuning
 
-CONTRAST = "contrast"
+AUGMENTATION, CONTRAST = "pretraining.augmentation", "contrast"
 
 
 class ContrastRandomised(NoFineTuning):
@@ -19,10 +18,10 @@ class ContrastRandomised(NoFineTuning):
     """
 
     name = "contrast_randomised"
+    imposing = (AUGMENTATION,)
 
-    def imposes(self, settings: Settings) -> tuple[tuple[str, Any], ...]:
-        """Return the augmentation of the T1 network with `contrast` among it."""
-        augmentation = settings.pretraining.augmentation
-        if CONTRAST in augmentation:
-            return ()
-        return (("pretraining.augmentation", (*augmentation, CONTRAST)),)
+    def impose(self, name: str, value: Any) -> Any:
+        """Return the augmentation of the T1 network with `contrast` among it; other settings stay."""
+        if name != AUGMENTATION or CONTRAST in value:
+            return value
+        return *value, CONTRAST

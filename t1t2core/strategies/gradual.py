@@ -1,4 +1,7 @@
-"""The T1 network tuned from its output on, a stage every few epochs (Howard & Ruder 2018, arXiv 1801.06146)."""
+"""The T1 network tuned from its output on, a stage every few epochs.
+
+Howard & Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018 (arXiv 1801.06146).
+"""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 from typing import Any, Literal, get_args, get_origin
 
 from t1t2core.settings import Settings
+from t1t2core.settings.types import Architecture, ArchitectureName
 from t1t2core.strategies.base import OF_MACHINES
 
 
@@ -47,6 +48,9 @@ def others(settings: Settings, name: str) -> tuple[Any, ...]:
 def _others(kind: Any, value: Any) -> tuple[Any, ...]:
     if get_origin(kind) is Literal:
         return tuple(choice for choice in get_args(kind) if choice != value)
+    if kind == Architecture:
+        # Heads of tests are too small for Swin UNETR.
+        return tuple(name for name in get_args(ArchitectureName) if name not in (value, "swin_unetr"))
     if isinstance(value, bool):
         return (not value,)
     if value == () or (isinstance(value, tuple) and isinstance(value[0], str)):

@@ -77,14 +77,20 @@ class Asked:
         except (InputError, ValueError):
             return True
         strategy = STRATEGIES[self.factors.strategy]
-        refused = strategy.misfit(settings) or strategy.refusal(self.factors.tuned_layers)
+        refused = strategy.misfit(settings) or strategy.refusal(
+            self.factors.tuned_layers, settings.network.architecture
+        )
         return refused is not None
 
     def point(self, settings: Mapping[str, Any]) -> Point:
         """Its point in a space that varies these settings."""
         seed = self.factors.seed
         return Point.canonical(
-            **asdict(self.factors), fold=SPLIT.fold, pretraining_seed=seed, settings=settings
+            **asdict(self.factors),
+            fold=SPLIT.fold,
+            pretraining_seed=seed,
+            settings=settings,
+            architecture=self.settings.network.architecture,
         )
 
 

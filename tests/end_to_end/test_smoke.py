@@ -34,6 +34,7 @@ RESULTS = [
     *("epochs", "stop_reason", "seconds_per_epoch", "total_seconds", "standalone_seconds", "peak_memory_mb"),
     *("encoder_digest", "cohort_fingerprint", "mlflow_run_id", "pretraining_seed", "region", "steps"),
     "parameters",
+    "flops",
 ]
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds", "pretraining_seed"]
 CLASSES = {"bone", "soft_tissue", "air", "internal_air"}

@@ -5,8 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from rich.table import Table
 
-from ablation.commands.terminal import INTERRUPTED
+from ablation.commands.terminal import INTERRUPTED, show
 
 PROGRAM = """
 import atexit, os, signal, time, typer
@@ -52,3 +53,10 @@ def test_neither_what_is_imported_nor_what_is_left_is_looked_through_for_garbage
     ended = run(f"import gc; imported('mlflow'); {look}; {leave}")
     assert all(int(seen) < 20000 for seen in ended.stdout.split()), "of over a hundred thousand"
     assert len(ended.stdout.split()) == 2
+
+
+def test_a_list_in_the_name_of_an_arm_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("arm")
+    table.add_row("open augmentation=[contrast]")
+    show(table)
+    assert "open augmentation=[contrast]" in capsys.readouterr().out

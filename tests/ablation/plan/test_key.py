@@ -3,13 +3,15 @@
 Where a value here has to change, results have changed, and `SCIENCE_VERSION` is raised with it.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from ablation.plan.key import Keys
 from ablation.plan.study import Study
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
-from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.settings import NetworkSettings, Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES
 from t1t2core.training.compute import Device
 
@@ -32,6 +34,10 @@ KEYS = {
     "augmented": "38636f5b2296a4f6926d6cc16a72dcf2c3f1c78789252c2f4f59c470fc76d020",
     "scratch": "7d10946c3f6bd58a950acdda04e245ee583f1a8f261bfc96556e10d7a8079d42",
     "norm_adaptation": "e30be3003f2596f63b80e1801def8a43dc315590b31c52eac4033555b8129fcf",
+    "low_rank": "fe96a90c75108f2beea843811a2b1299f2e0412e07c6ae950e80cd1ee992edce",
+    "gradual": "d89a0c6abff26c7e34d1f91b753e8dee52b1a557f53c2311ff32295549ed482f",
+    "first_layers": "bf723f1f55a58b87b372611229e42cd824255942786c1a134059a53a5451281c",
+    "contrast_randomised": "46131aedc2d571107d315537c60ed04fb7f3a30d78e825453bf5d9f169cc95e9",
 }
 
 
@@ -48,6 +54,21 @@ def test_a_trial_keeps_the_key_that_it_was_recorded_under(strategy: str, key: st
     )
     encoder = "encoder" if STRATEGIES[point.strategy].starts_pretrained else None
     assert Keys(STUDY).of(point, SPLIT, encoder) == key
+
+
+def test_the_key_of_a_depth_does_not_depend_on_the_depths_beside_it() -> None:
+    """Where all have the seconds of open fine-tuning, each depth has another number of steps."""
+    training = TrainingSettings(max_steps=100, match="seconds", patch=(16, 16, 16))
+    study = replace(STUDY, settings=Settings(network=NetworkSettings(width=2), training=training))
+    deep, shallow = (
+        Point.canonical(
+            strategy="conservative", fold=1, tuned_layers=layers, t2_train_size=2, learning_rate=1e-3, seed=0
+        )
+        for layers in (18, "fc")
+    )
+    together, alone = Keys(study), Keys(study)
+    together.of(deep, SPLIT, "encoder")
+    assert together.of(shallow, SPLIT, "encoder") == alone.of(shallow, SPLIT, "encoder")
 
 
 def test_every_strategy_has_a_key_here() -> None:

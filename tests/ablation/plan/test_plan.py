@@ -11,6 +11,7 @@ from ablation.plan.study import Study
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.strategies import STRATEGIES
 from t1t2core.training.compute import Device
 from tests.builders.settings import names, other, with_values
 
@@ -47,7 +48,12 @@ HYBRID_ALONE = {
     ("training", "hybrid_steps_factor"),
 }
 OF_ARMS = ("training", "match")
-CONSERVATIVE_ALONE = ("network", "frozen_norm")
+OF_STRATEGIES = {
+    ("network", "frozen_norm"): "conservative",
+    ("network", "gradual_epochs"): "gradual",
+    ("network", "lora_rank"): "low_rank",
+}
+"""Settings that count for one strategy alone, without those of the hybrid."""
 HYBRID = Point.canonical(
     strategy="hybrid", fusion="concatenation", t2_train_size=2, learning_rate=1e-3, fold=1, seed=0
 )
@@ -94,7 +100,11 @@ def test_each_factor_counts(factor: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("group", "name"),
-    [item for item in names("training", "network", "preparation") if item not in RESOLVED | HYBRID_ALONE],
+    [
+        item
+        for item in names("training", "network", "preparation")
+        if item not in RESOLVED | HYBRID_ALONE and OF_STRATEGIES.get(item, TUNED.strategy) == TUNED.strategy
+    ],
 )
 def test_each_setting_of_training_network_and_preparation_counts(group: str, name: str) -> None:
     assert key(study=changed(STUDY, group, name)) != key()
@@ -110,11 +120,24 @@ def test_settings_of_the_hybrid_count_for_the_hybrid_alone(group: str, name: str
     assert study.recipe(1).digest == STUDY.recipe(1).digest
 
 
-def test_the_batch_norm_of_frozen_layers_counts_where_layers_are_frozen_beside_trained_ones() -> None:
-    study = changed(STUDY, *CONSERVATIVE_ALONE)
-    assert key(TUNED, study) != key(TUNED)
-    for point in (HYBRID, UNTUNED, SCRATCH):
-        assert key(point, study) == key(point), point.strategy
+@pytest.mark.parametrize(("setting", "strategy"), OF_STRATEGIES.items())
+def test_what_one_strategy_alone_has_a_use_for_counts_for_it_alone(
+    setting: tuple[str, str], strategy: str
+) -> None:
+    study = changed(STUDY, *setting)
+    for name in STRATEGIES:
+        point = Point.canonical(
+            strategy=name,
+            tuned_layers=9,
+            fusion="average",
+            t2_train_size=2,
+            learning_rate=1e-3,
+            fold=1,
+            seed=0,
+        )
+        encoders = {study.recipe(1): "encoder", study.recipe(1, settings=study.settings_of(point)): "encoder"}
+        (before,), (after,) = (make_plan([point], each, encoders) for each in (STUDY, study))
+        assert (before.key != after.key) == (name == strategy), name
     assert study.recipe(1).digest == STUDY.recipe(1).digest
 
 
@@ -284,7 +307,7 @@ def test_a_plan_takes_for_each_fold_the_encoder_of_its_own_recipe() -> None:
         for item in names("pretraining", "network", "preparation")
         if item[1] != "precision"
         and ("training", item[1]) not in HYBRID_ALONE | {OF_ARMS}
-        and item not in HYBRID_ALONE | {CONSERVATIVE_ALONE}
+        and item not in HYBRID_ALONE | OF_STRATEGIES.keys()
     ],
 )
 def test_each_setting_that_an_encoder_is_made_with_is_in_its_recipe(group: str, name: str) -> None:

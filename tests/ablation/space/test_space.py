@@ -287,8 +287,8 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
             ["arms[0].fusion: found 'avrage'", "did you mean average?"],
         ),
         (
-            "arms: [{strategy: conservative, tuned_layers: [fc, 3, 5]}]",
-            ["arms[0].tuned_layers[2]: found 5; allowed: one or more of fc, 3, 6, 9, 12, 15, 18, and 21"],
+            "arms: [{strategy: conservative, tuned_layers: [fc, 3, 0]}]",
+            ["arms[0].tuned_layers[2]: found 0; allowed: one or more of fc and numbers of convolutions"],
         ),
         ("arms: [{strategy: conservative, tuned_layers: [FC]}]", ["found 'FC'", "did you mean fc?"]),
         ("arms: [{strategy: conservative, tuned_layers: [true]}]", ["tuned_layers[0]: found True"]),

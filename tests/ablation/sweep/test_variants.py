@@ -19,6 +19,7 @@ from ablation.sweep.variants import (
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
+from t1t2core.settings import Settings, TrainingSettings
 from t1t2core.training.compute import Device
 from tests.builders.spaces import read
 
@@ -93,6 +94,41 @@ def test_one_given_network_is_enough_for_all_else(tmp_path: Path, text: str) -> 
     space = read(tmp_path, OPEN + text)
     check_given(space, Settings())
     assert {point.pretraining_seed for point in expand(space, STUDY.settings, pretrained=True)} == {None}
+
+
+def test_a_given_network_is_none_that_saw_random_contrasts(tmp_path: Path) -> None:
+    space = read(tmp_path, "arms: [{strategy: contrast_randomised}]")
+    with pytest.raises(
+        InputError, match=r"contrast_randomised: .* with pretraining\.augmentation: \[contrast\]"
+    ):
+        check_given(space, Settings())
+    check_given(space, Settings(pretraining=TrainingSettings(augmentation=("contrast",))))
+
+
+def test_what_tunes_a_network_of_random_contrasts_shares_it_with_what_leaves_it(tmp_path: Path) -> None:
+    space = read(
+        tmp_path,
+        "arms: [{strategy: contrast_randomised}, {strategy: open, pretraining.augmentation: contrast}]\n"
+        "pretraining_seeds: [0]",
+    )
+    (recipe,) = recipes_of(points_of(space), STUDY)
+    assert recipe.pretraining.augmentation == ("contrast",)
+
+
+def test_random_contrasts_are_one_arm_whether_the_others_have_them_or_not(tmp_path: Path) -> None:
+    arms = "arms: [{strategy: contrast_randomised}, {strategy: no_fine_tuning}]\nfolds: [1]\n"
+    points = points_of(read(tmp_path, arms + "pretraining.augmentation: [none, contrast]"))
+    seen = [(point.strategy, dict(point.settings)["pretraining.augmentation"]) for point in points]
+    assert seen == [
+        ("contrast_randomised", ("contrast",)),
+        ("no_fine_tuning", ()),
+        ("no_fine_tuning", ("contrast",)),
+    ]
+
+
+def test_layers_that_a_strategy_cannot_tune_are_told(tmp_path: Path) -> None:
+    told = told_of(read(tmp_path, "arms: [{strategy: first_layers, tuned_layers: [fc, 3]}]"))
+    assert "fc is the last layer, which first_layers keeps as it is" in told
 
 
 def test_more_networks_than_anybody_would_train_are_told_with_what_multiplies_them(tmp_path: Path) -> None:

@@ -137,14 +137,14 @@ def depth_table() -> pd.DataFrame:
     )
 
 
-def test_a_line_a_training_size_with_open_as_21_convolutions() -> None:
+def test_a_line_a_training_size_with_open_as_all_convolutions() -> None:
     result = drawn(draw_depth(depth_table()))
     axes = panel(result)
     two, eight, none = (np.array(y) for _, y in lines(axes))
     np.testing.assert_allclose(two, [0.1, 0.05])
     np.testing.assert_allclose(eight, [0.25, 0.45, 0.65])
     np.testing.assert_allclose(none, [0.15, 0.15])
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["fc", "18", "21"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["fc", "18", "all"]
     assert legend(result.figure) == ["2 T2 patients", "8 T2 patients", "no_fine_tuning"]
     assert [axes.get_title() for axes in result.figure.axes] == ["Bone", "Soft tissue", "Air"]
 
@@ -155,7 +155,7 @@ def test_single_folds_are_dots() -> None:
 
 
 def test_the_words_give_the_best_depth() -> None:
-    assert "with 8 T2 patients: Bone 0.650 at 21" in drawn(draw_depth(depth_table())).alt
+    assert "with 8 T2 patients: Bone 0.650 at all" in drawn(draw_depth(depth_table())).alt
 
 
 def test_one_depth_is_no_figure() -> None:
