@@ -108,7 +108,7 @@ class EncoderStore:
         check_weights(weights, network, source=f"encoder {digest}", classes=classes)
         return Encoder(digest, weights, card)
 
-    def adopt(self, source: str) -> str:
+    def adopt(self, source: str, classes: int = len(STUDY_CLASSES)) -> str:
         """Return the digest of the encoder that `source` names: a digest in this store, or a file's address.
 
         A file `FOLDER/NAME.safetensors` needs its card `FOLDER/NAME.json` beside it; both are copied here.
@@ -134,7 +134,7 @@ class EncoderStore:
                 f"--encoder {source}: it and its .json must be there and whole ({error})"
             ) from error
         # Before it is stored: what is there is found by later runs.
-        check_weights(unpack_weights(content, source=source), network, source=source)
+        check_weights(unpack_weights(content, source=source), network, source=source, classes=classes)
         digest = hashlib.sha256(content).hexdigest()
         self.storage.write(f"{FOLDER}/{digest}.safetensors", content)
         self.storage.write(_card_name(digest), card)

@@ -161,7 +161,7 @@ class Workspace:
     def given_encoder(self) -> str | None:
         """Return the digest of the T1 network that the user chose, copied into storage if need be."""
         wanted = self.request.encoder
-        return None if wanted is None else self.encoders.adopt(wanted)
+        return None if wanted is None else self.encoders.adopt(wanted, len(self.settings.classes))
 
     def known_encoders(self, recipes: list[EncoderRecipe]) -> dict[EncoderRecipe, str]:
         """Return the digests of the T1 networks that are there already."""

@@ -72,7 +72,9 @@ def save_weights(path: Path, state: Mapping[str, Tensor], network: NetworkSettin
     write_atomically(path, pack_weights(state))
 
 
-def load_weights(path: Path) -> tuple[dict[str, Tensor], NetworkSettings]:
+def load_weights(
+    path: Path, classes: int = len(STUDY_CLASSES)
+) -> tuple[dict[str, Tensor], NetworkSettings]:
     """Return what `save_weights` wrote, checked.
 
     Raises:
@@ -89,5 +91,5 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], NetworkSettings]:
     except (ValueError, LookupError, TypeError) as error:
         raise InputError(f"{description} does not describe a network: {error}") from error
     state = unpack_weights(path.read_bytes(), source=str(path))
-    check_weights(state, network, source=str(path))
+    check_weights(state, network, source=str(path), classes=classes)
     return state, network
