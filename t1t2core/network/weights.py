@@ -72,9 +72,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], network: NetworkSettin
     write_atomically(path, pack_weights(state))
 
 
-def load_weights(
-    path: Path, classes: int = len(STUDY_CLASSES)
-) -> tuple[dict[str, Tensor], NetworkSettings]:
+def load_weights(path: Path, classes: int = len(STUDY_CLASSES)) -> tuple[dict[str, Tensor], NetworkSettings]:
     """Return what `save_weights` wrote, checked.
 
     Raises:

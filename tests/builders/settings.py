@@ -59,6 +59,8 @@ def _others(kind: Any, value: Any) -> tuple[Any, ...]:
         return tuple(one for one in lists if one != value)
     if isinstance(value, tuple):
         return (tuple(part * 2 for part in value),)
+    if isinstance(value, str):
+        return ("bone",) if value == "mean" else (f"{value}2",)
     if isinstance(value, float):
         return (value / 2 if value else 0.5,)
     return (1 if value is None else value + 1,)

@@ -81,19 +81,40 @@ def test_batch_norm_goes_by_whole_steps(group: str):
     assert Settings(**{group: TrainingSettings(batch_size=2, micro_batch=2)})
 
 
+CLASSES = {
+    "classes": {
+        name: {"value": value, "above_hu": None, "below_hu": None}
+        for value, name in enumerate(("rest", "head"))
+    }
+}
 ADDED: dict[type, dict[str, Any]] = {
-    NetworkSettings: {"attention": "none", "normalisation": "group"},
+    NetworkSettings: {
+        "attention": "none",
+        "normalisation": "group",
+        "architecture": "unet",
+        "gradual_epochs": 2,
+        "lora_rank": 4,
+    },
     TrainingSettings: {
         "augmentation": ("flips",),
         "match": "steps",
         "micro_batch": 1,
         "deterministic": False,
+        "layer_decay": 0.5,
     },
-    CohortSettings: {"leave_one_out": "site"},
+    CohortSettings: {
+        "leave_one_out": "site",
+        "source": "PDw",
+        "target": "FLAIR",
+        **CLASSES,
+        "others": "rest",
+        "background": "rest",
+        "labels": "maps",
+    },
     EvaluationSettings: {"choose_by": "bone"},
 }
 """Settings that results were recorded without, and another value than the default."""
-NEEDED: dict[str, dict[str, Any]] = {"match": {"max_steps": 9}}
+NEEDED: dict[str, dict[str, Any]] = {"match": {"max_steps": 9}, "others": CLASSES, "background": CLASSES}
 """What goes with one of them."""
 
 
