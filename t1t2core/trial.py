@@ -127,11 +127,12 @@ def pretraining_experiment(
         InputError: the network does not fit the settings.
     """
     check_network(settings)
+    scans = Scans.of("T1", Roles(tuple(training), tuple(validation), ()), subjects)
+    # A recipe has no cohort: the scans know their classes.
+    (classes,) = set(scans.classes)
     return Experiment(
-        build_network(
-            settings.network, classes=len(settings.classes), seed=torch_seed(seed, "initial weights")
-        ),
-        {"T1": Scans.of("T1", Roles(tuple(training), tuple(validation), ()), subjects)},
+        build_network(settings.network, classes=len(classes), seed=torch_seed(seed, "initial weights")),
+        {"T1": scans},
         settings.pretraining,
         EvaluationSettings(surface_distances=False),
         learning_rate=None,
