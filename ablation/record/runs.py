@@ -34,6 +34,7 @@ from ablation.record.run_table import read_experiment_tags
 from ablation.record.runs_view import experiment_tags
 from ablation.store.storage import first_line
 from t1t2core.errors import InputError
+from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 if TYPE_CHECKING:
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
@@ -104,14 +105,16 @@ class Runs:
 
     # Experiments
 
-    def experiment(self, name: str) -> str:
-        """Identifier of the experiment of this name, made if need be."""
+    def experiment(self, name: str, classes: Classes = STUDY_CLASSES) -> str:
+        """Identifier of the experiment of this name, made if need be; its page shows their scores."""
         found = self.find_experiment(name)
         if found is not None:
             return found
         location = (self._artifacts / name).resolve().as_uri() if self._has_files_here else None
         try:
-            made = self.client.create_experiment(name, artifact_location=location, tags=experiment_tags())
+            made = self.client.create_experiment(
+                name, artifact_location=location, tags=experiment_tags(classes)
+            )
             return str(made)
         except MlflowException as error:
             made_meanwhile = self.find_experiment(name)

@@ -191,7 +191,7 @@ def open_recorder(
     name = workspace.space.name
     tidy(ledger, workspace.storage, names)  # before anything that was left could be taken for new
     try:
-        experiment = ledger.experiment(name)
+        experiment = ledger.experiment(name, workspace.settings.classes)
         ledger.clear_unfinished(names, lease)
         parent = ledger.open_plan(experiment, plan_key(), name, {**plan_tags(workspace), **(tags or {})})
         ledger.keep_files(parent, files)

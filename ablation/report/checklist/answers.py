@@ -17,6 +17,7 @@ from ablation.report.tables.summary import chosen, summarise
 from ablation.space.points import ARCHITECTURE
 from t1t2core.cohort.participants import is_number
 from t1t2core.network.architectures import STUDY
+from t1t2core.settings.classes import INTERNAL_AIR, STUDY_CLASSES, Classes
 
 TESTS = {
     "one": "Arms are paired over test patients: Wilcoxon's signed-rank test, exact, and from six patients on "
@@ -101,11 +102,23 @@ def labels(facts: Facts) -> str:
     """Thresholds of the CT."""
     if facts.settings is None:
         return ""
-    own = facts.settings.preparation
+    own, classes = facts.settings.preparation, facts.settings.classes
+    if classes != STUDY_CLASSES:
+        return _own_labels(classes)
     return (
         f"From CT: bone above {own.bone_above_hu:g} HU, air below {own.air_below_hu:g} HU, soft tissue "
         f"between; resampling {own.label_resampling}. Of patients with label maps these in place of CT."
     )
+
+
+def _own_labels(classes: Classes) -> str:
+    """How classes of the user's own are told."""
+    told = [
+        f"{name} {f'{one[0]:g} to {one[1]:g} HU' if one else 'all else'}"
+        for name, one in zip(classes.names, classes.ranges, strict=False)
+    ]
+    values = [f"{name} {value}" for name, value in zip(classes.names, classes.values, strict=True)]
+    return f"From CT: {', '.join(told)}." if told else f"From label maps, by value: {', '.join(values)}."
 
 
 def raters(facts: Facts) -> str:
@@ -201,9 +214,10 @@ def start(facts: Facts) -> str:
     return f"T1 networks that trials started from: {len(digests)}, by digest in `results.csv`; else random."
 
 
-def output(_: Facts) -> str:
+def output(facts: Facts) -> str:
     """Classes."""
-    return "A class for each voxel: air, soft tissue or bone, the one with the largest probability."
+    names = " or ".join(name.replace("_", " ") for name in facts.record.classes.names)
+    return f"A class for each voxel: {names}, the one with the largest probability."
 
 
 def software(facts: Facts) -> str:
@@ -261,10 +275,11 @@ def scores(facts: Facts) -> str:
     distances = ", surface distances and surface Dice" if surface else ""
     probabilities = facts.patients.get("brier", pd.Series(dtype=float)).notna().any()
     calibrated = ", calibration of the probabilities" if probabilities else ""
+    enclosed = "Air inside the head is a class of its own beside air, most of which lies outside."
+    has_air = INTERNAL_AIR in facts.record.classes.scored
     return (
-        f"Dice, precision, recall and Jaccard a class{distances}{calibrated}. Air inside the head is a "
-        "class of its own beside air, most of which lies outside."
-    )
+        f"Dice, precision, recall and Jaccard a class{distances}{calibrated}. {enclosed if has_air else ''}"
+    ).strip()
 
 
 def aggregation(_: Facts) -> str:

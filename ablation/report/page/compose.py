@@ -46,7 +46,7 @@ def compose_page(
     tags = record.tags
     finished = f"{record.finished} of {len(record.plan)} trials"
     return Page(
-        title=f"{record.space}: T1w to T2w transfer for head MR segmentation",
+        title=f"{record.space}: {record.sequences.source} to {record.sequences.target} transfer for head MR segmentation",
         subtitle=", ".join(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),

@@ -39,7 +39,9 @@ def _table(page: Page) -> str:
     rows = rows[rows["tested_on"] == "T2"]
     sizes = rows["t2_train_size"]
     rows = rows[sizes.isna() | (sizes == sizes.max())]
-    shown = ["arm", "bone", "soft_tissue", "air", "internal_air", "seconds", "learning_rate", "folds"]
+    columns = list(rows.columns)
+    scores = columns[columns.index("arm") + 1 : columns.index("seconds")]
+    shown = ["arm", *scores, "seconds", "learning_rate", "folds"]
     left_out = len(rows) - MOST_ARMS
     more = f"\n{left_out} more arms are in the report." if left_out > 0 else ""
     return f"{page.summary.title}\n\n{to_markdown(rows[shown].head(MOST_ARMS))}{more}"
