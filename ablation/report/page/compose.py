@@ -44,9 +44,10 @@ def compose_page(
 ) -> Page:
     """The page of a plan, with what `pictures_of` and `sheets` gave."""
     tags = record.tags
+    source, target = record.sequences.source, record.sequences.target
     finished = f"{record.finished} of {len(record.plan)} trials"
     return Page(
-        title=f"{record.space}: {record.sequences.source} to {record.sequences.target} transfer for head MR segmentation",
+        title=f"{record.space}: {source} to {target} transfer for head segmentation",
         subtitle=", ".join(
             [f"Cohort {tags.get('cohort', 'unknown')}", f"preset {tags.get('preset', 'unknown')}", finished]
         ),
