@@ -6,6 +6,7 @@ from torch import Tensor
 
 from t1t2core.evaluation.counting import TrueLabels, deep_part
 from t1t2core.evaluation.scores import Counts
+from t1t2core.network.base import Network
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject, WholeScan
@@ -103,7 +104,7 @@ def make_training(**changes: object) -> TrainingSettings:
 
 
 def make_fit(
-    segmenter: Segmenter,
+    network: Network,
     scans: list[PreparedScan],
     settings: TrainingSettings,
     *,
@@ -113,7 +114,7 @@ def make_fit(
 ) -> Fit:
     """The network in training on all patches of the scans."""
     patches = PatchSet.cut(scans, settings)
-    return Fit(segmenter, patches, settings, learning_rate=learning_rate, seed=seed, compute=compute)
+    return Fit(network, patches, settings, learning_rate=learning_rate, seed=seed, compute=compute)
 
 
 def pretrained_state(network: NetworkSettings = TINY, *, seed: int = 5) -> dict[str, Tensor]:

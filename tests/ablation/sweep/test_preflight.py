@@ -13,14 +13,14 @@ from ablation.plan.study import Study
 from ablation.space.points import Point
 from ablation.sweep.cluster import connect
 from ablation.sweep.preflight import FirstStep, largest
-from ablation.worker.first_step import FirstStepReport, take_first_step
+from ablation.worker.first_step import FirstStepReport, Stepper, take_first_step
 from ablation.worker.gpu import GpuMemory
 from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 from t1t2core.training.compute import Device
-from tests.builders.heads import TINY, make_subjects, make_training
+from tests.builders.heads import TINY, clone, different, make_subjects, make_training
 
 GB = 10**9
 RESOURCES = TrialResources(cpus=1.0, gpus=0.0)
@@ -66,21 +66,37 @@ def test_where_batches_differ_each_size_has_a_largest() -> None:
     assert largest([trial("open", paper), *trials]) == [trials[1], trials[0]]
 
 
+def share() -> Shared:
+    """What these trials read."""
+    subjects = {name: ray.put(subject) for name, subject in make_subjects(6).items()}
+    return Shared(
+        study=Study(
+            settings=SETTINGS,
+            device=Device(kind="cpu", bfloat16=False),
+            cohort_fingerprint="heads",
+            splits=(trial("open").split,),
+        ),
+        subjects={digest_of_preparation(SETTINGS.preparation): subjects},
+        storage="",
+        threads=1,
+        checkpoint_seconds=None,
+    )
+
+
+def test_a_network_that_thaws_by_and_by_is_tried_as_it_is_in_the_end() -> None:
+    """When its step needs the most memory."""
+    with connect("local"):
+        shared = share()
+        stepper = Stepper(replace(trial("gradual"), recipe=shared.study.recipe(1)), shared, gpus=0.0)
+        network = stepper._fit.network
+        before = clone(network.state_dict())
+        stepper.warm_up()
+        assert different(network.state_dict(), before) == before.keys()
+
+
 def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
     with connect("local"):
-        subjects = {name: ray.put(subject) for name, subject in make_subjects(6).items()}
-        shared = Shared(
-            study=Study(
-                settings=SETTINGS,
-                device=Device(kind="cpu", bfloat16=False),
-                cohort_fingerprint="heads",
-                splits=(),
-            ),
-            subjects={digest_of_preparation(SETTINGS.preparation): subjects},
-            storage="",
-            threads=1,
-            checkpoint_seconds=None,
-        )
+        shared = share()
         report = FirstStep(trial("scratch"), shared, RESOURCES).report()  # not a thousand epochs
         assert report == FirstStepReport(), "on a processor there is no memory to share"
         broken = replace(shared, subjects={key: {} for key in shared.subjects})

@@ -36,7 +36,7 @@ def start(pretrained: dict[str, Tensor], tuned: int) -> Fit:
     network = STRATEGIES["first_layers"].build(
         Factors(strategy="first_layers", tuned_layers=tuned), TINY, pretrained=clone(pretrained)
     )
-    return make_fit(network, [make_scan(1, "T2"), make_scan(2, "T2")], make_training())  # type: ignore[arg-type]
+    return make_fit(network, [make_scan(1, "T2"), make_scan(2, "T2")], make_training())
 
 
 @pytest.mark.parametrize(("tuned", "stages"), [(3, 1), (9, 3), (12, 4), (21, 7)])

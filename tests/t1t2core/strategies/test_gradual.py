@@ -39,7 +39,7 @@ def start(
         pretrained=clone(pretrained),
     )
     scans = [make_scan(1, "T2"), make_scan(2, "T2")]
-    return make_fit(network, scans, settings, compute=compute)  # type: ignore[arg-type]
+    return make_fit(network, scans, settings, compute=compute)
 
 
 def stages_changed(fit: Fit) -> set[int]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from t1t2core.network.base import Network
 from t1t2core.network.low_rank import LowRank
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.network.staged import STATISTICS
@@ -22,13 +23,13 @@ def pretrained() -> dict[str, Tensor]:
     return pretrained_state()
 
 
-def build(pretrained: dict[str, Tensor], network: NetworkSettings = TINY, seed: int = 0) -> nn.Module:
+def build(pretrained: dict[str, Tensor], network: NetworkSettings = TINY, seed: int = 0) -> Network:
     return STRATEGIES["low_rank"].build(
         Factors(strategy="low_rank", seed=seed), network, pretrained=clone(pretrained)
     )
 
 
-def kernels(network: nn.Module) -> dict[str, Tensor]:
+def kernels(network: Network) -> dict[str, Tensor]:
     """Its tensors that the T1 network has, too, by the names that they have there."""
     found = {
         name.removeprefix("network.").replace(ORIGINAL, "weight"): tensor
@@ -49,7 +50,7 @@ def test_training_leaves_every_weight_of_the_t1_network_but_the_classifiers(
 ) -> None:
     network = build(pretrained)
     before = clone(network.state_dict())
-    fit = make_fit(network, [make_scan(1, "T2"), make_scan(2, "T2")], make_training())  # type: ignore[arg-type]
+    fit = make_fit(network, [make_scan(1, "T2"), make_scan(2, "T2")], make_training())
     for _ in range(3):
         fit.run_epoch()
     changed = different(kernels(network), pretrained)

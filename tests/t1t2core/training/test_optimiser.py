@@ -6,6 +6,7 @@ import torch
 from t1t2core.network.architectures import stages_before
 from t1t2core.network.hybrid import HybridSegmenter
 from t1t2core.network.segmenter import Segmenter
+from t1t2core.training.fit import Fit
 from t1t2core.training.optimiser import make_optimiser, parameters_of
 from tests.builders.heads import TINY, clone, different, make_fit, make_scan, make_training, pretrained_state
 
@@ -56,7 +57,7 @@ def test_the_rates_keep_their_proportions_and_a_resumed_training_has_them(schedu
         gradient_clip=1.0,
     )
 
-    def start() -> object:
+    def start() -> Fit:
         network = Segmenter(TINY, seed=0)
         network.load_pretrained(pretrained_state())
         return make_fit(network, scans, settings)

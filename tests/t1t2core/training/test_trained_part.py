@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from t1t2core.experiment import Experiment, Outcome, Scans
+from t1t2core.network.gradual import GradualNetwork
 from t1t2core.network.segmenter import Segmenter
 from t1t2core.preparation.prepare import PreparedScan
 from t1t2core.settings import EvaluationSettings, NetworkSettings, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.fit import EpochReport
 from t1t2core.training.team import Team
-from tests.builders.heads import TINY, make_fit, make_scan, make_training
+from tests.builders.heads import TINY, different, make_fit, make_scan, make_training
 from tests.builders.teams import Pair, start_pair
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-6}
@@ -115,6 +116,23 @@ def test_statistics_of_batch_norm_are_those_of_one_process(pair: Pair) -> None:
         for name in alone.state:
             if "running" in name or "num_batches" in name:
                 torch.testing.assert_close(step.state[name], alone.state[name], **CLOSE)
+
+
+def thaw(epochs: int) -> dict[str, Tensor]:
+    """Weights of a network of which each of these epochs, of one step, thaws a stage more."""
+    settings = make_training(loss="cross_entropy", batch_size=3, steps_per_epoch=1)
+    network = GradualNetwork(OnStoredStatistics(TINY, seed=0), 1)
+    fit = make_fit(network, heads(), settings, compute=Compute(precision="float32", team=Team.joined()))
+    for _ in range(epochs):
+        fit.run_epoch()
+    return dict(network.state_dict())
+
+
+def test_what_thaws_later_is_trained_by_all_processes_too(pair: Pair) -> None:
+    start, alone = thaw(0), thaw(3)
+    assert len(different(start, alone)) > len(different(start, thaw(1)))
+    for state in pair.run(thaw, 3):
+        assert distance(state, alone) < 1e-3
 
 
 # A whole training
