@@ -5,7 +5,8 @@ from functools import cache
 from itertools import product
 
 from t1t2core.errors import InputError
-from t1t2core.network.architectures import ARCHITECTURES, Architecture, architecture_of, keeps_statistics
+from t1t2core.network.architecture import Architecture
+from t1t2core.network.architectures import ARCHITECTURES, architecture_of, keeps_statistics
 from t1t2core.settings import NetworkSettings, Settings
 
 Voxel = tuple[int, int, int]

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from t1t2core.errors import InputError
-from t1t2core.network.architectures import Architecture
-from t1t2core.network.parts import seeded
+from t1t2core.network.architecture import Architecture
+from t1t2core.network.seeded import seeded
 from t1t2core.network.stage import ClassifierStage
 from t1t2core.network.staged import StagedNetwork
 from t1t2core.settings import NetworkSettings

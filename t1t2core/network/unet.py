@@ -5,7 +5,7 @@ from monai.networks.nets.unet import UNet
 from torch import Tensor, nn
 
 from t1t2core.network.stage import ClassifierStage
-from t1t2core.network.steps import Step, UpStep
+from t1t2core.network.steps import Made, Step, UpStep
 
 LEVELS = 4
 """Grids: the image's own is halved three times, as in the study's network."""
@@ -24,8 +24,8 @@ class Joined(nn.Module):
         return joined
 
 
-def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module], list[nn.Module]]:
-    """Make the stages of encoder and decoder: two convolutions each, but one before the classifier.
+def make(width: int, *, classes: int, encoders: int = 1) -> Made:
+    """Make MONAI's network and its stages: two convolutions each, but one before the classifier.
 
     The classifier is the residual unit that MONAI ends with, a convolution over the classes' channels.
     """
@@ -44,4 +44,4 @@ def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module
     encoder = [*(Step(down, 2, keeps=True) for down in downs), Step(layer, 2)]
     top, classifier = ups[0]
     decoder = [*(UpStep(Joined(up), 2) for up in ups[:0:-1]), UpStep(Joined(top), 1)]
-    return encoder, [*decoder, ClassifierStage(classifier)]
+    return net, encoder, [*decoder, ClassifierStage(classifier)]
