@@ -205,8 +205,7 @@ def open_workspace(request: Request) -> Workspace:
     _check_output(request.output)
     if (folder := request.output / space.name).exists():
         _check_output(folder)
-    storage = Storage(request.storage or str(request.output / "store"))
-    storage.check()
+    storage = _open_storage(request)
     request = _with_foreign(request, settings, storage)
     is_served = request.join and not asked_address(request.tracking_uri)
     ledger = Ledger(address, request.output / ARTIFACTS, shares_files=is_served)
@@ -234,6 +233,12 @@ def open_workspace(request: Request) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _open_storage(request: Request) -> Storage:
+    storage = Storage(request.storage or str(request.output / "store"))
+    storage.check()
+    return storage
 
 
 def _with_foreign(request: Request, settings: Settings, storage: Storage) -> Request:

@@ -2,6 +2,7 @@
 
 from monai.networks.blocks.dynunet_block import UnetUpBlock
 from monai.networks.nets.dynunet import DynUNet
+from torch import nn
 
 from t1t2core.network.stage import ClassifierStage
 from t1t2core.network.steps import Made, Step, UpStep
@@ -25,5 +26,5 @@ def make(width: int, *, classes: int, encoders: int = 1) -> Made:
         ups[0] = UnetUpBlock(3, encoders * filters[-1], filters[-2], 3, 2, 2, net.norm_name, net.act_name)
         ups[0].apply(net.initialize_weights)
     downs = [net.input_block, *net.downsamples]
-    encoder = [*(Step(down, 2, keeps=True) for down in downs), Step(net.bottleneck, 2)]
+    encoder: list[nn.Module] = [*(Step(down, 2, keeps=True) for down in downs), Step(net.bottleneck, 2)]
     return net, encoder, [*(UpStep(up, 3) for up in ups), ClassifierStage(net.output_block)]

@@ -57,8 +57,8 @@ def _fits(patch: Voxel, known: Architecture) -> bool:
 
 def _nearest(patch: Voxel, grid: Voxel, known: Architecture) -> Voxel | None:
     """Return the patch that fits whose sides are most like those asked for, if the grid has any."""
-    sides = (range(known.divisor, size + 1, known.divisor) for size in grid)
-    fitting = (found for found in product(*sides) if _fits(found, known))
+    x, y, z = (range(known.divisor, size + 1, known.divisor) for size in grid)
+    fitting = (found for found in product(x, y, z) if _fits(found, known))
     return min(fitting, key=lambda found: _distance(found, patch), default=None)
 
 

@@ -30,12 +30,17 @@ class OwnNetwork(StagedNetwork):
         super().__init__(settings)
         with seeded(seed):
             made = _make(settings.architecture, settings.width, classes)
-        self.own = made if hasattr(made, "stages") else ClassifierStage(made)
+        is_staged = isinstance(getattr(made, "stages", None), nn.ModuleList)
+        self.own = made if is_staged else ClassifierStage(made)
 
     @property
     def stages(self) -> list[nn.Module]:
         """All stages, in the order of the data."""
-        return [self.own] if isinstance(self.own, ClassifierStage) else list(self.own.stages)
+        if isinstance(self.own, ClassifierStage):
+            return [self.own]
+        stages = self.own.stages
+        assert isinstance(stages, nn.ModuleList)
+        return list(stages)
 
 
 @cache
@@ -47,7 +52,7 @@ def describe(name: str) -> Architecture:
     """
     with torch.device("meta"):
         made = _make(name, width=12, classes=3)
-    stages = list(getattr(made, "stages", []))
+    stages = list(made.stages) if isinstance(getattr(made, "stages", None), nn.ModuleList) else []
     counts = [getattr(stage, "convolutions", None) for stage in stages]
     if stages and (
         any(not isinstance(n, int) for n in counts) or not isinstance(stages[-1], ClassifierStage)

@@ -1,5 +1,7 @@
 """MONAI's U-Net with residual units and skip connections (Kerfoot et al., STACOM 2018)."""
 
+from typing import Any
+
 import torch
 from monai.networks.nets.unet import UNet
 from torch import Tensor, nn
@@ -31,8 +33,9 @@ def make(width: int, *, classes: int, encoders: int = 1) -> Made:
     """
     channels = [width * 2**level for level in range(LEVELS)]
     net = UNet(3, 1, classes, channels, strides=[2] * (LEVELS - 1), num_res_units=2)
-    downs, ups = [], []
-    layer: nn.Module = net.model
+    downs: list[nn.Module] = []
+    ups: list[Any] = []
+    layer: Any = net.model
     while isinstance(layer, nn.Sequential):
         down, around, up = layer
         downs.append(down)
@@ -41,7 +44,7 @@ def make(width: int, *, classes: int, encoders: int = 1) -> Made:
     if encoders > 1:
         # What is deepest comes from every encoder.
         ups[-1] = net._get_up_layer(channels[-2] + encoders * channels[-1], channels[-3], 2, False)
-    encoder = [*(Step(down, 2, keeps=True) for down in downs), Step(layer, 2)]
+    encoder: list[nn.Module] = [*(Step(down, 2, keeps=True) for down in downs), Step(layer, 2)]
     top, classifier = ups[0]
     decoder = [*(UpStep(Joined(up), 2) for up in ups[:0:-1]), UpStep(Joined(top), 1)]
     return net, encoder, [*decoder, ClassifierStage(classifier)]
