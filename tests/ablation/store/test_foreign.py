@@ -35,6 +35,6 @@ def test_what_does_not_fit_is_not_stored(tmp_path: Path) -> None:
     file = tmp_path / "theirs.safetensors"
     save_file({"weight": torch.zeros(3)}, file)
     encoders = EncoderStore(Storage(str(tmp_path / "store")))
-    with pytest.raises(InputError, match="weight: unknown to this network"):
+    with pytest.raises(InputError, match="does not fit the network"):
         adopt_foreign(encoders, file, NETWORK)
     assert list(encoders.storage.names("encoders")) == []
