@@ -31,6 +31,14 @@ EncoderUri = Annotated[
     str | None,
     typer.Option("--encoder", metavar="URI|DIGEST", help="T1 network  [the one that fits, or a new one]"),
 ]
+PretrainedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pretrained",
+        metavar="FILE",
+        help="weights from elsewhere as the T1 network: safetensors, or a checkpoint of tensors alone",
+    ),
+]
 TrackingUri = Annotated[
     str | None,
     typer.Option(metavar="URI", help="MLflow  [$MLFLOW_TRACKING_URI or sqlite:///OUTPUT/mlflow.db]"),

@@ -61,11 +61,21 @@ class EncoderStore:
         self, weights: Mapping[str, Tensor], recipe: EncoderRecipe, results: Mapping[str, Any]
     ) -> str:
         """Upload weights, read them back, then make them findable; return their digest."""
+        return self.publish_as(weights, asdict(recipe), recipe.digest, results)
+
+    def publish_as(
+        self,
+        weights: Mapping[str, Tensor],
+        recipe: Mapping[str, Any],
+        recipe_digest: str,
+        results: Mapping[str, Any],
+    ) -> str:
+        """Publish weights by what they are made from, and its digest."""
         content = pack_weights(weights)
         digest = hashlib.sha256(content).hexdigest()
         self.storage.write(f"{FOLDER}/{digest}.safetensors", content)
         self._content(digest)
-        card = {"format": FORMAT, "recipe": asdict(recipe), "recipe_digest": recipe.digest, **results}
+        card = {"format": FORMAT, "recipe": dict(recipe), "recipe_digest": recipe_digest, **results}
         self.storage.write(_card_name(digest), json.dumps(card, indent=2).encode())
         self._index(digest)
         return digest

@@ -26,6 +26,7 @@ from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Search, epoch_findings, objective_findings
 from ablation.space.space import Space, read_space
 from ablation.store.file_system import mount_of
+from ablation.store.foreign import adopt_foreign
 from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage, public
@@ -82,6 +83,7 @@ class Request:
     output: Path = Path("runs")
     storage: str | None = None
     encoder: str | None = None
+    pretrained: Path | None = None
     tracking_uri: str | None = None
     address: str | None = None
     max_concurrent: int | None = None
@@ -98,6 +100,7 @@ class Request:
             "--output": self.output,
             "--storage": self.storage,
             "--encoder": self.encoder,
+            "--pretrained": self.pretrained,
             "--tracking-uri": self.tracking_uri,
             "--address": self.address,
             "--max-concurrent": self.max_concurrent,
@@ -202,8 +205,8 @@ def open_workspace(request: Request) -> Workspace:
     _check_output(request.output)
     if (folder := request.output / space.name).exists():
         _check_output(folder)
-    storage = Storage(request.storage or str(request.output / "store"))
-    storage.check()
+    storage = _open_storage(request)
+    request = _with_foreign(request, settings, storage)
     is_served = request.join and not asked_address(request.tracking_uri)
     ledger = Ledger(address, request.output / ARTIFACTS, shares_files=is_served)
     _check_names(ledger, space)
@@ -230,6 +233,23 @@ def open_workspace(request: Request) -> Workspace:
         study=study,
         points=points,
     )
+
+
+def _open_storage(request: Request) -> Storage:
+    storage = Storage(request.storage or str(request.output / "store"))
+    storage.check()
+    return storage
+
+
+def _with_foreign(request: Request, settings: Settings, storage: Storage) -> Request:
+    """Return the request with the digest of the weights that the user brought, which are stored."""
+    if request.pretrained is None:
+        return request
+    if request.encoder is not None:
+        raise InputError("--pretrained and --encoder both give the T1 network; leave out one of them")
+    digest = adopt_foreign(EncoderStore(storage), request.pretrained, settings.network)
+    log.warning(f"--pretrained {request.pretrained}: whom it was trained on is not known; it is {digest}")
+    return replace(request, encoder=digest, pretrained=None)
 
 
 def _record_of(request: Request) -> str:

@@ -5,7 +5,8 @@ from functools import cache
 from itertools import product
 
 from t1t2core.errors import InputError
-from t1t2core.network.architectures import ARCHITECTURES, Architecture, architecture_of, keeps_statistics
+from t1t2core.network.architecture import Architecture
+from t1t2core.network.architectures import ARCHITECTURES, architecture_of, keeps_statistics
 from t1t2core.settings import NetworkSettings, Settings
 
 Voxel = tuple[int, int, int]
@@ -56,8 +57,8 @@ def _fits(patch: Voxel, known: Architecture) -> bool:
 
 def _nearest(patch: Voxel, grid: Voxel, known: Architecture) -> Voxel | None:
     """Return the patch that fits whose sides are most like those asked for, if the grid has any."""
-    sides = (range(known.divisor, size + 1, known.divisor) for size in grid)
-    fitting = (found for found in product(*sides) if _fits(found, known))
+    x, y, z = (range(known.divisor, size + 1, known.divisor) for size in grid)
+    fitting = (found for found in product(x, y, z) if _fits(found, known))
     return min(fitting, key=lambda found: _distance(found, patch), default=None)
 
 

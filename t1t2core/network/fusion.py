@@ -26,11 +26,11 @@ def fuse(
     source = adapted if indices == "adapted" else dedicated
     match operator:
         case "concatenation":
-            values, indices = torch.cat([a, d], dim=1), source.indices
-            if indices:
+            places = source.indices
+            if places:  # networks that do not unpool have none
                 both = torch.cat([adapted.indices[-1], dedicated.indices[-1]], dim=1)
-                indices = (*indices[:-1], both)
-            return Features(values, indices, source.skips)
+                places = (*places[:-1], both)
+            return Features(torch.cat([a, d], dim=1), places, source.skips)
         case "multiplication":
             return Features(a * d, source.indices, source.skips)
         case "average":

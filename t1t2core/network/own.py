@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from t1t2core.errors import InputError
-from t1t2core.network.architectures import Architecture
-from t1t2core.network.parts import seeded
+from t1t2core.network.architecture import Architecture
+from t1t2core.network.seeded import seeded
 from t1t2core.network.stage import ClassifierStage
 from t1t2core.network.staged import StagedNetwork
 from t1t2core.settings import NetworkSettings
@@ -30,12 +30,12 @@ class OwnNetwork(StagedNetwork):
         super().__init__(settings)
         with seeded(seed):
             made = _make(settings.architecture, settings.width, classes)
-        self.own = made if hasattr(made, "stages") else ClassifierStage(made)
+        self.own = ClassifierStage(made) if _stages_of(made) is None else made
 
     @property
     def stages(self) -> list[nn.Module]:
         """All stages, in the order of the data."""
-        return [self.own] if isinstance(self.own, ClassifierStage) else list(self.own.stages)
+        return _stages_of(self.own) or [self.own]
 
 
 @cache
@@ -47,7 +47,7 @@ def describe(name: str) -> Architecture:
     """
     with torch.device("meta"):
         made = _make(name, width=12, classes=3)
-    stages = list(getattr(made, "stages", []))
+    stages = _stages_of(made) or []
     counts = [getattr(stage, "convolutions", None) for stage in stages]
     if stages and (
         any(not isinstance(n, int) for n in counts) or not isinstance(stages[-1], ClassifierStage)
@@ -67,6 +67,11 @@ def describe(name: str) -> Architecture:
 def digest_of_source(name: str) -> str:
     """Return the SHA-256 of the file that a class is in."""
     return hashlib.sha256(Path(getsourcefile(_class(name)) or "").read_bytes()).hexdigest()
+
+
+def _stages_of(made: nn.Module) -> list[nn.Module] | None:
+    stages = getattr(made, "stages", None)
+    return list(stages) if isinstance(stages, nn.ModuleList) else None
 
 
 def _make(name: str, width: int, classes: int) -> nn.Module:

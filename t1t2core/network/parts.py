@@ -1,14 +1,14 @@
 """Encoder and decoder of each architecture."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 
 import torch
+from torch import nn
 
-from t1t2core.network.architectures import STUDY
+from t1t2core.network.architectures import ARCHITECTURES, STUDY
 from t1t2core.network.decoder import Decoder
 from t1t2core.network.encoder import Encoder
+from t1t2core.network.seeded import seeded
 from t1t2core.network.stage import Row
 from t1t2core.settings import NetworkSettings
 
@@ -27,16 +27,17 @@ def make_parts(settings: NetworkSettings, *, classes: int, encoders: int = 1, se
     # MONAI takes seconds to import, which the study's network has no need of.
     module = import_module(f"t1t2core.network.{settings.architecture}")
     with seeded(seed):
-        encoder, decoder = module.make(settings.width, classes=classes, encoders=encoders)
+        _, encoder, decoder = module.make(settings.width, classes=classes, encoders=encoders)
     return Row(encoder), Row(decoder)
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Let torch's own generator start from a seed, and go on afterwards as if it had not been used."""
-    state = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(seed)
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(state)
+def foreign_names(settings: NetworkSettings, *, classes: int) -> dict[str, str]:
+    """Return the name of each tensor by the one that MONAI has for it; none of other networks."""
+    if settings.architecture == STUDY or settings.architecture not in ARCHITECTURES:
+        return {}
+    module = import_module(f"t1t2core.network.{settings.architecture}")
+    with torch.device("meta"):
+        net, encoder, decoder = module.make(settings.width, classes=classes)
+    ours = nn.ModuleDict({"encoder": Row(encoder), "decoder": Row(decoder)}).state_dict(keep_vars=True)
+    name_of = {id(tensor): name for name, tensor in ours.items()}
+    return {name: name_of[id(tensor)] for name, tensor in net.state_dict(keep_vars=True).items()}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from t1t2core.network.normalisation import GROUPS
 from t1t2core.network.stage import ClassifierStage
-from t1t2core.network.steps import Step, UpStep
+from t1t2core.network.steps import Made, Step, UpStep
 
 
 class Added(nn.Module):
@@ -25,8 +25,8 @@ class Added(nn.Module):
         return added
 
 
-def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module], list[nn.Module]]:
-    """Make the stages of encoder and decoder, one for each residual block of two convolutions.
+def make(width: int, *, classes: int, encoders: int = 1) -> Made:
+    """Make MONAI's network and its stages, one for each residual block of two convolutions.
 
     With the first block of a grid goes the convolution that leads to it.
     """
@@ -45,4 +45,4 @@ def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module
         narrower = get_conv_layer(3, encoders * 8 * width, 4 * width, kernel_size=1)
         ups[0] = nn.Sequential(narrower, ups[0][1])
     decoder = [UpStep(Added(*both), 3) for both in zip(ups, net.up_layers, strict=True)]
-    return encoder, [*decoder, ClassifierStage(net.conv_final)]
+    return net, encoder, [*decoder, ClassifierStage(net.conv_final)]

@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from t1t2core.network.stage import Features
+
+Made = tuple[nn.Module, list[nn.Module], list[nn.Module]]
+"""MONAI's network as a whole, and the stages of encoder and decoder that are made of its parts."""
 
 
 class Step(nn.Module):
@@ -27,7 +31,7 @@ class Step(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """Change the values, and add one to the skips where it is kept."""
-        values = self.module(features.values)
+        values = _run(self.module, features.values)
         skips = (*features.skips, values) if self.keeps else features.skips
         return replace(features, values=values, skips=skips)
 
@@ -42,5 +46,14 @@ class UpStep(nn.Module):
 
     def forward(self, features: Features) -> Features:
         """Change the values, on a finer grid."""
-        values = self.module(features.values, features.skips[-1])
+        values = _run(self.module, features.values, features.skips[-1])
         return replace(features, values=values, skips=features.skips[:-1])
+
+
+def _run(module: nn.Module, *inputs: Tensor) -> Tensor:
+    """Run a module, also on no image, as a process of a team has at times: instance norm would fail there."""
+    if len(inputs[0]):
+        values: Tensor = module(*inputs)
+        return values
+    one: Tensor = module(*(torch.cat([each, each.new_zeros((1, *each.shape[1:]))]) for each in inputs))
+    return one[:0]

@@ -6,7 +6,7 @@ from monai.networks.nets.swin_unetr import SwinUNETR
 from torch import Tensor, nn
 
 from t1t2core.network.stage import ClassifierStage, Features
-from t1t2core.network.steps import UpStep
+from t1t2core.network.steps import Made, UpStep
 
 
 class Embedding(nn.Module):
@@ -66,8 +66,8 @@ class Bottom(nn.Module):
         return replace(features, values=values)
 
 
-def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module], list[nn.Module]]:
-    """Make the stages of encoder and decoder; a block of attention counts as a convolution.
+def make(width: int, *, classes: int, encoders: int = 1) -> Made:
+    """Make MONAI's network and its stages; a block of attention counts as a convolution.
 
     The decoder of one encoder is all that there is: two cannot be joined where skips are of five grids.
     """
@@ -82,7 +82,7 @@ def make(width: int, *, classes: int, encoders: int = 1) -> tuple[list[nn.Module
         Bottom(swin.layers4[0], net.encoder10),
     ]
     ups = (net.decoder5, net.decoder4, net.decoder3, net.decoder2, net.decoder1)
-    return encoder, [*(UpStep(up, 3) for up in ups), ClassifierStage(net.out)]
+    return net, encoder, [*(UpStep(up, 3) for up in ups), ClassifierStage(net.out)]
 
 
 def _normalised(values: Tensor) -> Tensor:

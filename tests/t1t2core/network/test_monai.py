@@ -13,7 +13,7 @@ from torch import nn
 
 from t1t2core.network import flops
 from t1t2core.network.build import build_hybrid, build_network
-from t1t2core.network.parts import seeded
+from t1t2core.network.seeded import seeded
 from t1t2core.settings import Fusion, NetworkSettings
 
 WIDTH = 4
@@ -68,3 +68,14 @@ def test_operations_are_counted_once_for_networks_that_differ_in_their_weights_a
     wider = flops.forward_flops(build_network(NetworkSettings(architecture="unet", width=8), seed=0), patch)
     assert counted[0] == counted[1]
     assert 2 < wider / counted[0] < 4, "the first kernels have twice the channels on one side, others on both"
+
+
+@pytest.mark.parametrize("architecture", ["unet", "dynunet", "segresnet"])
+def test_a_process_without_a_patch_takes_part_in_a_step(architecture: str) -> None:
+    """In a team each parameter needs a gradient in every process, if only of zeros."""
+    network = build_network(NetworkSettings(architecture=architecture, width=WIDTH), seed=0).train()
+    features = network.run_frozen(torch.randn((1, 1, 16, 24, 16))).first(0)
+    logits = network.run_trained(features)
+    assert logits.shape == (0, 3, 16, 24, 16)
+    logits.sum().backward()
+    assert all(p.grad is not None and not p.grad.any() for p in network.parameters())
