@@ -63,7 +63,7 @@ class Runs:
 
     Args:
         tracking_uri: MLflow's address.
-        artifacts: folder for files where the record is a database of this machine.
+        artifacts: folder for files where the record is a database, without a server that keeps them.
         driver: name under which runs are written, see `ablation.record.driver`; that of this process.
         shares_files: whoever writes to the record sees that folder, though it is reached through a server.
 
@@ -75,7 +75,6 @@ class Runs:
         self, tracking_uri: str, artifacts: Path, driver: str | None = None, *, shares_files: bool = False
     ) -> None:
         self.tracking_uri = tracking_uri
-        self._has_files_here = shares_files or tracking_uri.startswith("sqlite:")
         self.driver = driver or this_driver()
         self._artifacts = artifacts
         self._files: dict[str, ArtifactRepository] = {}
@@ -88,6 +87,7 @@ class Runs:
                 self.client = MlflowClient(tracking_uri)
                 self.client.search_experiments(max_results=1)
             database = database_of(self.client)
+            self._has_files_here = shares_files or database is not None
             if file is not None and database is not None:
                 follow_files(database, file.resolve().parent / ARTIFACTS, artifacts.resolve())
         except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
