@@ -4,7 +4,9 @@ A claim is a run under way with its driver's name and heartbeat. It holds for a 
 driver left that is gone is taken over.
 """
 
+import math
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
@@ -12,7 +14,7 @@ from enum import Enum, auto
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from ablation.names import DRIVER
+from ablation.names import DRIVER, TRIAL_KEY
 from ablation.record.driver import is_live
 from ablation.record.other_drivers import OtherDrivers
 from ablation.record.runs import Runs
@@ -20,6 +22,10 @@ from ablation.record.trials import TrialRuns
 
 BEATS_A_LEASE = 4
 """Heartbeats within a lease: some may be late."""
+PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds before each look at a claim that another driver has made at the same time: it may be taken away."""
+NEWS_SECONDS = 2.0
+"""For so long a driver goes by what it has read of all trials of others."""
 
 
 class Claim(Enum):
@@ -33,9 +39,10 @@ class Claim(Enum):
 class Claims:
     """Claims to anything that is worked on by one driver at a time.
 
-    A driver looks for runs of others, makes its own, and looks again. Of two that were made at once the one
-    with the lower id stays and the other is removed; its driver, should it have looked too early to see the
-    first, learns so when it writes the end.
+    A driver looks for runs of others, makes its own, and looks again: it has the claim if no other is there.
+    Of two that were made at once the later one is seen by its driver, so that both never have it. Where each
+    has seen the other's, the one with the lower id waits until the other is taken away. The run of a driver
+    at work is removed by nobody else: it may have been alone when its driver looked.
 
     Args:
         lease_seconds: see `ablation.record.driver.is_live`.
@@ -54,20 +61,24 @@ class Claims:
         if self.is_contested(find()):
             return None
         ours = make()
-        if self.is_contested(find(), ours):
-            self._runs.remove(ours)
-            return None
-        return ours
+        if self.stays(ours, find):
+            return ours
+        self._runs.remove(ours)
+        return None
 
-    def is_contested(self, runs: Iterable[Run], ours: str | None = None) -> bool:
-        """Whether one of these unfinished runs goes before ours; those that do not are removed."""
-        for run in runs:
-            run_id = str(run.info.run_id)
-            if run_id == ours:
-                continue
-            if self._is_held_elsewhere(run) and (ours is None or run_id < ours):
+    def is_contested(self, runs: Iterable[Run]) -> bool:
+        """Whether another driver is at work on one of these unfinished runs; those left are removed."""
+        return bool(self._held_elsewhere(runs))
+
+    def stays(self, ours: str, find: Callable[[], Iterable[Run]]) -> bool:
+        """Whether our run, which has been made, is the only claim; else it is to be removed."""
+        for pause in PAUSES:
+            time.sleep(pause)
+            others = self._held_elsewhere(run for run in find() if run.info.run_id != ours)
+            if not others:
                 return True
-            self._runs.remove(run_id)
+            if min(others) < ours:
+                return False
         return False
 
     def beat(self, run_ids: Iterable[str]) -> None:
@@ -76,6 +87,16 @@ class Claims:
             # The next beat may get through; a run that was taken away is met at its end.
             with suppress(MlflowException, OSError):
                 self._runs.beat(run_id)
+
+    def _held_elsewhere(self, runs: Iterable[Run]) -> list[str]:
+        """Ids of those that other drivers are at work on; the others are removed."""
+        held = []
+        for run in runs:
+            if self._is_held_elsewhere(run):
+                held.append(str(run.info.run_id))
+            else:
+                self._runs.remove(str(run.info.run_id))
+        return held
 
     def _is_held_elsewhere(self, run: Run) -> bool:
         """Whether another driver is at work on it."""
@@ -104,9 +125,12 @@ class TrialClaims(Claims):
         self._replaced = replaced
         self._others: OtherDrivers | None = None
         self._recorded: set[str] = set()
+        self._finished: set[tuple[str, str]] = set()
         self._open: dict[str, str] = {}
         self._unsettled: set[str] = set()
         self._lost: set[str] = set()
+        self._theirs: set[str] = set()
+        self._read_at = -math.inf
 
     def claim(self, key: str, make: Callable[[], str]) -> Claim:
         """See to it that the trial's run is open and nobody else's; what cannot be asked stays unsettled."""
@@ -114,8 +138,7 @@ class TrialClaims(Claims):
         careful = key in self._unsettled or key in self._lost or not others.absent
         self._unsettled.add(key)
         if key not in self._open:
-            known = Claim.RECORDED if key in self._recorded else Claim.OURS
-            claim = self._standing(key) if careful else known
+            claim = self._first_look(key) if careful else self._known(key)
             if claim is not Claim.OURS:
                 self._unsettled.discard(key)
                 return claim
@@ -193,16 +216,53 @@ class TrialClaims(Claims):
         if self._others is None:
             others = OtherDrivers(self._ledger, self._experiment, self.lease_seconds)
             self._ledger.clear_unfinished(self._keys, self.lease_seconds)
-            finished = self._ledger.finished_runs(self.lease_seconds)
-            self._recorded = {key for key, run_id in finished if run_id != self._replaced.get(key)}
+            self._read_all(self.lease_seconds)
             self._others = others
         return self._others
+
+    def _known(self, key: str) -> Claim:
+        """Whose the trial is by what was read of all trials."""
+        if key in self._recorded:
+            return Claim.RECORDED
+        is_new = time.monotonic() - self._read_at < NEWS_SECONDS
+        return Claim.THEIRS if is_new and key in self._theirs else Claim.OURS
+
+    def _first_look(self, key: str) -> Claim:
+        """Whose the trial is before ours is made.
+
+        Where it is another's, the next ones of the list may be, too: all are read at once, since drivers
+        would else ask for each trial of each other one by one.
+        """
+        claim = self._known(key)
+        if claim is not Claim.OURS:
+            return claim
+        claim = self._standing(key)
+        if claim is not Claim.OURS and time.monotonic() - self._read_at >= NEWS_SECONDS:
+            self._read_all(NEWS_SECONDS)
+            running = filter(self._is_held_elsewhere, self._ledger.under_way())
+            self._theirs = {run.data.tags[TRIAL_KEY] for run in running}
+            self._read_at = time.monotonic()
+        return claim
+
+    def _read_all(self, clocks_seconds: float) -> None:
+        """Learn what is recorded; what a slower clock has dated too early is seen when it is asked for."""
+        finished = self._ledger.finished_runs(clocks_seconds)
+        new = finished - self._finished
+        self._recorded |= {key for key, run_id in new if run_id != self._replaced.get(key)}
+        self._finished = finished
 
     def _standing(self, key: str, ours: str | None = None) -> Claim:
         """Whose the trial is by what the record says; runs that failed or were left are removed."""
         self._enter().announce()
-        spared = (ours, self._replaced.get(key))
-        runs = [run for run in self._ledger.runs_of(key) if run.info.run_id not in spared]
-        if any(run.info.status == "FINISHED" for run in runs):
+        is_recorded = False
+
+        def unfinished() -> list[Run]:
+            nonlocal is_recorded
+            runs = [run for run in self._ledger.runs_of(key) if run.info.run_id != self._replaced.get(key)]
+            is_recorded = any(run.info.status == "FINISHED" for run in runs if run.info.run_id != ours)
+            return [] if is_recorded else runs
+
+        is_theirs = self.is_contested(unfinished()) if ours is None else not self.stays(ours, unfinished)
+        if is_recorded:
             return Claim.RECORDED
-        return Claim.THEIRS if self.is_contested(runs, ours) else Claim.OURS
+        return Claim.THEIRS if is_theirs else Claim.OURS

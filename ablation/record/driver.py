@@ -6,6 +6,7 @@ leaves alone what beats, and takes over what has stopped.
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -14,6 +15,13 @@ from pathlib import Path
 import psutil
 
 from ablation.names import DRIVER, HEARTBEAT
+
+GONE_LEASES = 10
+"""Leases after which a heartbeat is that of a driver that is gone, at the first look."""
+LONGEST_WATCH_SECONDS = 86_400.0
+_seen: dict[tuple[str, str], float] = {}
+"""When this process saw each heartbeat of a driver first, by a clock that nobody sets."""
+_seeing = threading.Lock()
 
 
 @cache
@@ -30,15 +38,34 @@ def heartbeat(driver: str) -> dict[str, str]:
 def is_live(tags: Mapping[str, str], lease_seconds: float) -> bool:
     """Whether a driver is at work on the run with these tags.
 
-    On this machine a driver that is gone is known to be gone at once. On another it counts as gone once
-    its last heartbeat is older than the lease, so the clocks of machines that share a record must agree to
-    well within it.
+    On this machine a driver that is gone is known to be gone at once. On another it counts as gone once it
+    has been seen with the same heartbeat for a lease, by this process's own clock: machines that share a
+    record need not agree about the time.
+    """
+    if not may_be_live(tags, lease_seconds):
+        return False
+    return _watched_for(tags.get(DRIVER, ""), tags.get(HEARTBEAT, "")) < lease_seconds
+
+
+def may_be_live(tags: Mapping[str, str], lease_seconds: float) -> bool:
+    """Whether a driver is not known to be gone at a first look at its tags.
+
+    One whose heartbeat is very old is gone, unless clocks differ by as much.
     """
     machine, _, process = tags.get(DRIVER, "").partition("/")
     number, _, started = process.partition("/")
     if machine == _machine() and number.isdigit() and _started(int(number)) != started:
         return False
-    return time.time() - float(tags.get(HEARTBEAT, 0)) < lease_seconds
+    return time.time() - float(tags.get(HEARTBEAT, 0)) < GONE_LEASES * lease_seconds
+
+
+def _watched_for(driver: str, beat: str) -> float:
+    """For how many seconds this process has known a heartbeat."""
+    now = time.monotonic()
+    with _seeing:
+        while _seen and now - next(iter(_seen.values())) > LONGEST_WATCH_SECONDS:
+            del _seen[next(iter(_seen))]
+        return now - _seen.setdefault((driver, beat), now)
 
 
 @cache

@@ -11,13 +11,11 @@ from mlflow.exceptions import MlflowException
 
 from ablation.names import DRIVER, HEARTBEAT
 from ablation.plan.digest import digest_of
-from ablation.record.driver import is_live
+from ablation.record.driver import may_be_live
 from ablation.record.trials import TrialRuns
 
 LEFT = "left"
 """Value of the tag of a driver that has ended; it stays there, so that nobody comes and goes unseen."""
-GONE_LEASES = 10
-"""Leases without a heartbeat after which a driver counts as gone, should it never have said that it left."""
 
 
 class OtherDrivers:
@@ -59,7 +57,7 @@ class OtherDrivers:
             for name in [name for name in tags if name.startswith(f"{DRIVER}.")]:
                 if (experiment, name) == (self._experiment, self._tag):
                     continue
-                if forget and not _is_live(tags[name], self._lease):
+                if forget and not _may_be_there(tags[name], self._lease):
                     self._forget(experiment, name)
                 else:
                     there = True
@@ -76,9 +74,9 @@ class OtherDrivers:
 def are_at_work(ledger: TrialRuns, experiment_id: str, lease_seconds: float) -> bool:
     """Return whether drivers are at work in an experiment."""
     tags = ledger.experiment_tags().get(experiment_id, {})
-    return any(_is_live(tags[name], lease_seconds) for name in tags if name.startswith(f"{DRIVER}."))
+    return any(_may_be_there(tags[name], lease_seconds) for name in tags if name.startswith(f"{DRIVER}."))
 
 
-def _is_live(value: str, lease_seconds: float) -> bool:
+def _may_be_there(value: str, lease_seconds: float) -> bool:
     driver, _, beaten = value.rpartition(" ")
-    return value != LEFT and is_live({DRIVER: driver, HEARTBEAT: beaten}, GONE_LEASES * lease_seconds)
+    return value != LEFT and may_be_live({DRIVER: driver, HEARTBEAT: beaten}, lease_seconds)

@@ -54,7 +54,7 @@ class TrialRuns(Runs):
     """Writes and reads the runs of trials."""
 
     _finished_before: tuple[float, set[tuple[str, str]]] | None = None
-    """When `finished` was asked, and what it found."""
+    """When finished trials were read, and what was found."""
 
     # Read
 
@@ -80,7 +80,7 @@ class TrialRuns(Runs):
         return {run.data.tags[TRIAL_KEY]: run for run in reversed(newest_first)}
 
     def finished_runs(self, clocks_seconds: float) -> set[tuple[str, str]]:
-        """Key and run id of all trials recorded as finished; after `finished`, only what is new is read.
+        """Key and run id of all trials recorded as finished; once they are read, only what is new is.
 
         Args:
             clocks_seconds: by which the clocks of drivers may differ.
@@ -90,8 +90,14 @@ class TrialRuns(Runs):
         assert self._finished_before is not None
         asked_at, before = self._finished_before
         since = int(1000 * (asked_at - clocks_seconds))
+        asked_at = time.time()
         new = self.trials(f"attributes.status = 'FINISHED' and attributes.end_time >= {since}")
-        return before | _keys_and_ids(new)
+        self._finished_before = asked_at, before | _keys_and_ids(new)
+        return self._finished_before[1]
+
+    def under_way(self) -> Iterator[Run]:
+        """The trials that drivers are at work on, or have left."""
+        return self.trials("attributes.status = 'RUNNING'")
 
     def failed_under(self, parent: str) -> list[Run]:
         """The trials of a plan that failed and were not run again since."""
@@ -104,8 +110,7 @@ class TrialRuns(Runs):
 
     def others_at_work(self, lease_seconds: float) -> bool:
         """Whether there are runs under way of other drivers."""
-        running = self.trials("attributes.status = 'RUNNING'")
-        others = (run.data.tags for run in running if run.data.tags.get(DRIVER) != self.driver)
+        others = (run.data.tags for run in self.under_way() if run.data.tags.get(DRIVER) != self.driver)
         return any(is_live(tags, lease_seconds) for tags in others)
 
     def histories(self, runs: Mapping[str, str], names: Sequence[str]) -> pd.DataFrame:
@@ -194,7 +199,7 @@ class TrialRuns(Runs):
 
     def stop_trials(self) -> None:
         """End this driver's runs that are still under way; they are replaced when it is asked again."""
-        for run in self.trials("attributes.status = 'RUNNING'"):
+        for run in self.under_way():
             if run.data.tags.get(DRIVER) == self.driver:
                 self.end(run.info.run_id, "KILLED")
 

@@ -5,18 +5,19 @@ import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from ablation.record.ledger import Ledger
-from tests.faults.changes import make_obedient
+from tests.faults.changes import make_obedient, set_ahead
 from tests.faults.cluster import SharedCluster, obedient
 from tests.faults.commands import Command, started, wait_until
 from tests.faults.inject.sitecustomize import PATIENCE
 
 EPOCHS = 4
 TRIALS = ("no_fine_tuning", "conservative fc", "conservative 9", "conservative 15")
+LEASE = 30
 TIMES = ("time/", "memory/")
 """Metrics that differ from run to run."""
 ALL = "tags.kind = 'trial'"
@@ -38,7 +39,7 @@ pretraining: {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: 1}}
 training: {{patch: [16, 24, 16], stride: [16, 24, 16], max_epochs: {EPOCHS}}}
 evaluation: {{pictures: 0, surface_distances: false}}
 resources: {{gpus: 0}}
-recovery: {{checkpoint_seconds: 0, lease_seconds: 30}}
+recovery: {{checkpoint_seconds: 0, lease_seconds: {LEASE}}}
 """
 
 
@@ -110,6 +111,10 @@ class Bench:
     def start(self, *more: str) -> Command:
         """Gives the command."""
         return self._start(self.arguments(*more), make_obedient)
+
+    def start_ahead(self, seconds: float) -> Command:
+        """Gives the command on a machine whose clock is ahead."""
+        return self._start(self.arguments(), partial(set_ahead, seconds))
 
     def start_unchanged(self) -> Command:
         """Gives the command, of which nothing is changed or left out."""

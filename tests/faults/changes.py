@@ -1,6 +1,7 @@
 """What is changed of the product in the process of a command under test."""
 
 import os
+import time
 from pathlib import Path
 
 from ablation.plan.plan import Trial
@@ -33,6 +34,13 @@ def make_obedient() -> None:
     sitecustomize.shorten_patience(storage)
     delivery.PAUSE_SECONDS = RECORD_PAUSE_SECONDS
     recorder.DELIVERY_SECONDS = float(os.environ.get("FAULTS_DELIVERY", recorder.DELIVERY_SECONDS))
+
+
+def set_ahead(seconds: float) -> None:
+    """Do the same, and set the process's clock ahead."""
+    make_obedient()
+    right = time.time
+    time.time = lambda: right() + seconds
 
 
 def _seconds(estimator: object, trial: Trial, size: int) -> float:

@@ -26,7 +26,8 @@ def missing() -> str:
 @contextmanager
 def postgres() -> Iterator[str]:
     """An empty database; gives its address as SQLAlchemy takes it, with user and password."""
-    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))  # pytest's own folders are closed to others
+    # The folders that pytest makes are closed to other users.
+    folder = Path(tempfile.mkdtemp(prefix="postgres-", dir="/tmp"))
     try:
         (folder / "password").write_text(PASSWORD, encoding="utf-8")
         if USER:

@@ -52,6 +52,12 @@ class Server:
             )
         wait_until(self.listens, f"{self._arguments(self.port)[0]} listens")
 
+    @property
+    def pid(self) -> int:
+        """Of its first process, while it is started."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """At once, with all its processes."""
         if self._process is not None:

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.faults.bench import TRIALS, Bench, compare
+from tests.faults.bench import LEASE, TRIALS, Bench, compare
 from tests.faults.cluster import SharedCluster
 from tests.faults.commands import alive, family, started, wait_for_end_of_work, wait_until
 from tests.faults.conftest import Undisturbed
@@ -136,6 +136,26 @@ def test_a_driver_that_was_stopped_past_its_lease_records_nothing_twice(
     stopped.kill(signal.SIGCONT)
     assert stopped.wait() == 0, stopped.said
     assert stopped.last_line.startswith("4 trials: 4 finished")
+    assert compare(bench, undisturbed.results).passed
+    assert len(bench.runs()) == len(TRIALS)
+    assert bench.left_behind() == []
+
+
+def test_two_drivers_whose_clocks_are_apart_leave_each_others_trials_alone(
+    bench: Bench, undisturbed: Undisturbed
+) -> None:
+    """By the clock of the one that is ahead the other's heartbeats are older than a lease."""
+    hold = bench.order("hold", "conservative 15", 3)
+    behind = bench.start()
+    bench.wait_for_hold(hold, behind)
+    ahead = bench.start_ahead(2 * LEASE)
+    wait_until(lambda: len(bench.runs("FINISHED")) == 3 or ahead.over, "the other has done the rest")
+    assert not ahead.over, ahead.said
+    bench.release(hold)
+    for driver in (behind, ahead):
+        assert driver.wait() == 0, driver.said
+        assert driver.last_line.startswith("4 trials: 4 finished")
+    assert bench.steps("conservative 15") == [1, 2, 3, 4], "it was trained once"
     assert compare(bench, undisturbed.results).passed
     assert len(bench.runs()) == len(TRIALS)
     assert bench.left_behind() == []

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ablation.record.database import database_file
+from ablation.record.driver import GONE_LEASES
 from ablation.space.resources import Recovery
 from ablation.store.file_system import MOUNTS, existing, mount_of
 from ablation.sweep.doctor.finding import Finding, Status
@@ -80,15 +81,15 @@ def apart(there: float, before: float, after: float) -> float:
 
 def judge_clock(name: str, seconds: float, other: str) -> Finding:
     """What clocks that are so many seconds apart mean for leases."""
-    lease = Recovery().lease_seconds
+    most = GONE_LEASES * Recovery().lease_seconds
     found = f"this machine's and {other} are {seconds_of(seconds)} apart"
     if seconds <= APART_SECONDS:
         return Finding(name, Status.OK, found)
     advice = (
-        f"set them by NTP (chronyc tracking, timedatectl): a lease is {lease:g} s, and who is ahead by that "
-        "takes over trials that others are working on"
+        f"set them by NTP (chronyc tracking, timedatectl): who is ahead by {most:g} s (ten leases) takes "
+        "over trials that others are working on"
     )
-    return Finding(name, Status.WARN if seconds < lease / 2 else Status.FAIL, found, advice)
+    return Finding(name, Status.WARN if seconds < most / 2 else Status.FAIL, found, advice)
 
 
 def check_locks(folder: Path, vfs: str = "") -> Finding:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from mlflow.entities import Run
 
-from ablation.names import DRIVER, HEARTBEAT
+from ablation.names import DRIVER, HEARTBEAT, TRIAL_KEY
+from ablation.record import claims as claims_module
 from ablation.record.claims import Claim, Claims, TrialClaims
 from ablation.record.ledger import Ledger
 from tests.conftest import Record
@@ -50,7 +51,7 @@ def test_what_another_driver_is_at_work_on_is_not_taken(record: Record) -> None:
 def test_what_is_left_is_taken_over(record: Record) -> None:
     here, there = Driver(record, "here/1/1"), Driver(record, "there/1/1")
     theirs = there.make()
-    there.ledger.tag(theirs, {HEARTBEAT: f"{time.time() - 2 * LEASE:.0f}"})
+    there.ledger.tag(theirs, {HEARTBEAT: f"{time.time() - 20 * LEASE:.0f}"})
     ours = here.claims.take(here.find, here.make)
     assert [run.info.run_id for run in here.find()] == [ours]
 
@@ -60,25 +61,53 @@ def test_of_two_claims_at_once_the_lower_run_stays(record: Record, ours_is_lower
     """Both find nobody at work; each then sees the other's run."""
     here, there = Driver(record, "here/1/1"), Driver(record, "there/1/1")
     claims: dict[str, str | None] = {}
+    made = threading.Barrier(2)
 
-    def make_both() -> str:
-        ours, looks = here.make(), [list[Run]()]
+    def make_here() -> str:
+        ours = here.make()
+        looks = [list[Run]()]
 
-        def make_in_order() -> str:
+        def make_there() -> str:
             while ((theirs := there.make()) > ours) is not ours_is_lower:
                 there.ledger.remove(theirs)
+            made.wait()
             return theirs
 
         def find_after_a_first_look_before_ours_was_made() -> list[Run]:
             return looks.pop() if looks else there.find()
 
-        claims["there"] = there.claims.take(find_after_a_first_look_before_ours_was_made, make_in_order)
+        def claim_there() -> None:
+            claims["there"] = there.claims.take(find_after_a_first_look_before_ours_was_made, make_there)
+
+        threads.append(threading.Thread(target=claim_there))
+        threads[0].start()
+        made.wait()
         return ours
 
-    claims["here"] = here.claims.take(here.find, make_both)
+    threads: list[threading.Thread] = []
+    claims["here"] = here.claims.take(here.find, make_here)
+    threads[0].join()
     winner, loser = ("here", "there") if ours_is_lower else ("there", "here")
     assert claims[loser] is None
     assert [run.info.run_id for run in here.find()] == [claims[winner]]
+
+
+def test_whoever_was_alone_when_it_looked_keeps_its_claim(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another found nobody at work before, and made a run with a lower id after: it may not take it away."""
+    monkeypatch.setattr(claims_module, "PAUSES", (0.0, 0.0))
+    here, there = Driver(record, "here/1/1"), Driver(record, "there/1/1")
+    theirs, looks = there.claims.take(there.find, there.make), [list[Run]()]
+    assert theirs is not None
+
+    def make_lower() -> str:
+        while (ours := here.make()) > theirs:
+            here.ledger.remove(ours)
+        return ours
+
+    assert here.claims.take(lambda: looks.pop() if looks else here.find(), make_lower) is None
+    assert [run.info.run_id for run in here.find()] == [theirs]
 
 
 class Turns:
@@ -147,10 +176,13 @@ class Memory:
     def finished_runs(self, _: float) -> set[tuple[str, str]]:
         return set()
 
+    def under_way(self) -> list[Any]:
+        return list(self._kept.runs.values())
+
     def make(self) -> str:
         self._kept.made += 1
         run_id = f"{self._kept.made * 7919 % 10_007:05}"  # in no order
-        tags = {DRIVER: self.driver, HEARTBEAT: f"{time.time():.3f}"}
+        tags = {DRIVER: self.driver, HEARTBEAT: f"{time.time():.3f}", TRIAL_KEY: KEY}
         info = SimpleNamespace(run_id=run_id, status="RUNNING")
         self._kept.runs[run_id] = SimpleNamespace(info=info, data=SimpleNamespace(tags=tags))
         return run_id
@@ -163,7 +195,10 @@ class Memory:
 
 
 @pytest.mark.parametrize("asleep", [False, True], ids=["both new", "one back from a long sleep"])
-def test_however_two_drivers_interleave_one_has_the_trial(asleep: bool) -> None:
+def test_however_two_drivers_interleave_one_has_the_trial(
+    asleep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims_module, "PAUSES", (0.0,) * 9)
     draw = random.Random(0)
     for _ in range(400):
         kept = Kept()
@@ -184,7 +219,11 @@ def test_however_two_drivers_interleave_one_has_the_trial(asleep: bool) -> None:
             thread.start()
         for thread in threads:
             thread.join()
+        owners = [name for name, claim in claims.items() if claim is Claim.OURS]
+        if not owners:  # each has taken its own away, which another look mends
+            assert drivers["A"].claim(KEY, views["A"].make) is Claim.OURS
+            owners = ["A"]
         (run,) = kept.runs.values()
-        owner = run.data.tags[DRIVER][0]
-        assert claims[owner] is Claim.OURS
+        (owner,) = owners
+        assert run.data.tags[DRIVER][0] == owner
         assert drivers[owner].run_of(KEY) == run.info.run_id

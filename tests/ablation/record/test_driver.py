@@ -7,7 +7,7 @@ import time
 import pytest
 
 from ablation.names import DRIVER, HEARTBEAT
-from ablation.record.driver import heartbeat, is_live, this_driver
+from ablation.record.driver import GONE_LEASES, heartbeat, is_live, this_driver
 
 LEASE = 60.0
 
@@ -52,14 +52,23 @@ def test_a_process_number_that_is_used_again_is_no_driver() -> None:
     assert not is_live({**heartbeat(this_driver()), DRIVER: f"{machine}/{number}/{int(started) - 1}"}, LEASE)
 
 
-@pytest.mark.parametrize(("age", "live"), [(LEASE / 2, True), (2 * LEASE, False)])
-def test_a_driver_elsewhere_is_gone_once_its_lease_has_run_out(age: float, live: bool) -> None:
-    tags = {DRIVER: f"another machine/{1}/{1}", HEARTBEAT: f"{time.time() - age:.0f}"}
-    assert is_live(tags, LEASE) is live
+@pytest.mark.parametrize("ahead", [-2 * LEASE, 0, 2 * LEASE], ids=["behind", "the same", "ahead"])
+@pytest.mark.parametrize("machine", ["another", this_driver().partition("/")[0]], ids=["elsewhere", "here"])
+def test_a_driver_is_gone_once_it_has_not_beaten_for_a_lease_whatever_its_clock(
+    machine: str, ahead: float
+) -> None:
+    """Here it hangs."""
+    lease, process = 0.5, this_driver().partition("/")[2]
+    tags = {DRIVER: f"{machine}/{process}", HEARTBEAT: f"{time.time() + ahead / LEASE * lease:.3f}"}
+    assert is_live(tags, lease)
+    time.sleep(lease)
+    assert not is_live(tags, lease)
+    assert is_live({**tags, HEARTBEAT: f"{time.time() + ahead / LEASE * lease:.3f}"}, lease)
 
 
-def test_a_hanging_driver_of_this_machine_is_gone_once_its_lease_has_run_out() -> None:
-    assert not is_live({**heartbeat(this_driver()), HEARTBEAT: f"{time.time() - 2 * LEASE:.0f}"}, LEASE)
+def test_a_driver_whose_last_heartbeat_is_very_old_is_gone_at_the_first_look() -> None:
+    tags = {DRIVER: "another machine/1/1", HEARTBEAT: f"{time.time() - 2 * GONE_LEASES * LEASE:.0f}"}
+    assert not is_live(tags, LEASE)
 
 
 def test_a_run_of_nobody_is_not_at_work() -> None:

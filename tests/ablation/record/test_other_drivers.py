@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from ablation.record.driver import this_driver
+from ablation.record.driver import GONE_LEASES, this_driver
 from ablation.record.ledger import Ledger
-from ablation.record.other_drivers import GONE_LEASES, LEFT, OtherDrivers
+from ablation.record.other_drivers import LEFT, OtherDrivers
 
 LEASE = 60.0
 ELSEWHERE = "driver.elsewhere"

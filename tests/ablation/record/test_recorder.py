@@ -183,7 +183,7 @@ def test_a_driver_that_is_gone_is_replaced_and_so_is_a_trial_that_failed(
 ) -> None:
     other.claim(TRIAL)
     (run,) = recorder.ledger.runs_of(KEY)
-    recorder.ledger.client.set_tag(run.info.run_id, HEARTBEAT, f"{time.time() - 2 * LEASE:.0f}")
+    recorder.ledger.client.set_tag(run.info.run_id, HEARTBEAT, f"{time.time() - 20 * LEASE:.0f}")
     assert recorder.claim(TRIAL) is Claim.OURS
     assert states(recorder) == ["RUNNING"]
     recorder.fail(TRIAL, "ValueError: bad luck", "all of it")

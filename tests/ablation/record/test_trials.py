@@ -139,7 +139,7 @@ def test_only_the_unfinished_runs_of_the_given_trials_are_removed(ledger: Ledger
     ended: dict[str, Callable[[str], None]] = {
         "running here": lambda run_id: None,
         "running elsewhere": lambda run_id: move(ledger, run_id, "elsewhere", time.time()),
-        "left": lambda run_id: move(ledger, run_id, "elsewhere", time.time() - 2 * LEASE),
+        "left": lambda run_id: move(ledger, run_id, "elsewhere", time.time() - 20 * LEASE),
         "failed": lambda run_id: ledger.fail_trial(run_id, "MemoryError", ""),
         "killed": lambda run_id: ledger.client.set_terminated(run_id, "KILLED"),
         "finished": lambda run_id: finish(ledger, run_id, tmp_path),
