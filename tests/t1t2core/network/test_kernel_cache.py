@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from t1t2core.network.kernel_cache import NAME
 
+PROCESSES = 16
 PROGRAM = """
 import sys
 from t1t2core.network import kernel_cache
@@ -68,3 +70,17 @@ def test_a_folder_that_others_could_put_code_into_is_not_used(kind: str, tmp_pat
     folder, _ = look(tmp_path)
     assert place not in folder.parents
     assert not list(place.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive  # `test_the_second_process_finds_what_the_first_compiled` shows the cache at work
+@pytest.mark.parametrize("folders", [1, PROCESSES], ids=["one folder", "a folder each"])
+def test_many_processes_that_compile_at_once_do_not_disturb_each_other(tmp_path: Path, folders: int) -> None:
+    """As the workers of a node that start together, with nothing compiled yet."""
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        places = [tmp_path / str(number % folders) for number in range(PROCESSES)]
+        for place in places:
+            place.mkdir(exist_ok=True)
+        list(pool.map(lambda place: look(place, "compile"), places))
+    for place in dict.fromkeys(places):
+        assert look(place, "compile")[1] == 1, "what was written can be read"
