@@ -24,8 +24,10 @@ BEATS_A_LEASE = 4
 """Heartbeats within a lease: some may be late."""
 PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before each look at a claim that another driver has made at the same time: it may be taken away."""
-NEWS_SECONDS = 2.0
+NEWS_SECONDS = 1.0
 """For so long a driver goes by what it has read of all trials of others."""
+LATE_SECONDS = 2.0
+"""That a trial may be recorded after the time of its end, where clocks agree."""
 
 
 class Claim(Enum):
@@ -224,25 +226,21 @@ class TrialClaims(Claims):
         """Whose the trial is by what was read of all trials."""
         if key in self._recorded:
             return Claim.RECORDED
-        is_new = time.monotonic() - self._read_at < NEWS_SECONDS
-        return Claim.THEIRS if is_new and key in self._theirs else Claim.OURS
+        return Claim.THEIRS if key in self._theirs else Claim.OURS
 
     def _first_look(self, key: str) -> Claim:
         """Whose the trial is before ours is made.
 
-        Where it is another's, the next ones of the list may be, too: all are read at once, since drivers
-        would else ask for each trial of each other one by one.
+        Trials that others are at work on, or have done, stand beside each other in the list: what is read of
+        all of them serves for the next ones too, where asking for each would take longer the more drivers
+        there are.
         """
-        claim = self._known(key)
-        if claim is not Claim.OURS:
-            return claim
-        claim = self._standing(key)
-        if claim is not Claim.OURS and time.monotonic() - self._read_at >= NEWS_SECONDS:
-            self._read_all(NEWS_SECONDS)
+        if key not in self._recorded and time.monotonic() - self._read_at >= NEWS_SECONDS:
+            self._read_all(LATE_SECONDS)
             running = filter(self._is_held_elsewhere, self._ledger.under_way())
             self._theirs = {run.data.tags[TRIAL_KEY] for run in running}
             self._read_at = time.monotonic()
-        return claim
+        return self._known(key)
 
     def _read_all(self, clocks_seconds: float) -> None:
         """Learn what is recorded; what a slower clock has dated too early is seen when it is asked for."""

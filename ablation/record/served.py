@@ -206,8 +206,10 @@ class _Server:
         command += ["--host", LOOPBACK, "--port", str(port), "--workers", "1", "--no-serve-artifacts"]
         command += ["--default-artifact-root", (output / "artifacts").as_uri()]
         with said.open("ab") as log_file:
+            # Without its processes for jobs of MLflow's own, which nobody here gives it.
             self._process = subprocess.Popen(
                 [sys.executable, "-c", UNTIL_END_OF_INPUT, *command],
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 stdin=subprocess.PIPE,
                 stdout=log_file,
                 stderr=log_file,

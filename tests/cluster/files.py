@@ -12,12 +12,14 @@ CLUSTER = ROOT / "cluster"
 NAMES = ("up", "submit", "watch", "fetch", "down")
 NAMES_IN_A_QUEUE = ("submit", "watch", "fetch", "more", "down")
 """Of a cluster that is there, and gives machines in its turn."""
+NAMES_ON_SLURM = ("submit", "watch", "fetch", "more", "cancel")
+"""The same in Slurm's own word for the last."""
 
 
 def commands_of(file: Path) -> dict[str, str]:
     """The five commands that a file begins with, by name; one that goes on in the next line is one."""
     head = "\n".join(line for line in _head(file)).replace("\\\n", " ")
-    names = "|".join(dict.fromkeys(NAMES + NAMES_IN_A_QUEUE))
+    names = "|".join(dict.fromkeys(NAMES + NAMES_IN_A_QUEUE + NAMES_ON_SLURM))
     found = re.findall(rf"^ +({names}) {{2,}}(.+)$", head, flags=re.MULTILINE)
     return {name: re.sub(r" +", " ", command) for name, command in found}
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from ablation.commands import run
-from tests.cluster.files import CLUSTER, NAMES, NAMES_IN_A_QUEUE, ROOT, commands_of
+from tests.cluster.files import CLUSTER, NAMES, NAMES_IN_A_QUEUE, NAMES_ON_SLURM, ROOT, commands_of
 
 FILES = sorted(CLUSTER.glob("*.yaml"))
 
@@ -15,6 +15,13 @@ FILES = sorted(CLUSTER.glob("*.yaml"))
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_each_begins_with_the_five_commands_that_use_it(file: Path) -> None:
     assert tuple(commands_of(file)) == (NAMES_IN_A_QUEUE if file.stem == "kueue" else NAMES)
+
+
+@pytest.mark.parametrize("file", sorted(CLUSTER.glob("slurm*.sh")), ids=lambda file: file.stem)
+def test_those_for_slurm_do_too_and_submit_themselves(file: Path) -> None:
+    commands = commands_of(file)
+    assert tuple(commands) == NAMES_ON_SLURM
+    assert commands["submit"].startswith(f"sbatch cluster/{file.name} --space search_spaces/")
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -19,8 +19,10 @@ from tests.faults.commands import wait_until
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "cluster" / "slurm.sh"
+WHOLE_NODES = ROOT / "cluster" / "slurm_nodes.sh"
 SCORES = ["trial_key", "weights", "split", "sequence", "class", "region", "dsc"]
-TASK = ("--array=1-2", "--cpus-per-task=1", "--gres=none", "--mem=0")
+TASK = ("--cpus-per-task=1", "--gres=none", "--mem=0")
+TWO = "--array=1-2"
 
 needs_slurm = [
     pytest.mark.slow,
@@ -29,14 +31,15 @@ needs_slurm = [
 ]
 
 
-def test_outside_of_a_job_it_says_what_to_do() -> None:
+@pytest.mark.parametrize("script", [SCRIPT, WHOLE_NODES], ids=lambda script: script.stem)
+def test_outside_of_a_job_it_says_what_to_do(script: Path) -> None:
     without = {name: value for name, value in os.environ.items() if not name.startswith("SLURM")}
     done = subprocess.run(
-        ["bash", str(SCRIPT), "--space", "x"], env=without, capture_output=True, text=True, check=False
+        ["bash", str(script), "--space", "x"], env=without, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "error: this is no Slurm job; submit it: sbatch cluster/slurm.sh --space FILE ...\n"
+        f"error: this is no Slurm job; submit it: sbatch cluster/{script.name} --space FILE ...\n"
     )
 
 
@@ -58,11 +61,11 @@ def space(tmp_path: Path, prepared_heads: Path) -> Path:
     return tmp_path / "space.yaml"
 
 
-def submit(slurm: Slurm, space: Path, *options: str) -> str:
+def submit(slurm: Slurm, space: Path, *options: str, script: Path = SCRIPT) -> str:
     slurm.environment |= {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    output = f"--output={space.parent}/%a.log"
+    output = f"--output={space.parent}/job-%a.log"
     given = ("--space", str(space), "--output", str(space.parent / "runs"))
-    return slurm.submit(f"--chdir={ROOT}", output, *TASK, *options, str(SCRIPT), *given)
+    return slurm.submit(f"--chdir={ROOT}", output, *TASK, *options, str(script), *given)
 
 
 def wait_for_end(slurm: Slurm, job: str, space: Path) -> None:
@@ -104,7 +107,7 @@ class TestArray:
         self, slurm: Slurm, space: Path, tmp_path: Path
     ) -> None:
         shutil.copytree(space.parent / "runs", tmp_path / "alone")
-        wait_for_end(slurm, submit(slurm, space), space)
+        wait_for_end(slurm, submit(slurm, space, TWO), space)
         shared = check_record(space)
         succeed(tmp_path / "alone", space)
         alone = pd.read_csv(tmp_path / "alone" / "smoke" / "results.csv")[SCORES]
@@ -113,7 +116,7 @@ class TestArray:
     def test_a_time_that_is_too_short_and_a_task_that_is_cancelled_lose_nothing(
         self, slurm: Slurm, space: Path
     ) -> None:
-        job = submit(slurm, space)
+        job = submit(slurm, space, TWO)
         for number in (1, 2):
             wait_until(lambda number=number: has_recorded(space, number), "trials are recorded")
             # As Slurm does before the time is over; twice, each time the task that comes back goes on.
@@ -122,13 +125,31 @@ class TestArray:
         slurm.run("scancel", f"{job}_2")
         wait_for_end(slurm, job, space)
         check_record(space)
-        assert "queued again" in (space.parent / "1.log").read_text(encoding="utf-8")
+        assert "queued again" in (space.parent / "job-1.log").read_text(encoding="utf-8")
 
     def test_a_node_that_dies_costs_no_trial(self, slurm: Slurm, space: Path) -> None:
-        job = submit(slurm, space)
+        job = submit(slurm, space, TWO)
         wait_until(lambda: has_recorded(space, 1), "a trial is recorded")
         slurm.kill_node("n1")
         time.sleep(5)
         slurm.start_node("n1")
         wait_for_end(slurm, job, space)
         check_record(space)
+
+
+class TestWholeNodes:
+    """One node, which is this machine: two would have one Ray."""
+
+    pytestmark = needs_slurm
+
+    def test_a_driver_whose_time_is_over_goes_on_when_the_job_comes_back(
+        self, slurm: Slurm, space: Path
+    ) -> None:
+        job = submit(slurm, space, "--nodes=1", script=WHOLE_NODES)
+        wait_until(lambda: has_recorded(space, 1), "a trial is recorded")
+        slurm.run("scancel", "--signal=TERM", "--batch", job)
+        wait_for_end(slurm, job, space)
+        check_record(space)
+        logs = "\n".join(path.read_text(encoding="utf-8") for path in space.parent.glob("job-*.log"))
+        assert "queued again" in logs
+        assert not list(Path("/tmp").glob(f"t1t2-{job}-*"))
