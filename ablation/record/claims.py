@@ -5,7 +5,6 @@ driver left that is gone is taken over.
 """
 
 import math
-import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -25,8 +24,6 @@ BEATS_A_LEASE = 4
 """Heartbeats within a lease: some may be late."""
 PAUSES = (0.0, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds before each look at a claim that another driver has made at the same time: it may be taken away."""
-APART_SECONDS = 0.5
-"""Longest pause after a claim that was lost: drivers that have met would else meet at the next trial, too."""
 NEWS_SECONDS = 1.0
 """For so long a driver goes by what it has read of all trials of others."""
 LATE_SECONDS = 2.0
@@ -153,8 +150,6 @@ class TrialClaims(Claims):
             claim = self._standing(key, self._open[key])
         if claim is not Claim.OURS:
             self._ledger.remove(self._open.pop(key))
-            self._read_at = -math.inf
-            time.sleep(random.uniform(0, APART_SECONDS))
         self._unsettled.discard(key)
         return claim
 

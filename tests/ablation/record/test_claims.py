@@ -199,7 +199,6 @@ def test_however_two_drivers_interleave_one_has_the_trial(
     asleep: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims_module, "PAUSES", (0.0,) * 9)
-    monkeypatch.setattr(claims_module, "APART_SECONDS", 0.0)
     draw = random.Random(0)
     for _ in range(400):
         kept = Kept()
