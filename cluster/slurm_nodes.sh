@@ -76,6 +76,8 @@ done
 # Not where the job was cancelled, and not where all was done meanwhile.
 if [ -n "$stopped" ] && [ "$status" != 0 ] && scontrol show job "$SLURM_JOB_ID" | grep -q JobState=RUNNING; then
   echo "the time is over: queued again"
+  trap - EXIT
+  "${each[@]}" rm -rf "$scratch"
   scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$status"
