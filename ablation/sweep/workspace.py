@@ -247,7 +247,8 @@ def _with_foreign(request: Request, settings: Settings, storage: Storage) -> Req
         return request
     if request.encoder is not None:
         raise InputError("--pretrained and --encoder both give the T1 network; leave out one of them")
-    digest = adopt_foreign(EncoderStore(storage), request.pretrained, settings.network)
+    classes = len(settings.classes)
+    digest = adopt_foreign(EncoderStore(storage), request.pretrained, settings.network, classes)
     log.warning(f"--pretrained {request.pretrained}: whom it was trained on is not known; it is {digest}")
     return replace(request, encoder=digest, pretrained=None)
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from t1t2core.errors import InputError
-from t1t2core.network.decoder import CLASSES
 from t1t2core.network.parts import foreign_names
 from t1t2core.network.weights import check_weights, unpack_weights
 from t1t2core.settings import NetworkSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 
 INSIDE = ("state_dict", "model_state_dict", "model")
 """Keys under which checkpoints have the weights beside other things."""
@@ -20,7 +20,7 @@ WRAPPED = ("module.", "network.")
 """What names begin with where the network was trained inside another module."""
 
 
-def read_foreign(path: Path, network: NetworkSettings, *, classes: int = len(CLASSES)) -> dict[str, Tensor]:
+def read_foreign(path: Path, network: NetworkSettings, *, classes: int = len(STUDY_CLASSES)) -> dict[str, Tensor]:
     """Return the weights of a safetensors file, or of a checkpoint that holds tensors alone.
 
     Names may be those of this project or, for a network of MONAI's, those that MONAI has.
@@ -37,7 +37,7 @@ def read_foreign(path: Path, network: NetworkSettings, *, classes: int = len(CLA
     names = foreign_names(network, classes=classes)
     if names and found.keys() & names.keys():
         found = {names.get(name, name): tensor for name, tensor in found.items()}
-    check_weights(found, network, source=f"--pretrained {path}")
+    check_weights(found, network, source=f"--pretrained {path}", classes=classes)
     return found
 
 

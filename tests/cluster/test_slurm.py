@@ -21,8 +21,7 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "cluster" / "slurm.sh"
 WHOLE_NODES = ROOT / "cluster" / "slurm_nodes.sh"
 SCORES = ["trial_key", "weights", "split", "sequence", "class", "region", "dsc"]
-TASK = ("--cpus-per-task=1", "--gres=none", "--mem=0")
-TWO = "--array=1-2"
+TASK = ("--array=1-2", "--cpus-per-task=1", "--gres=none", "--mem=0")
 
 needs_slurm = [
     pytest.mark.slow,
@@ -61,11 +60,11 @@ def space(tmp_path: Path, prepared_heads: Path) -> Path:
     return tmp_path / "space.yaml"
 
 
-def submit(slurm: Slurm, space: Path, *options: str, script: Path = SCRIPT) -> str:
+def submit(slurm: Slurm, space: Path, *options: str) -> str:
     slurm.environment |= {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
-    output = f"--output={space.parent}/job-%a.log"
+    output = f"--output={space.parent}/%a.log"
     given = ("--space", str(space), "--output", str(space.parent / "runs"))
-    return slurm.submit(f"--chdir={ROOT}", output, *TASK, *options, str(script), *given)
+    return slurm.submit(f"--chdir={ROOT}", output, *TASK, *options, str(SCRIPT), *given)
 
 
 def wait_for_end(slurm: Slurm, job: str, space: Path) -> None:
@@ -107,7 +106,7 @@ class TestArray:
         self, slurm: Slurm, space: Path, tmp_path: Path
     ) -> None:
         shutil.copytree(space.parent / "runs", tmp_path / "alone")
-        wait_for_end(slurm, submit(slurm, space, TWO), space)
+        wait_for_end(slurm, submit(slurm, space), space)
         shared = check_record(space)
         succeed(tmp_path / "alone", space)
         alone = pd.read_csv(tmp_path / "alone" / "smoke" / "results.csv")[SCORES]
@@ -116,7 +115,7 @@ class TestArray:
     def test_a_time_that_is_too_short_and_a_task_that_is_cancelled_lose_nothing(
         self, slurm: Slurm, space: Path
     ) -> None:
-        job = submit(slurm, space, TWO)
+        job = submit(slurm, space)
         for number in (1, 2):
             wait_until(lambda number=number: has_recorded(space, number), "trials are recorded")
             # As Slurm does before the time is over; twice, each time the task that comes back goes on.
@@ -125,31 +124,13 @@ class TestArray:
         slurm.run("scancel", f"{job}_2")
         wait_for_end(slurm, job, space)
         check_record(space)
-        assert "queued again" in (space.parent / "job-1.log").read_text(encoding="utf-8")
+        assert "queued again" in (space.parent / "1.log").read_text(encoding="utf-8")
 
     def test_a_node_that_dies_costs_no_trial(self, slurm: Slurm, space: Path) -> None:
-        job = submit(slurm, space, TWO)
+        job = submit(slurm, space)
         wait_until(lambda: has_recorded(space, 1), "a trial is recorded")
         slurm.kill_node("n1")
         time.sleep(5)
         slurm.start_node("n1")
         wait_for_end(slurm, job, space)
         check_record(space)
-
-
-class TestWholeNodes:
-    """One node, which is this machine: two would have one Ray."""
-
-    pytestmark = needs_slurm
-
-    def test_a_driver_whose_time_is_over_goes_on_when_the_job_comes_back(
-        self, slurm: Slurm, space: Path
-    ) -> None:
-        job = submit(slurm, space, "--nodes=1", script=WHOLE_NODES)
-        wait_until(lambda: has_recorded(space, 1), "a trial is recorded")
-        slurm.run("scancel", "--signal=TERM", "--batch", job)
-        wait_for_end(slurm, job, space)
-        check_record(space)
-        logs = "\n".join(path.read_text(encoding="utf-8") for path in space.parent.glob("job-*.log"))
-        assert "queued again" in logs
-        assert not list(Path("/tmp").glob(f"t1t2-{job}-*"))
