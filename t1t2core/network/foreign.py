@@ -20,7 +20,9 @@ WRAPPED = ("module.", "network.")
 """What names begin with where the network was trained inside another module."""
 
 
-def read_foreign(path: Path, network: NetworkSettings, *, classes: int = len(STUDY_CLASSES)) -> dict[str, Tensor]:
+def read_foreign(
+    path: Path, network: NetworkSettings, *, classes: int = len(STUDY_CLASSES)
+) -> dict[str, Tensor]:
     """Return the weights of a safetensors file, or of a checkpoint that holds tensors alone.
 
     Names may be those of this project or, for a network of MONAI's, those that MONAI has.
