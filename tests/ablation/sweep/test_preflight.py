@@ -66,6 +66,12 @@ def test_where_batches_differ_each_size_has_a_largest() -> None:
     assert largest([trial("open", paper), *trials]) == [trials[1], trials[0]]
 
 
+def test_where_networks_differ_each_has_a_largest() -> None:
+    unet = replace(SETTINGS, network=replace(SETTINGS.network, architecture="unet"))
+    trials = [trial("open"), trial("open", unet), trial("conservative", unet, tuned_layers=9)]
+    assert largest(trials) == trials[:2]
+
+
 def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
     with connect("local"):
         subjects = {name: ray.put(subject) for name, subject in make_subjects(6).items()}
