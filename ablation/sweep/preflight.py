@@ -15,13 +15,17 @@ from t1t2core.strategies import STRATEGIES
 
 
 def largest(trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
-    """Return the trials whose step needs the most: one for each size of patch and batch."""
+    """Return the trials whose step needs the most: one for each network, size of patch and batch."""
     found: dict[tuple[object, ...], PlannedTrial] = {}
     for trial in trials:
         strategy = STRATEGIES[trial.point.strategy]
         if strategy.trains:
             training = strategy.training(trial.point, trial.settings)
-            kind = (training.patch, training.batch_size, training.micro_batch, trial.precision)
+            architecture = trial.settings.network.architecture
+            kind = (
+                *(architecture, trial.precision),
+                *(training.patch, training.batch_size, training.micro_batch),
+            )
             found[kind] = max(found.get(kind, trial), trial, key=_size)
     return list(found.values())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from t1t2core.network.architectures import architecture_of
 from t1t2core.network.build import build_network
 from t1t2core.settings import Precision, Settings
 from t1t2core.strategies import STRATEGIES
@@ -42,7 +43,9 @@ def time_patch(
     sides = list(training.patch)
     if device == "cpu":
         torch.set_num_threads(1)  # as trials have
-        sides = [min(side, LARGEST_SIDE) for side in sides]
+        # One voxel on the coarsest grid would be too few for instance norm.
+        largest = max(LARGEST_SIDE, 2 * architecture_of(settings.network.architecture).divisor)
+        sides = [min(side, largest) for side in sides]
     scale = math.prod(training.patch) / math.prod(sides)
     # In float32 a single image that is trained on takes a slower way than a batch, or than one labelled.
     images = torch.zeros((training.batch_size, 1, *sides), device=device)

@@ -94,6 +94,12 @@ def test_a_network_that_thaws_by_and_by_is_tried_as_it_is_in_the_end() -> None:
         assert different(network.state_dict(), before) == before.keys()
 
 
+def test_where_networks_differ_each_has_a_largest() -> None:
+    unet = replace(SETTINGS, network=replace(SETTINGS.network, architecture="unet"))
+    trials = [trial("open"), trial("open", unet), trial("conservative", unet, tuned_layers=9)]
+    assert largest(trials) == trials[:2]
+
+
 def test_one_step_is_done_and_an_error_in_it_is_one_message() -> None:
     with connect("local"):
         shared = share()
