@@ -141,6 +141,8 @@ def test_a_driver_that_was_stopped_past_its_lease_records_nothing_twice(
     assert bench.left_behind() == []
 
 
+# `test_a_driver_whose_clock_is_behind_by_leases_keeps_its_claim` has the claim alone.
+@pytest.mark.exhaustive
 def test_two_drivers_whose_clocks_are_apart_leave_each_others_trials_alone(
     bench: Bench, undisturbed: Undisturbed
 ) -> None:

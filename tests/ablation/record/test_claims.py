@@ -48,6 +48,14 @@ def test_what_another_driver_is_at_work_on_is_not_taken(record: Record) -> None:
     assert [run.info.run_id for run in here.find()] == [theirs]
 
 
+def test_a_driver_whose_clock_is_behind_by_leases_keeps_its_claim(record: Record) -> None:
+    here, there = Driver(record, "here/1/1"), Driver(record, "there/1/1")
+    theirs = there.make()
+    there.ledger.tag(theirs, {HEARTBEAT: f"{time.time() - 2 * LEASE:.0f}"})
+    assert here.claims.take(here.find, here.make) is None
+    assert [run.info.run_id for run in here.find()] == [theirs]
+
+
 def test_what_is_left_is_taken_over(record: Record) -> None:
     here, there = Driver(record, "here/1/1"), Driver(record, "there/1/1")
     theirs = there.make()
