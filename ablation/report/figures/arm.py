@@ -1,7 +1,7 @@
 """Arms as figures show them: which rows of `results.csv`, under what name, and how they look."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -62,7 +62,9 @@ def look(place: int) -> Look:
 def look_of(strategy: str) -> Look:
     """The look of a strategy's arms, the same in every figure."""
     places = list(dict.fromkeys((*STUDYS_ORDER, *STRATEGIES)))
-    return look(places.index(strategy) if strategy in places else len(places))
+    place = places.index(strategy) if strategy in places else len(places)
+    # Where colours come again, all else is that of another look.
+    return replace(look(place + place // len(LOOKS)), colour=look(place).colour)
 
 
 def largest(rows: pd.DataFrame) -> pd.DataFrame:

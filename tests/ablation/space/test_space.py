@@ -189,6 +189,10 @@ def test_which_factors_mean_something() -> None:
         "augmented": trained,
         "conservative": trained | {"tuned_layers"},
         "hybrid": trained | {"fusion"},
+        "low_rank": trained,
+        "gradual": trained,
+        "first_layers": trained | {"tuned_layers"},
+        "contrast_randomised": {"fold"},
     }
     assert expected == {name: strategy.factors for name, strategy in STRATEGIES.items()}
 
@@ -344,7 +348,10 @@ SIZE = "found {}; allowed: one or more whole numbers of patients, 1 or more"
             "arms: [{strategy: norm_adaptation, learning_rate: 1}]",
             ["arms[0].learning_rate: norm_adaptation has"],
         ),
-        (OPEN + "tuned_layers: [3]", ["tuned_layers: no arm has a use for it; it is for conservative"]),
+        (
+            OPEN + "tuned_layers: [3]",
+            ["tuned_layers: no arm has a use for it; it is for conservative, first_layers"],
+        ),
         # Names of the space
         (OPEN + "name: a/b", ["name: found 'a/b'; allowed: up to 100 of letters, digits, '.', '_' and '-'"]),
         (OPEN + "name: ..", ["name: found '..'"]),
