@@ -78,7 +78,8 @@ class Finding:
     @property
     def decisive(self) -> Part | None:
         """The part that the verdict rests on: of several the smallest difference."""
-        parts = [part for part in self.parts if part.verdict == self._of_parts]
+        verdict = self._of_parts
+        parts = [part for part in self.parts if part.verdict == verdict]
         return min(parts, key=_size) if parts else None
 
     @property
