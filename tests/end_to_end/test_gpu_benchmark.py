@@ -14,7 +14,7 @@ import pytest
 from tests.benchmarks.gpu.__main__ import STAGES
 from tests.benchmarks.gpu.bench import FILE
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 ROOT = Path(__file__).parents[2]
 OF_COMMANDS = ("product", "crowded")

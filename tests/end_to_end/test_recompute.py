@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end.smoke import SMOKE, succeed
 from tests.recompute import checks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 
 @pytest.fixture(scope="module")

@@ -349,6 +349,7 @@ def test_the_plan_of_running_it_again_goes_by_how_long_it_took(again: Again) -> 
 # More of it
 
 
+@pytest.mark.exhaustive  # tests/ablation/record has what is reused
 def test_only_what_is_new_runs_wherever_the_rest_was_asked_for_first(wider: Output) -> None:
     assert wider.last_line == "4 trials: 4 finished (3 reused), 0 failed"
     runs = wider.runs
@@ -361,12 +362,14 @@ def test_only_what_is_new_runs_wherever_the_rest_was_asked_for_first(wider: Outp
     }
 
 
+@pytest.mark.exhaustive  # tests/ablation/record has what is reused
 def test_encoder_and_volumes_are_reused(wider: Output) -> None:
     assert "preparing" not in wider.stderr
     assert "T1 networks to train" not in wider.stderr
     assert len(list((wider.folder / "store" / "encoders").glob("*.safetensors"))) == 1
 
 
+@pytest.mark.exhaustive  # tests/ablation/record has what is reused
 def test_the_parent_links_what_it_reused(wider: Output) -> None:
     runs = wider.runs
     note = parent_of(runs["wider"]).data.tags["mlflow.note.content"]

@@ -92,6 +92,7 @@ def test_trials_start_with_their_network_and_a_killed_sweep_goes_on(
     assert set(table.loc[table["strategy"] == "no_fine_tuning", "training.loss"]) == {""}
 
 
+@pytest.mark.exhaustive  # tests/ablation/sweep/test_pretraining.py has one that fails
 def test_a_network_that_fails_takes_its_own_trials_with_it(bench: Bench) -> None:
     bench.write_space(GRID, VARIED)
     order = bench.order("raise", "T1 network instance 0", message="it does not converge", times=99)

@@ -65,6 +65,7 @@ def test_a_killed_search_goes_on_with_what_it_knew(
     assert bench.run().last_line == "8 trials: 8 finished (8 reused), 0 failed", "the budget stays spent"
 
 
+@pytest.mark.exhaustive  # tests/ablation/search has the rule
 def test_a_trial_that_is_stopped_early_is_recorded_as_such_and_runs_whole_for_a_grid(bench: Bench) -> None:
     bench.options += ["--set", "training.validate_every=1"]
     bench.write_space(GRID, STOPPED_EARLY.replace("trials: 8", "trials: 16"))

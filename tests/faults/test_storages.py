@@ -31,6 +31,7 @@ def bucket(bench: Bench) -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.exhaustive  # test_records.py has a server that comes back
 def test_a_bucket_that_comes_back_costs_nothing_but_time(
     bench: Bench, undisturbed: Undisturbed, bucket: Server
 ) -> None:

@@ -52,6 +52,7 @@ def test_the_same_error_in_a_row_stops_the_sweep(bench: Bench) -> None:
     assert "re-run the same command to resume" in command.said
 
 
+@pytest.mark.exhaustive  # tests/ablation/sweep has the rule
 def test_a_full_gpu_is_shared_by_fewer_trials(bench: Bench, undisturbed: Undisturbed) -> None:
     bench.write_space("gpus: 0", "gpus: 0.3")
     bench.order("no_memory", "conservative fc", 2, times=2)

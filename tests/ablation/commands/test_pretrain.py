@@ -89,6 +89,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
     wait_for_end_of_work(processes)
 
 
+@pytest.mark.exhaustive  # test_drivers.py kills a command
 def test_a_killed_command_goes_on_where_it_was_and_says_digest_and_address(place: Place) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "ablation.pretrain", *place.arguments()],

@@ -118,6 +118,7 @@ def scored(score: PatientScore, is_best: bool) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.exhaustive  # the changes, the scores and the table have tests of their own
 def test_changed_scans_are_scored_once_and_every_later_report_has_them(bench: Bench) -> None:
     asked = bench.report("--robustness", "bone")
     assert asked.exit_code == 0, asked.output
@@ -153,6 +154,7 @@ def test_changed_scans_are_scored_once_and_every_later_report_has_them(bench: Be
     assert "Test Dice on changed scans, and how much it fell" in page
 
 
+@pytest.mark.exhaustive  # minutes of labelling
 def test_a_test_that_is_broken_off_goes_on_with_the_next_patient(bench: Bench) -> None:
     ledger = bench.record.open()
     shown: list[str] = []
@@ -197,6 +199,7 @@ def test_another_cohort_and_scans_that_have_changed(bench: Bench) -> None:
         refused(result, "not the cohort that small was recorded with", "say with --cohort")
 
 
+@pytest.mark.exhaustive  # test_another_cohort_and_scans_that_have_changed is much like it
 def test_scans_that_have_moved(bench: Bench) -> None:
     moved = (bench.folder / "heads").rename(bench.folder / "archive")
     refused(bench.report("--robustness", "bone"), "there is no such cohort", "say with --cohort")

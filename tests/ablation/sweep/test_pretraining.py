@@ -168,6 +168,7 @@ def test_a_killed_worker_is_replaced_and_the_training_goes_on_to_the_same_bits(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # test_two_workers_take_the_steps_of_one has them undisturbed
 def test_two_workers_train_the_network_of_one_and_a_killed_one_is_replaced(
     desk: Desk, undisturbed: dict[str, torch.Tensor]
 ) -> None:

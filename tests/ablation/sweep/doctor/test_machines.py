@@ -13,6 +13,7 @@ from tests.faults.cluster import start_cluster
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive  # the findings have tests of their own
 def test_each_machine_of_a_cluster_is_looked_at(tmp_path: Path) -> None:
     cluster = start_cluster(num_cpus=1)
     try:
