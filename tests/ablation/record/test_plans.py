@@ -102,7 +102,7 @@ def test_what_a_driver_left_that_died_while_it_made_a_plan_is_cleared_away(
         with pytest.raises(KeyboardInterrupt):
             ledger.open_plan(experiment, "plan", "conservative", {})
     (left,) = active(ledger)
-    move(ledger, left.info.run_id, "elsewhere", time.time() - 2 * OPENING_SECONDS)
+    move(ledger, left.info.run_id, "elsewhere", time.time() - 20 * OPENING_SECONDS)
     opened = ledger.open_plan(experiment, "plan", "conservative", {})
     assert [run.info.run_id for run in active(ledger)] == [opened] != [left.info.run_id]
 
