@@ -12,6 +12,10 @@ Cohort = Annotated[
     str,
     typer.Option(metavar="phantom|DIR|FILE.csv", help="built-in digital heads, a BIDS folder, or a table"),
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="DIR", help="label maps of the cohort, a BIDS derivatives folder"),
+]
 Preset = Annotated[
     PresetName | None,
     typer.Option(help="sizes of grid, network and training  [demo for the phantom, else paper]"),
