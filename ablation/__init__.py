@@ -8,6 +8,7 @@ if TYPE_CHECKING:
         Sweep,
         check_cohort,
         examine,
+        export_nnunet,
         load_model,
         open,  # noqa: A004
         pretrain,
@@ -20,6 +21,7 @@ __all__ = [
     "__version__",
     "check_cohort",
     "examine",
+    "export_nnunet",
     "load_model",
     "open",
     "pretrain",

@@ -4,9 +4,12 @@ import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from ablation.models import nnunet
+from ablation.models.external import score_external
 from ablation.models.labeller import Labeller, load_labeller
 from ablation.models.robustness import measure_robustness
 from ablation.models.winner import register_winner
@@ -140,7 +143,7 @@ def results(
         InputError: there is no such record.
     """
     record = read_plan(open_record(Path(output), tracking_uri), name)
-    every = [*record.records, *record.partial]
+    every = [*record.compared, *record.partial]
     frames = results_frame(every, record.design), patients_frame(every, record.design)
     scores, patients = (frame.drop(columns=NAMED) for frame in frames)
     return scores, patients
@@ -174,6 +177,7 @@ def write_report(
     tracking_uri: str | None = None,
     register: str | None = None,
     robustness: str | None = None,
+    external: Iterable[str] = (),
     cohort: str | None = None,
     storage: str | None = None,
     show: Show | None = None,
@@ -184,8 +188,9 @@ def write_report(
         space: its file.
         register: a class whose best arm is registered in MLflow.
         robustness: a class whose best arm, and those beside it, are first tested on changed scans.
-        cohort, storage: for that test, where they are not those of the recorded command.
-        show: is given the line that tells how far that test is; the log, now and then, unless given.
+        external: `NAME=DIR` each, folders of label maps that something else made, scored as further arms.
+        cohort, storage: for these, where they are not those of the recorded command.
+        show: is given the line that tells how far these are; the log, now and then, unless given.
 
     Returns:
         The page, and the address of the registered model, empty if none was asked for.
@@ -200,11 +205,11 @@ def write_report(
     name = read_space(Path(space)).name
     ledger = open_record(Path(output), tracking_uri)
     plan = read_plan(ledger, name, Path(space))
+    where: dict[str, Any] = {"cohort": cohort, "output": Path(output), "storage": storage}
     if robustness is not None:
-        told, place = show or log_now_and_then(), Path(output)
-        plan = measure_robustness(
-            ledger, plan, robustness, cohort=cohort, output=place, storage=storage, show=told
-        )
+        plan = measure_robustness(ledger, plan, robustness, **where, show=show or log_now_and_then())
+    if names := list(external):
+        plan = score_external(ledger, plan, names, **where, show=show or log_now_and_then())
     write_report(ledger, plan, Path(output) / name)
     address = "" if register is None else register_winner(ledger, plan, register)
     return Path(output) / name / "report" / PAGE, address
@@ -255,6 +260,33 @@ def check_cohort(
     found = survey(request)
     table, page = write_cohort_check(found, request.cohort, request.output / CHECK_FOLDER)
     return CohortCheck(survey=found, table=table, page=page)
+
+
+def export_nnunet(
+    space: str | Path,
+    folder: str | Path,
+    *,
+    output: str | Path = "runs",
+    tracking_uri: str | None = None,
+    cohort: str | None = None,
+    storage: str | None = None,
+    show: Show | None = None,
+) -> None:
+    """Write the target scans and the folds of a recorded plan as a dataset of nnU-Net v2.
+
+    Args:
+        space: its file.
+        folder: a new one.
+        cohort, storage: where they are not those of the recorded command.
+        show: is given the line that tells how far it is; the log, now and then, unless given.
+
+    Raises:
+        InputError: nothing of this space is recorded, or the cohort is not the recorded one.
+    """
+    ledger = open_record(Path(output), tracking_uri)
+    plan = read_plan(ledger, read_space(Path(space)).name, Path(space))
+    where: dict[str, Any] = {"cohort": cohort, "output": Path(output), "storage": storage}
+    nnunet.export_nnunet(ledger, plan, Path(folder), **where, show=show or log_now_and_then())
 
 
 def examine(
