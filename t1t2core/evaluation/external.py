@@ -80,7 +80,7 @@ def score_label_map(
     # Voxels of no class are wrong wherever the truth has one: as what surrounds the head.
     labels[(labels == IGNORED) & (truth.whole.labels != IGNORED)] = classes.outside or 0
     whole = truth.whole
-    box = np.ascontiguousarray(labels[whole.box(truth.image.shape)])  # type: ignore[arg-type]
+    box = np.ascontiguousarray(labels[whole.box(truth.image.shape)])
     scores = [MapScore("box", _count(box, truth, evaluation), _surface(box, truth, evaluation))]
     if evaluation.whole_scan:
         scores.append(
