@@ -1,6 +1,5 @@
 """`python -m ablation.check`: looks at a cohort, or a network of your own, before anything is spent."""
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -46,7 +45,7 @@ def main(
     if network is not None:
         print(about_network(network, width=width))
         return 0
-    given = [*(overrides or ()), *([] if labels is None else [f"cohort.labels={json.dumps(str(labels))}"])]
+    given = options.with_labels(overrides, labels)
     return tell_cohort(
         imported("ablation.api").check_cohort(
             cohort, space=space, preset=preset, settings=given, output=output
