@@ -15,6 +15,9 @@ from t1t2core.network.about import about_network
 if TYPE_CHECKING:
     from ablation.api import CohortCheck
 
+MOST_COLUMNS = 10
+"""Of the table on the terminal; where there are more, volumes are in the file and on the page alone."""
+
 log = logging.getLogger(__name__)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -82,6 +85,8 @@ def _short(found: "CohortCheck") -> Table:
             for name in found.table.columns
             if name.startswith(f"{place}_") and name.endswith("_ml") and "only_in" not in name
         }
+    if len(columns) > MOST_COLUMNS:
+        columns = {"subject": "subject", "usable": "usable"}
     for text in (*columns.values(), "findings and warnings"):
         table.add_column(text, overflow="fold")
     for row in found.table.fillna("").to_dict("records"):
