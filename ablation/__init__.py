@@ -4,9 +4,30 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ablation.api import Sweep, examine, load_model, open, pretrain, results, write_report  # noqa: A004
+    from ablation.api import (
+        Sweep,
+        check_cohort,
+        examine,
+        export_nnunet,
+        load_model,
+        open,  # noqa: A004
+        pretrain,
+        results,
+        write_report,
+    )
 
-__all__ = ["Sweep", "__version__", "examine", "load_model", "open", "pretrain", "results", "write_report"]
+__all__ = [
+    "Sweep",
+    "__version__",
+    "check_cohort",
+    "examine",
+    "export_nnunet",
+    "load_model",
+    "open",
+    "pretrain",
+    "results",
+    "write_report",
+]
 
 try:
     __version__ = version("t1t2-ablation")

@@ -1,4 +1,4 @@
-"""`python -m ablation.check`: looks at a network of your own before anything is trained."""
+"""`python -m ablation.check`: looks at a cohort, or a network of your own, before anything is spent."""
 
 if __name__ == "__main__":
     from ablation.commands.doors import check

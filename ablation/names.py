@@ -59,7 +59,7 @@ PRUNED_SCORE = "pruned/score"
 
 PLAN_FILE, SUBJECTS_FILE = "plan.csv", "subjects.csv"
 SPACE_FILE, REGISTRATION_FILE = "space.yaml", "registration.png"
-ROBUSTNESS_FILE = "robustness.csv"
+ROBUSTNESS_FILE, EXTERNAL_FILE = "robustness.csv", "external.json"
 """Artifacts of a plan's parent run."""
 ROBUSTNESS = "robustness"
 """Tag of a plan: the classes whose best arms were tested on changed scans, separated by spaces."""

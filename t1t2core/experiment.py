@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from t1t2core.cohort.roles import Roles
-from t1t2core.evaluation.attenuation import Attenuation, compare_attenuation
+from t1t2core.evaluation.attenuation import Attenuation, attenuation_of
 from t1t2core.evaluation.calibration import Calibration, calibrate
 from t1t2core.evaluation.counting import TrueLabels, deep_part
 from t1t2core.evaluation.inference import Predictor, cross_entropy, likeliest
@@ -348,16 +348,6 @@ class Experiment:
             scan.whole, (x, y, z), [self.network], self.training, self.compute, probabilities, self.classes
         )
         return likeliest(torch.from_numpy(found)).to(self.compute.device)
-
-
-def attenuation_of(labels: np.ndarray, scan: WholeScan) -> dict[str, Attenuation] | None:
-    """Compare the attenuation by labels (X, Y, Z) with that by the scan's CT; None where it has none.
-
-    Other classes than those of the study have no attenuation.
-    """
-    if scan.hu is None or scan.classes.names != STUDY_CLASSES.names:
-        return None
-    return compare_attenuation(labels, scan.labels, scan.hu, scan.hull, scan.voxel_mm)
 
 
 def pool(counts: list[dict[str, Counts]]) -> dict[str, Counts]:

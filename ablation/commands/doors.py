@@ -26,14 +26,14 @@ def segment() -> None:
     _enter("segment")
 
 
+def check() -> None:
+    """Look at a cohort, or at a network of one's own."""
+    _enter("check")
+
+
 def doctor() -> None:
     """Look at machine, cluster, record and storage."""
     _enter("doctor")
-
-
-def check() -> None:
-    """Look at a network of one's own."""
-    _enter("check")
 
 
 def _enter(name: str) -> None:

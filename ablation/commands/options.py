@@ -1,5 +1,7 @@
 """Options that the commands share, with one name, one meaning and one help text each."""
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,10 @@ SpaceFile = Annotated[Path | None, typer.Option("--space", metavar="FILE", help=
 Cohort = Annotated[
     str,
     typer.Option(metavar="phantom|DIR|FILE.csv", help="built-in digital heads, a BIDS folder, or a table"),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option("--labels", metavar="DIR", help="label maps of the cohort, a BIDS derivatives folder"),
 ]
 Preset = Annotated[
     PresetName | None,
@@ -61,3 +67,9 @@ Join = Annotated[
     ),
 ]
 Rerun = Annotated[bool, typer.Option("--rerun", help="run trials again that are recorded")]
+
+
+def with_labels(overrides: Iterable[str] | None, labels: Path | None) -> tuple[str, ...]:
+    """Return the settings that were given, `--labels` among them."""
+    given = () if labels is None else (f"cohort.labels={json.dumps(str(labels))}",)
+    return (*(overrides or ()), *given)

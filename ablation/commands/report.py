@@ -1,11 +1,12 @@
 """`python -m ablation.report`: rebuilds tables, figures and the page from what is recorded."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ablation.api import write_report
+from ablation.api import export_nnunet, write_report
 from ablation.commands import options
 from ablation.commands.progress import progress_line
 from ablation.commands.terminal import command
@@ -28,33 +29,60 @@ def main(
         str | None,
         typer.Option(metavar="CLASS", help="first test the arm that is best for a class on changed scans"),
     ] = None,
+    external: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR",
+            help="label maps of the test patients that something else made, as one more arm; repeatable",
+        ),
+    ] = None,
+    export: Annotated[
+        tuple[str, Path] | None,
+        typer.Option(metavar="nnunet DIR", help="write scans and folds as a dataset of nnU-Net v2, and stop"),
+    ] = None,
     cohort: Annotated[
         str | None,
         typer.Option(
             metavar="phantom|DIR|FILE.csv",
-            help="for --robustness: the scans  [as recorded]",
+            help="for --robustness, --external, --export: the scans  [as recorded]",
         ),
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(metavar="URI", help="for --robustness: object storage  [as recorded]"),
+        typer.Option(
+            metavar="URI", help="for --robustness, --external, --export: object storage  [as recorded]"
+        ),
     ] = None,
 ) -> int:
     """Write the report of a search space from the record alone; an unfinished sweep is told as it stands."""
-    if robustness is None and (cohort is not None or storage is not None):
-        raise InputError("--cohort and --storage are for --robustness CLASS; a report needs the record alone")
+    if not (robustness or external or export) and (cohort is not None or storage is not None):
+        raise InputError(
+            "--cohort and --storage are for --robustness, --external and --export; a report needs the record "
+            "alone"
+        )
+    where: dict[str, Any] = {
+        "output": output,
+        "tracking_uri": tracking_uri,
+        "cohort": cohort,
+        "storage": storage,
+    }
+    if export is not None:
+        return _export(space, *export, where)
     with progress_line() as line:
         page, address = write_report(
-            space,
-            output=output,
-            tracking_uri=tracking_uri,
-            register=register,
-            robustness=robustness,
-            cohort=cohort,
-            storage=storage,
-            show=line,
+            space, register=register, robustness=robustness, external=external or (), **where, show=line
         )
     if address:
         print(address)
     print(page)
+    return 0
+
+
+def _export(space: Path, form: str, folder: Path, where: Mapping[str, Any]) -> int:
+    """Write a plan's scans and folds for another program."""
+    if form != "nnunet":
+        raise InputError(f"--export {form}: nnunet DIR is expected")
+    with progress_line() as line:
+        export_nnunet(space, folder, **where, show=line)
+    print(folder)
     return 0

@@ -28,6 +28,7 @@ def main(
     cohort: options.Cohort = "phantom",
     preset: options.Preset = None,
     overrides: options.Overrides = None,
+    labels: options.Labels = None,
     output: options.Output = Path("runs"),
     storage: options.StorageUri = None,
     encoder: options.EncoderUri = None,
@@ -46,13 +47,14 @@ def main(
         return 0
     if space is None:
         raise typer.BadParameter("a search space is needed, such as --space search_spaces/conservative.yaml")
+    given = options.with_labels(overrides, labels)
     # A typo is refused within a second: what runs a sweep takes several to import.
-    resolve_settings(preset or "demo", read_space(space).settings, str(space), tuple(overrides or ()))
+    resolve_settings(preset or "demo", read_space(space).settings, str(space), given)
     request = imported("ablation.sweep.workspace").Request(
         space=space,
         cohort=cohort,
         preset=preset,
-        overrides=tuple(overrides or ()),
+        overrides=given,
         output=output,
         storage=storage,
         encoder=encoder,

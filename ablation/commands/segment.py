@@ -10,6 +10,7 @@ import typer
 from ablation.api import load_model
 from ablation.commands import options
 from ablation.commands.terminal import command
+from ablation.models.derivative import Derivative, check_folder
 from ablation.models.find import FORMS
 from ablation.models.labeller import check_scans
 from t1t2core.cohort.names import given_name
@@ -38,9 +39,13 @@ def main(
     """Label whole scans with a recorded model: 0 air, 1 soft tissue, 2 bone, on each scan's own grid."""
     targets = name_targets(scans, out)
     check_scans(scans, sequence)
+    check_folder(out)
     labeller = load_model(model, output=output, storage=storage, tracking_uri=tracking_uri, sequence=sequence)
+    derivative = Derivative(out, model, labeller.runs)
+    derivative.describe(labeller.classes, scans)
     for scan, target in zip(scans, targets, strict=True):
         labeller.label(scan, target)
+        derivative.add(scan, target)
         print(target, flush=True)
     return 0
 

@@ -18,6 +18,7 @@ from t1t2core.errors import InputError
 from t1t2core.evaluation.labelling import label_scan, write_labels
 from t1t2core.preparation.appearance import doubts
 from t1t2core.settings import Sequence
+from t1t2core.settings.classes import Classes
 from t1t2core.strategies import STRATEGIES, StrategyName
 
 log = logging.getLogger(__name__)
@@ -29,10 +30,18 @@ class Labeller:
     Args:
         networks: one or more, trained with the same preparation and patches.
         sequence: of the scans.
+        runs: in MLflow, of the networks.
     """
 
-    def __init__(self, networks: list[RecordedNetwork], sequence: Sequence) -> None:
-        self._networks, self._sequence = networks, sequence
+    def __init__(
+        self, networks: list[RecordedNetwork], sequence: Sequence, runs: tuple[str, ...] = ()
+    ) -> None:
+        self._networks, self._sequence, self.runs = networks, sequence, runs
+
+    @property
+    def classes(self) -> Classes:
+        """What the labels mean."""
+        return self._networks[0].settings.classes
 
     def label(self, scan: str | Path, target: str | Path | None = None) -> sitk.Image:
         """Label a whole scan; what is doubtful about it is logged.
@@ -83,7 +92,7 @@ def load_labeller(ledger: Ledger, storage: Storage, name: str, sequence: Sequenc
     encoders = EncoderStore(storage)
     networks = [load_network(ledger, encoders, run) for run in found.runs]
     check_agreement(networks, name)
-    return Labeller(networks, sequence)
+    return Labeller(networks, sequence, tuple(run.info.run_id for run in found.runs))
 
 
 def check_scans(scans: Iterable[Path], sequence: Sequence) -> None:

@@ -1,8 +1,6 @@
 """Recorded networks on changed test scans: which networks, which patients, and where the scores are kept."""
 
-import argparse
 import logging
-import shlex
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,13 +13,14 @@ import pandas as pd
 
 from ablation.models.find import check_asked, unfinished
 from ablation.models.network import RecordedNetwork, load_network
-from ablation.names import COHORT_FINGERPRINT, PRECISION, ROBUSTNESS, ROBUSTNESS_FILE
+from ablation.models.recorded_cohort import find_recorded_cohort
+from ablation.names import PRECISION, ROBUSTNESS, ROBUSTNESS_FILE
+from ablation.record.external import TESTED
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.results import results_frame
 from ablation.record.robustness import AS_IT_IS, KEYS, finished_tests, read_robustness, robustness_frame
 from ablation.record.selection import in_box
-from ablation.record.settings import SETTINGS_FILE, read_settings
 from ablation.record.trials import Record
 from ablation.report.tables.robustness import robust_arms
 from ablation.report.tables.summary import chosen
@@ -30,7 +29,6 @@ from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from ablation.store.volumes import prepare_cohort
 from ablation.sweep.progress import Show, clock
-from ablation.sweep.workspace import PHANTOM, examine_cohort, find_cohort
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
 from t1t2core.evaluation.robustness import Scale, TestPatient, TestScan, scale
@@ -40,7 +38,6 @@ from t1t2core.training.compute import Compute, device_here, resolve_precision
 
 SEED = 0
 """Of all that is random about the changes: every study is tested on the same ones."""
-TESTED = {"split": "test", "sequence": "T2", "weights": "best"}
 
 log = logging.getLogger(__name__)
 
@@ -78,12 +75,10 @@ def measure_robustness(
     for warning in unfinished(plan):
         log.warning(warning)
     arms = _arms(plan, tissue)
-    given = _given(plan.tags.get("command", ""))
-    store = Storage(storage or given.storage or str(output / "store"))
-    subjects = _subjects(ledger, plan, cohort or given.cohort, output)
+    found = find_recorded_cohort(ledger, plan, cohort=cohort, output=output, storage=storage)
     records = [record for record in plan.records if record.run_id in arms]
-    test = _Test(ledger, store, plan, arms, scale())
-    test.run(records, subjects, show)
+    test = _Test(ledger, found.storage, plan, arms, scale())
+    test.run(records, found.subjects, show)
     asked = dict.fromkeys([*plan.tags.get(ROBUSTNESS, "").split(), tissue])
     parent = plan.parent.info.run_id
     ledger.tag(parent, {ROBUSTNESS: " ".join(asked)})
@@ -101,38 +96,6 @@ def _arms(plan: PlanRecord, tissue: str) -> dict[str, str]:
     rows = rows[rows["arm"].isin(wanted)].drop_duplicates("mlflow_run_id")
     log.info("on changed scans: %s, %d networks", ", ".join(wanted), len(rows))
     return dict(zip(rows["mlflow_run_id"], rows["arm"], strict=True))
-
-
-def _given(command: str) -> argparse.Namespace:
-    """Return where cohort and storage were by the recorded command."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--cohort", default=PHANTOM)
-    parser.add_argument("--storage")
-    return parser.parse_known_args(shlex.split(command))[0]
-
-
-def _subjects(ledger: Ledger, plan: PlanRecord, source: str, output: Path) -> dict[str, Subject]:
-    """Return the subjects of the recorded cohort by name, found again.
-
-    Raises:
-        InputError: it is not there, or not the recorded one.
-    """
-    first = plan.records[0]
-    content = ledger.read_file(first.run_id, SETTINGS_FILE)
-    settings = read_settings(content, first.params, source=f"run {first.run_id}").cohort
-    elsewhere = "; if the scans have moved, say with --cohort where they are now"
-    try:
-        cohort: Cohort = examine_cohort(find_cohort(source, output, settings), output)
-    except InputError as error:
-        raise InputError(f"{error}{elsewhere}") from None
-    recorded = first.tags[COHORT_FINGERPRINT]
-    if cohort.fingerprint != recorded:
-        raise InputError(
-            f"--cohort {source}: not the cohort that {plan.space} was recorded with (fingerprint "
-            f"{cohort.fingerprint[:12]}, recorded {recorded[:12]}): it has other scans or subjects, or they "
-            f"have changed{elsewhere}"
-        )
-    return {subject.name: subject for subject in cohort.subjects}
 
 
 class _Test:

@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -13,6 +14,7 @@ from mlflow.entities import Run
 from ablation.names import (
     DESIGN,
     ERROR,
+    EXTERNAL_FILE,
     PLAN_FILE,
     REGISTRATION_FILE,
     ROBUSTNESS_FILE,
@@ -30,6 +32,7 @@ from ablation.plan.tables import (
     read_plan_frame,
     warning_lines,
 )
+from ablation.record.external import ExternalArm, external_records, unpack_external
 from ablation.record.ledger import Ledger
 from ablation.record.settings import recorded_classes, setting_text
 from ablation.record.space_file import plan_of_file
@@ -87,6 +90,16 @@ class PlanRecord:
             return 0
         done = {run.tags[TRIAL_KEY] for run in (*self.records, *self.partial)}
         return int(((self.plan["status"] == PRUNED_STATUS) & ~self.plan[TRIAL_KEY].isin(done)).sum())
+
+    @cached_property
+    def external_arms(self) -> list[ExternalArm]:
+        """Label maps that something else made, scored on the test patients."""
+        return unpack_external(self.files.get(EXTERNAL_FILE))
+
+    @cached_property
+    def compared(self) -> list[Record]:
+        """The records that are compared: of the trials, and those of external arms beside them."""
+        return [*self.records, *external_records(self.external_arms, self.records)]
 
     @property
     def scan_warnings(self) -> list[str]:
@@ -164,7 +177,7 @@ def read_plan_run(ledger: Ledger, parent: Run) -> PlanRecord:
     Raises:
         InputError: its list of trials is not in the record.
     """
-    names = (PLAN_FILE, SUBJECTS_FILE, SPACE_FILE, REGISTRATION_FILE, ROBUSTNESS_FILE)
+    names = (PLAN_FILE, SUBJECTS_FILE, SPACE_FILE, REGISTRATION_FILE, ROBUSTNESS_FILE, EXTERNAL_FILE)
     files = {name: content for name in names if (content := ledger.read_file(parent.info.run_id, name))}
     if PLAN_FILE not in files:
         raise InputError(

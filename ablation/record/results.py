@@ -11,7 +11,7 @@ from ablation.record.settings import recorded_classes, setting_text
 from ablation.record.trials import Record
 from ablation.space.design import STUDY, Design
 from ablation.space.factors import FACTORS, PRETRAINING_SEED
-from ablation.space.naming import arm_names
+from ablation.space.naming import arm_names, is_external
 from ablation.space.objectives import MEAN_DICE, objective_of
 from ablation.space.points import ARCHITECTURE
 from t1t2core.evaluation.calibration import Calibration
@@ -111,7 +111,8 @@ def with_arms(
 
 def _choose_by(records: Iterable[Record]) -> str:
     """Return the objective of trials whose weights were chosen: that of the others means nothing."""
-    trained = (one.params for one in records if STRATEGIES[cast(StrategyName, one.params["strategy"])].trains)
+    ours = (one.params for one in records if not is_external(one.params["strategy"]))
+    trained = (params for params in ours if STRATEGIES[cast(StrategyName, params["strategy"])].trains)
     params = next(trained, None)
     if params is None:
         return MEAN_DICE
@@ -153,6 +154,8 @@ def _frame(
 
 def _varied(record: Record, design: Design) -> dict[str, str]:
     """Return the varied settings of a trial as they are shown, without those that do not count for it."""
+    if is_external(record.params["strategy"]):
+        return {}
     strategy = STRATEGIES[cast(StrategyName, record.params["strategy"])]
     architecture = setting_text(record.params, ARCHITECTURE)
     return {

@@ -71,7 +71,7 @@ def write_report(ledger: Ledger, record: PlanRecord, folder: Path) -> pd.DataFra
 
 def _write_copies(record: PlanRecord, folder: Path) -> None:
     """Write what the record has as it has it."""
-    design, every = record.design, [*record.records, *record.partial]
+    design, every = record.design, [*record.compared, *record.partial]
     write_table(results_frame(every, design).drop(columns=NAMED), folder / "results.csv")
     write_table(patients_frame(every, design).drop(columns=NAMED), folder / "patients.csv")
     for name in (PLAN_FILE, SUBJECTS_FILE):
@@ -85,9 +85,10 @@ def _drawings(ledger: Ledger, record: PlanRecord, frames: Frames) -> dict[str, D
     """Return the figures, still to be drawn."""
     results = frames.results
     shown = {run.tags[TRIAL_KEY]: run for run in record.records}
-    drawn = {key: shown[key] for key in drawn_trials(results)}
+    # External arms have neither curves nor slices.
+    drawn = {key: shown[key] for key in drawn_trials(results) if key in shown}
     curves = ledger.histories({key: run.run_id for key, run in drawn.items()}, list(metrics_of(results)))
-    slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results)})
+    slices = _read_slices(ledger, {key: shown[key] for key in pictured_trials(results) if key in shown})
     changed, tested = read_robustness(record.files), record.tags.get(ROBUSTNESS, "").split()
     design, calibration = record.design, frames.calibration
     return drawings(

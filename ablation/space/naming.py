@@ -12,8 +12,19 @@ from ablation.space.points import Point
 from ablation.space.variation import shown
 
 SIZE = "t2_train_size"
+EXTERNAL = " (external)"
 SIZE_IN_NAME = r" \(\d+ T2 patients\)$"
 """Pattern of what names of arms say of the training size."""
+
+
+def external_strategy(name: str) -> str:
+    """Return what stands in the place of a strategy for label maps that something else made."""
+    return f"{name}{EXTERNAL}"
+
+
+def is_external(strategy: str) -> bool:
+    """Return whether what stands in the place of a strategy is something else's label maps."""
+    return strategy.endswith(EXTERNAL)
 
 
 def arm_name(strategy: str, tuned_layers: object, fusion: object) -> str:

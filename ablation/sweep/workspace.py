@@ -202,9 +202,9 @@ def open_workspace(request: Request) -> Workspace:
     check_overrides(space, request.overrides)
     _check_search(space, settings)
     address = _record_of(request)
-    _check_output(request.output)
+    check_output(request.output)
     if (folder := request.output / space.name).exists():
-        _check_output(folder)
+        check_output(folder)
     storage = _open_storage(request)
     request = _with_foreign(request, settings, storage)
     is_served = request.join and not asked_address(request.tracking_uri)
@@ -213,7 +213,7 @@ def open_workspace(request: Request) -> Workspace:
     cohort = _read_cohort(request, settings.cohort)
     splits = draw_splits(cohort, settings.cohort)
     points = expand(space, settings, pretrained=request.encoder is not None)
-    _check_folds(cohort, settings.cohort, splits, points)
+    check_folds(cohort, settings.cohort, splits, points)
     cohort = examine_cohort(cohort, request.output)
     study = Study(
         settings=settings,
@@ -257,7 +257,7 @@ def _record_of(request: Request) -> str:
     """Return MLflow's address; that of a record which many drivers share is served by one of them."""
     address = record_address(request.output, request.tracking_uri)
     if request.join and not asked_address(request.tracking_uri):
-        _check_output(request.output)
+        check_output(request.output)
         return served_record(request.output).address
     file = database_file(address)
     mount = None if file is None else mount_of(file)
@@ -269,7 +269,7 @@ def _record_of(request: Request) -> str:
     return address
 
 
-def _check_folds(
+def check_folds(
     cohort: Cohort, settings: CohortSettings, splits: Sequence[FoldSplit], points: Sequence[Point]
 ) -> None:
     """Refuse folds and training sizes that there are not, and tell what each fold tests if it is a value."""
@@ -321,7 +321,8 @@ def _check_search(space: Space, settings: Settings) -> None:
     check_candidates(candidates, space.search, space.search.trials or space.budget.trials)
 
 
-def _check_output(output: Path) -> None:
+def check_output(output: Path) -> None:
+    """Refuse an output folder that cannot be made or written to."""
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

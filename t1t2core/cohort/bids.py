@@ -15,7 +15,7 @@ from t1t2core.cohort.participants import read_participants
 from t1t2core.cohort.scan_choice import Chosen, ScanChoice
 from t1t2core.cohort.subject import Cohort, Sequences, Subject
 from t1t2core.cohort.text import is_there, read_text, unfetched
-from t1t2core.errors import InputError
+from t1t2core.errors import InputError, SubjectsError
 from t1t2core.settings import CohortSettings
 
 MOST_BYTES = 1_000_000
@@ -37,8 +37,9 @@ def read_bids(folder: Path, settings: CohortSettings | None = None) -> Cohort:
             `Cohort.left_out`.
 
     Raises:
-        InputError: no BIDS folder, or subjects without a scan of the source sequence or without CT and label
-            map, or with several of one kind, all named.
+        SubjectsError: subjects without a scan of the source sequence or without CT and label map, or with
+            several of one kind, all named.
+        InputError: no BIDS folder, or nobody with the target sequence.
     """
     own = settings or CohortSettings()
     name, simulated = _describe(folder)
@@ -207,7 +208,8 @@ def _defects(subject: str, chosen: Chosen) -> list[str]:
     return defects
 
 
-def _refusal(folder: Path, findings: dict[str, list[str]]) -> InputError:
+def _refusal(folder: Path, findings: dict[str, list[str]]) -> SubjectsError:
     lines = [f"{subject}: {'; '.join(defects)}" for subject, defects in findings.items()]
     way_out = f"to leave them out: `{exclude_line(findings)}`"
-    return InputError.collect(f"{folder}: {len(findings)} subjects cannot be used ({way_out}):", lines)
+    headline = f"{folder}: {len(findings)} subjects cannot be used ({way_out}):"
+    return SubjectsError.of(headline, findings, lines)

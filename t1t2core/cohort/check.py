@@ -10,7 +10,7 @@ from t1t2core.cohort.known_scans import KnownScans, content_key
 from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.scan import examine_scan, scan_notes
 from t1t2core.cohort.subject import Cohort, Subject
-from t1t2core.errors import InputError
+from t1t2core.errors import InputError, SubjectsError
 from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 IMAGES = ("t1w", "t2w", "ct")
@@ -54,8 +54,8 @@ def check_cohort(cohort: Cohort, known: KnownScans | None = None, *, each: Each 
         The cohort with the identities of its scans.
 
     Raises:
-        InputError: names every subject and file that cannot be used, every image that two subjects have, and
-            the setting that leaves those subjects out.
+        SubjectsError: names every subject and file that cannot be used, every image that two subjects have,
+            and the setting that leaves those subjects out.
     """
     known = known or KnownScans()
     tasks = [task for subject in cohort.subjects for task in _tasks(subject)]
@@ -67,12 +67,11 @@ def check_cohort(cohort: Cohort, known: KnownScans | None = None, *, each: Each 
             shown = subject.sequences.shown(task.kind)
             findings[subject.name] += [f"{shown} ({task.path}): {one}" for one in found[task].defects]
     _add_repeated(findings, subjects)
-    broken = [name for name, defects in findings.items() if defects]
-    if broken:
-        raise InputError.collect(
+    if broken := {name: defects for name, defects in findings.items() if defects}:
+        raise SubjectsError.of(
             f"{len(broken)} of {len(cohort.subjects)} subjects of {cohort.name} have unusable scans "
             f"(to leave them out: `{exclude_line(broken)}`):",
-            [f"{name}: {defect}" for name in broken for defect in findings[name]],
+            broken,
         )
     return replace(cohort, subjects=subjects)
 

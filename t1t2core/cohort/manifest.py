@@ -1,6 +1,6 @@
 """A cohort from a CSV table: a line a subject, a column a scan."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,16 @@ def read_manifest(file: Path, settings: CohortSettings | None = None) -> Cohort:
     check_excluded(own.exclude, [cells["subject"] for _, cells in rows])
     rows = [(line, cells) for line, cells in rows if cells["subject"] not in own.exclude]
     named = Counter(cells["subject"].casefold() for _, cells in rows)
-    findings = []
+    findings: list[str] = []
+    of_subjects: dict[str, list[str]] = defaultdict(list)
     for line, cells in rows:
-        twice = ["there are two subjects of this name"] if named[cells["subject"].casefold()] > 1 else []
-        defects = [*twice, *_row_defects(file.parent, cells, columns)]
-        findings += [f"line {line} ({cells['subject'] or 'no name'}): {defect}" for defect in defects]
+        name = cells["subject"]
+        twice = ["there are two subjects of this name"] if named[name.casefold()] > 1 else []
+        for defect in (*twice, *_row_defects(file.parent, cells, columns)):
+            findings.append(f"line {line} ({name or 'no name'}): {defect}")
+            of_subjects[name].append(f"line {line}: {defect}")
     if findings:
-        raise refusal(f"{file}: (to leave a subject out: `{exclude_line(['NAME'])}`)", findings)
+        raise refusal(f"{file}: (to leave a subject out: `{exclude_line(['NAME'])}`)", findings, of_subjects)
     if all(not cells["t2w"] for _, cells in rows):
         raise InputError(
             f"{file}: none of {len(rows)} subjects has a {own.target} scan (column {columns.shown('t2w')})"

@@ -4,12 +4,12 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.cohort.text import read_text
-from t1t2core.errors import InputError
+from t1t2core.errors import InputError, SubjectsError
 
 MOST_BYTES = 10_000_000
 """Of a table: no cohort needs more."""
@@ -102,10 +102,19 @@ def _columns_found(text: str, delimiter: str, known: Collection[str]) -> int:
     return len({cell.casefold() for cell in header} & set(known))
 
 
-def refusal(headline: str, findings: list[str]) -> InputError:
-    """An error with the first `MOST_FINDINGS` findings and the number of the others."""
+def refusal(
+    headline: str, findings: list[str], of_subjects: Mapping[str, Sequence[str]] | None = None
+) -> InputError:
+    """Return an error with the first `MOST_FINDINGS` findings and the number of the others.
+
+    Args:
+        of_subjects: the same by the name of the subject; a subject without a name cannot be left out.
+    """
     more = [f"and {len(findings) - MOST_FINDINGS} more"] if len(findings) > MOST_FINDINGS else []
-    return InputError.collect(headline, findings[:MOST_FINDINGS] + more)
+    lines = findings[:MOST_FINDINGS] + more
+    if of_subjects and all(of_subjects):
+        return SubjectsError.of(headline, of_subjects, lines)
+    return InputError.collect(headline, lines)
 
 
 def _check_header(file: Path, header: list[str], required: Collection[str], known: Collection[str]) -> None:

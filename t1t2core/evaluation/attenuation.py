@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import ndimage
 
+from t1t2core.preparation.prepare import WholeScan
 from t1t2core.settings.classes import IGNORED, STUDY_CLASSES
 
 CLASS_HU = {"air": -1000.0, "soft_tissue": 40.0, "bone": 1000.0}
@@ -105,3 +106,13 @@ def _rings(hull: np.ndarray, voxel_mm: tuple[float, float, float]) -> np.ndarray
     distance = np.hypot(x[:, None], y[None, :])
     ring = np.minimum((distance / RING_MM).astype(np.int64), RINGS - 1)
     return np.broadcast_to(ring[:, :, None], hull.shape)
+
+
+def attenuation_of(labels: np.ndarray, scan: WholeScan) -> dict[str, Attenuation] | None:
+    """Compare the attenuation by labels (X, Y, Z) with that by the scan's CT; None where it has none.
+
+    Other classes than those of the study have no attenuation.
+    """
+    if scan.hu is None or scan.classes.names != STUDY_CLASSES.names:
+        return None
+    return compare_attenuation(labels, scan.labels, scan.hu, scan.hull, scan.voxel_mm)

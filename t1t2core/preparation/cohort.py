@@ -1,12 +1,13 @@
 """Volumes of a whole cohort, and what no cohort may have among them."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
 from t1t2core.cohort.names import exclude_line
 from t1t2core.cohort.subject import Cohort
-from t1t2core.errors import InputError
+from t1t2core.errors import InputError, SubjectsError
 from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.copies import find_copies
 from t1t2core.preparation.prepare import PreparedSubject, prepare_subject
@@ -19,33 +20,63 @@ def prepare_cohort(cohort: Cohort, settings: PreparationSettings) -> dict[str, P
     """Prepare the volumes of every subject, by name, one after the other.
 
     Raises:
-        InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
+        SubjectsError: names every subject whose volumes cannot be made, whose CT or label map does not lie on
+            its MR, or who copies another.
     """
-    prepared = {subject.name: prepare_subject(subject, settings) for subject in cohort.subjects}
+    prepared, findings = prepare_each(cohort, settings)
+    check_volumes(cohort, findings)
     check_prepared(cohort, prepared.values())
     return prepared
+
+
+def prepare_each(
+    cohort: Cohort, settings: PreparationSettings
+) -> tuple[dict[str, PreparedSubject], dict[str, list[str]]]:
+    """Prepare the volumes of every subject; return them by name, and why those of others cannot be made."""
+    prepared, findings = {}, {}
+    for subject in cohort.subjects:
+        try:
+            prepared[subject.name] = prepare_subject(subject, settings)
+        except InputError as error:
+            findings[subject.name] = [str(error)]
+    return prepared, findings
+
+
+def check_volumes(cohort: Cohort, findings: Mapping[str, list[str]]) -> None:
+    """Refuse a cohort with subjects whose volumes cannot be made.
+
+    Raises:
+        SubjectsError: names them.
+    """
+    if findings:
+        raise SubjectsError.of(
+            f"the volumes of {len(findings)} of {len(cohort.subjects)} subjects of {cohort.name} cannot be "
+            f"made (to leave them out: `{exclude_line(findings)}`):",
+            findings,
+        )
 
 
 def check_prepared(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
     """Refuse what would spoil a study.
 
     Raises:
-        InputError: names every subject whose CT or label map does not lie on its MR, or who copies another.
+        SubjectsError: names every subject whose CT or label map does not lie on its MR, or who copies
+            another.
     """
     _refuse_misaligned(cohort, prepared)
     _refuse_copies(cohort, prepared)
 
 
 def _refuse_copies(cohort: Cohort, prepared: Collection[PreparedSubject]) -> None:
-    found = find_copies(prepared)
-    if found:
-        raise InputError.collect(
+    findings: dict[str, list[str]] = defaultdict(list)
+    for copy, first, sequence in find_copies(prepared):
+        suffix = cohort.sequences.suffix(sequence)
+        findings[copy].append(f"its {suffix} scan is that of {first}, saved anew")
+    if findings:
+        raise SubjectsError.of(
             f"subjects of {cohort.name} are there under two names, which would put a patient on both sides "
-            f"of a split (to leave them out: `{exclude_line(copy for copy, _, _ in found)}`):",
-            [
-                f"{copy}: its {cohort.sequences.suffix(sequence)} scan is that of {first}, saved anew"
-                for copy, first, sequence in found
-            ],
+            f"of a split (to leave them out: `{exclude_line(findings)}`):",
+            findings,
         )
 
 
@@ -100,17 +131,16 @@ def _truth_of(cohort: Cohort, alignment: Alignment) -> str:
 
 
 def _refuse_misaligned(cohort: Cohort, prepared: Iterable[PreparedSubject]) -> None:
-    findings, names = [], []
+    findings: dict[str, list[str]] = defaultdict(list)
     for subject in prepared:
-        failed = {sequence: a for sequence, a in subject.alignment.items() if not a.ok}
-        findings += [
-            f"{subject.name}, {_truth_of(cohort, a)} onto {cohort.sequences.suffix(sequence)}: {a.reason}"
-            for sequence, a in failed.items()
-        ]
-        names += [subject.name] if failed else []
+        for sequence, alignment in subject.alignment.items():
+            if not alignment.ok:
+                onto = f"{_truth_of(cohort, alignment)} onto {cohort.sequences.suffix(sequence)}"
+                findings[subject.name].append(f"{onto}: {alignment.reason}")
     if findings:
-        raise InputError.collect(
-            f"the CT or label map of {len(names)} of {len(cohort.subjects)} subjects of {cohort.name} does "
-            f"not lie on their MR (to leave them out: `{exclude_line(names)}`):",
+        raise SubjectsError.of(
+            f"the CT or label map of {len(findings)} of {len(cohort.subjects)} subjects of {cohort.name} "
+            f"does not lie on their MR (to leave them out: `{exclude_line(findings)}`):",
             findings,
+            [f"{name}, {finding}" for name, found in findings.items() for finding in found],
         )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation.api import _report
+from ablation.report.sweep_result import report_sweep
 from ablation.sweep.run import Ended
 from ablation.sweep.sweep import Endings
 from ablation.sweep.workspace import Request, Workspace, open_workspace
@@ -34,7 +34,7 @@ def test_a_report_that_cannot_be_written_is_told_and_is_a_failure(
         taken.mkdir()
     else:
         taken.touch()
-    result = _report(workspace, Ended(result=Endings(parent=parent)))
+    result = report_sweep(workspace, Ended(result=Endings(parent=parent)))
     assert not result.complete
     assert str(taken) in result.unwritten
     output = workspace.request.output
@@ -48,6 +48,6 @@ def test_files_of_the_record_that_are_gone_are_told_the_same_way(
     plan = add_sweep(workspace.ledger, [factors("open")], space="smoke")
     (score,) = (workspace.request.output / "artifacts").rglob("scores.json")
     score.unlink()
-    result = _report(workspace, Ended(result=Endings(parent=plan.parent.info.run_id)))
+    result = report_sweep(workspace, Ended(result=Endings(parent=plan.parent.info.run_id)))
     assert "was the record moved without its folder artifacts?" in result.unwritten
     assert not result.complete

@@ -103,6 +103,7 @@ def record_trial(
     fingerprint: str = "heads",
     command: str = "",
     scores: list[dict[str, object]] | None = None,
+    size: int = 8,
 ) -> str:
     """Run of a finished trial whose validation Dice is (nearly) `dice`, of all classes or by class.
 
@@ -110,6 +111,7 @@ def record_trial(
         fingerprint: of the cohort.
         command: that ran the plan.
         scores: those of its patients, in place of such with this Dice.
+        size: of the training set.
     """
     experiment = ledger.experiment(space)
     parent = ledger.open_plan(experiment, plan, space, {"command": command})
@@ -117,7 +119,7 @@ def record_trial(
         "strategy": strategy,
         "tuned_layers": tuned_layers,
         "fusion": "average" if strategy == "hybrid" else None,
-        "t2_train_size": None if strategy == "no_fine_tuning" else 8,
+        "t2_train_size": None if strategy == "no_fine_tuning" else size,
         "learning_rate": rate,
         "fold": fold,
         "seed": 0,
@@ -137,7 +139,7 @@ def record_trial(
         metrics |= {"time/standalone_seconds": 1.0}
         ledger.finish_trial(run, metrics, {"stop_reason": "max_steps"}, Path(folder), at=0.0)
     planned = (ledger.read_file(parent, PLAN_FILE) or b"trial_key,t2_train_size,fold,seed\n").decode()
-    ledger.keep_files(parent, {PLAN_FILE: f"{planned}{key},8,{fold},0\n".encode()})
+    ledger.keep_files(parent, {PLAN_FILE: f"{planned}{key},{size},{fold},0\n".encode()})
     ledger.close_plan(parent, "FINISHED", "")
     return run
 

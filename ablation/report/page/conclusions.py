@@ -1,5 +1,6 @@
 """What a report opens with: which arms may be the best for each class, at what cost, and how sure that is."""
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +103,9 @@ def _candidates(found: Evidence, tissue: str, arm: str) -> str:
     by_count = _is_too_few(against) and against["patients"].max() > 0
     if by_count:
         excluded = pd.Series([_count(found, row).is_unanimous for row in against.to_dict("records")])
-    left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=lambda name: float(seconds[name]))
+    # Nothing is known of what external arms cost: they stand last.
+    costs = seconds.fillna(math.inf)
+    left = sorted([arm, *against["second"][~excluded.to_numpy()]], key=lambda name: float(costs[name]))
     first = f"{title}: {'by count, not by test, ' if by_count else ''}{len(left)} of {len(against) + 1} arms "
     why = ""
     if excluded.any():

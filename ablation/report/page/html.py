@@ -114,6 +114,11 @@ class Page:
 
 def render_page(page: Page) -> str:
     """The page as HTML."""
+    return fill(TEMPLATE, page)
+
+
+def fill(template: str, page: object) -> str:
+    """Return a template of this folder filled with what a page says."""
     environment = Environment(
         loader=PackageLoader("ablation.report.page", "."),
         autoescape=True,
@@ -121,7 +126,7 @@ def render_page(page: Page) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(TEMPLATE).render(page=page)
+    return environment.get_template(template).render(page=page)
 
 
 def _address(content: bytes) -> str:

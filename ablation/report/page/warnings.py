@@ -9,6 +9,7 @@ from ablation.record.selection import select
 from ablation.report.page.conclusions import shortened
 from ablation.report.tables.choice import is_in_folds
 from ablation.report.tables.edges import edges
+from ablation.space.naming import external_strategy, is_external
 from t1t2core.strategies import STRATEGIES
 
 
@@ -35,6 +36,7 @@ def page_warnings(record: PlanRecord, results: pd.DataFrame) -> list[str]:
         warnings.append(f"Trials that failed, named under Failures: {len(record.failed)}.")
     return [
         *warnings,
+        *_external(record),
         *_leaks(record, results),
         *_rotated(record, results),
         *edge_warnings(record, results),
@@ -58,9 +60,22 @@ def edge_warnings(record: PlanRecord, results: pd.DataFrame) -> list[str]:
     return told
 
 
+def _external(record: PlanRecord) -> list[str]:
+    """Tell what was not trained here."""
+    return [
+        f"{external_strategy(arm.name)}: label maps that something else made, from {arm.folder} "
+        f"({len(arm.scores)} test patients, content {arm.digest[:12]}). They were scored here, on the same "
+        "test patients and at the same voxels as the other arms. They have no validation scores, so no class "
+        "can have this arm as its best by validation, and nothing is known of what they cost or were "
+        "trained on."
+        for arm in record.external_arms
+    ]
+
+
 def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
     """Tell fold by fold how many T2 patients trained the T1 network, where arms start from it."""
-    starts = {str(name): STRATEGIES[name].starts_pretrained for name in results["strategy"].unique()}
+    ours = [name for name in results["strategy"].unique() if not is_external(name)]
+    starts = {str(name): STRATEGIES[name].starts_pretrained for name in ours}
     if not any(starts.values()):
         return []
     told = []

@@ -5,6 +5,7 @@ import pandas as pd
 from ablation.names import EPOCHS, PEAK_MEMORY, SECONDS_PER_EPOCH, STANDALONE_SECONDS, TOTAL_SECONDS
 from ablation.record.selection import select
 from ablation.space.factors import SAMPLED
+from ablation.space.naming import EXTERNAL
 from ablation.space.objectives import MEAN_DICE, classes_of, goes_up, in_words
 
 COLUMNS = {
@@ -70,9 +71,15 @@ def choice_scores(results: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_chosen(results: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of each arm at the best values of its tuned factors, in each fold where it chooses."""
+    """Return the rows of each arm at the best values of its tuned factors, in each fold where it chooses.
+
+    An external arm has nothing to choose, and no validation scores.
+    """
     best = choice_scores(results).sort_values("score", ascending=False, kind="stable")
-    return results.merge(best.drop_duplicates(["arm", "chosen_in"])[CHOICE], on=CHOICE, how="inner")
+    kept = [best.drop_duplicates(["arm", "chosen_in"])[CHOICE]]
+    if (others := results[results["strategy"].str.endswith(EXTERNAL)]).size:
+        kept = [kept[0][~kept[0]["arm"].isin(others["arm"])], others[CHOICE].drop_duplicates()]
+    return results.merge(pd.concat(kept), on=CHOICE, how="inner")
 
 
 def chosen(results: pd.DataFrame) -> pd.DataFrame:

@@ -24,7 +24,7 @@ class Frames:
     @cached_property
     def everywhere(self) -> pd.DataFrame:
         """`results.csv` with the names of the arms: scores of the box and of the whole scan."""
-        return results_frame(self.record.records, self.record.design, self.record.objectives)
+        return results_frame(self.record.compared, self.record.design, self.record.objectives)
 
     @cached_property
     def results(self) -> pd.DataFrame:
@@ -34,14 +34,14 @@ class Frames:
     @cached_property
     def patients(self) -> pd.DataFrame:
         """The same a patient, as `patients.csv`."""
-        return in_box(patients_frame(self.record.records, self.record.design))
+        return in_box(patients_frame(self.record.compared, self.record.design))
 
     @cached_property
     def calibration(self) -> pd.DataFrame:
         """How far test probabilities can be believed."""
-        return calibration_frame(self.record.records)
+        return calibration_frame(self.record.compared)
 
     @cached_property
     def attenuation(self) -> pd.DataFrame:
         """Attenuation at 511 keV of the test patients."""
-        return attenuation_frame(self.record.records)
+        return attenuation_frame(self.record.compared)

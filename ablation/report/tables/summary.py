@@ -71,10 +71,9 @@ def render(summary: pd.DataFrame, title: str) -> Table:
     for row in summary.to_dict("records"):
         dice = ["undefined" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in classes]
         size = "" if pd.isna(row["t2_train_size"]) else str(row["t2_train_size"])
+        seconds = "" if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"
         rate = "" if pd.isna(row["learning_rate"]) else f"{row['learning_rate']:g}"
-        table.add_row(
-            row["arm"], row["sequence"], size, rate, *dice, f"{row['seconds']:.1f}", str(row["folds"])
-        )
+        table.add_row(row["arm"], row["sequence"], size, rate, *dice, seconds, str(row["folds"]))
     return table
 
 

@@ -1,7 +1,10 @@
 """New scans labelled from the command line, with networks that a sweep recorded."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -217,3 +220,54 @@ def test_a_folder_that_cannot_be_written_is_refused(bench: Bench, t2w: Path) -> 
     (bench.folder / "out").mkdir(mode=0o500)
     given = bench.segment("best:conservative:bone", t2w)
     assert (given.exit_code, "cannot be written" in given.stderr) == (2, True)
+
+
+def test_labels_are_a_bids_derivative(bench: Bench, t2w: Path) -> None:
+    run, name = f"runs:/{bench.runs[0]}", t2w.name.removesuffix(".nii.gz")
+    outside = Path(shutil.copy(t2w, bench.folder / "alone.nii.gz"))
+    given = bench.segment(run, t2w, outside)
+    assert given.exit_code == 0, given.output
+    out = bench.folder / "out"
+    table = (out / "dseg.tsv").read_text().splitlines()
+    assert table == ["index\tname\tabbreviation", "0\tair\tA", "1\tsoft_tissue\tST", "2\tbone\tB"]
+    about = json.loads((out / "dataset_description.json").read_text())
+    assert (about["DatasetType"], about["GeneratedBy"][0]["Name"]) == ("derivative", "t1t2-ablation")
+    dataset = t2w.parents[2].resolve().as_uri()
+    assert (about["SourceDatasets"], about["DatasetLinks"]) == ([{"URL": dataset}], {"source": dataset})
+    sidecar = json.loads((out / f"{name}_dseg.json").read_text())
+    assert sidecar["Sources"] == [f"bids:source:{t2w.relative_to(t2w.parents[2])}"]
+    assert (sidecar["Model"], sidecar["ModelRuns"]) == (run, [bench.runs[0]])
+    assert json.loads((out / "alone_dseg.json").read_text())["Sources"] == [outside.resolve().as_uri()]
+    # What is there already and ours is renewed.
+    assert bench.segment("best:conservative:bone", t2w).exit_code == 0
+    sidecar = json.loads((out / f"{name}_dseg.json").read_text())
+    assert (sidecar["Model"], len(sidecar["ModelRuns"])) == ("best:conservative:bone", 2)
+    assert json.loads((out / "dataset_description.json").read_text()) == about
+
+
+def test_a_validator_accepts_the_derivative(bench: Bench, t2w: Path) -> None:
+    validator = Path(sys.executable).parent / "bids-validator-deno"
+    if not validator.exists():
+        pytest.skip("bids-validator-deno is not installed, as pip install -e '.[test]' does")
+    assert bench.segment(f"runs:/{bench.runs[0]}", t2w).exit_code == 0
+    ended = subprocess.run(
+        [validator, "--json", bench.folder / "out"], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(ended.stdout)["issues"]["issues"]
+    assert [issue for issue in issues if issue["severity"] == "error"] == []
+    assert ended.returncode == 0
+
+
+def test_a_folder_of_something_else_is_left_alone(bench: Bench, t2w: Path) -> None:
+    out = bench.folder / "out"
+    out.mkdir()
+    (out / "dataset_description.json").write_text('{"Name": "Mine", "BIDSVersion": "1.10.0"}')
+    given = bench.segment(f"runs:/{bench.runs[0]}", t2w)
+    assert given.exit_code == 2
+    assert "describes a dataset that t1t2-ablation did not make" in given.stderr
+    assert [path.name for path in out.iterdir()] == ["dataset_description.json"]
+    (out / "dataset_description.json").unlink()
+    assert bench.segment(f"runs:/{bench.runs[0]}", t2w).exit_code == 0
+    (out / "dseg.tsv").write_text("index\tname\tabbreviation\n0\tbackground\tB\n")
+    given = bench.segment(f"runs:/{bench.runs[0]}", t2w)
+    assert (given.exit_code, "holds label maps of other classes" in given.stderr) == (2, True)
