@@ -29,7 +29,7 @@ from ablation.sweep.workspace import PHANTOM, Request, Workspace, open_workspace
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.preparation.survey import Survey
 from t1t2core.presets import PresetName
-from t1t2core.settings import Sequence
+from t1t2core.settings import TARGET, Sequence
 
 CHECK_FOLDER = "check"
 """Under the output folder: what was found in a cohort."""
@@ -127,7 +127,7 @@ def open(  # noqa: A001 - as `ablation.open`
 
 
 def pretrain(request: Request, workers: int = 1) -> tuple[dict[str, str], builtins.list[str]]:
-    """Train and publish the T1 networks that a request needs (see `sweep.run.train_pretrained`)."""
+    """Train and publish the pretrained networks that a request needs (see `sweep.run.train_pretrained`)."""
     return train_pretrained(open_workspace(request), workers)
 
 
@@ -155,7 +155,7 @@ def load_model(
     output: str | Path = "runs",
     storage: str | None = None,
     tracking_uri: str | None = None,
-    sequence: Sequence = "T2",
+    sequence: Sequence = TARGET,
 ) -> Labeller:
     """Load recorded networks, to label new scans with.
 

@@ -26,7 +26,7 @@ cohort = t1t2core.read_cohort(folder, settings.cohort)
 subjects = t1t2core.prepare_cohort(cohort, settings.preparation)
 split = t1t2core.draw_splits(cohort, settings.cohort)[0]
 
-# %% The T1 network, and its transfer: the last nine layers are trained on one T2w scan
+# %% The pretrained network, and its transfer: the last nine layers are trained on one T2w scan
 pretrained = t1t2core.pretrain(split, subjects, settings)
 factors = t1t2core.Factors(strategy="conservative", tuned_layers=9, t2_train_size=1, learning_rate=1e-2)
 outcome = t1t2core.run_trial(factors, split, subjects, settings, pretrained=pretrained)

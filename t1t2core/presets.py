@@ -31,11 +31,11 @@ With the study's cross-entropy and fixed rate, bone is not learnt at all in so f
 scratch needs more of them: on simulated heads a hybrid (multiplication, rate 0.01) has a bone DSC of 0.01
 after 96 steps, 0.52 after 240 and 0.54 after 480; a T2 network from scratch 0, 0 and 0.45.
 
-Single steps can have gradients of length 3 to 23, where 0.3 is usual, and undo what was learnt. Of 14 T1
-networks of the same heads (4 seeds, rate 0.005, float32 and bfloat16) 5 ended with a validation bone DSC of
-0.35 to 0.59, the others with 0.64 to 0.70. With gradients shortened to 1, 8 had 0.55 to 0.70; at rate 0.002
-too, 5 seeds had 0.63 to 0.70, and the loss of an epoch was never more than 0.04 above that of the one
-before it.
+Single steps can have gradients of length 3 to 23, where 0.3 is usual, and undo what was learnt. Of 14
+pretrained networks of the same heads (4 seeds, rate 0.005, float32 and bfloat16) 5 ended with a validation
+bone DSC of 0.35 to 0.59, the others with 0.64 to 0.70. With gradients shortened to 1, 8 had 0.55 to 0.70; at
+rate 0.002 too, 5 seeds had 0.63 to 0.70, and the loss of an epoch was never more than 0.04 above that of the
+one before it.
 """
 
 PRESETS: dict[PresetName, Settings] = {

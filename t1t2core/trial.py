@@ -1,4 +1,4 @@
-"""A trial of the study, from its factors; and the training of the T1 network that it starts from."""
+"""A trial of the study, from its factors; and the training of the pretrained network that it starts from."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ from t1t2core.network.build import build_network
 from t1t2core.network.fits import check_network
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.seeds import torch_seed
-from t1t2core.settings import EvaluationSettings, Settings, TrainingSettings
+from t1t2core.settings import SOURCE, EvaluationSettings, Settings, TrainingSettings
 from t1t2core.strategies import STRATEGIES, Factors
 from t1t2core.strategies.staged import AnyExperiment
 from t1t2core.training.compute import Compute, device_here, resolve_precision
@@ -31,7 +31,7 @@ def run_trial(
     Args:
         split: the roles of the patients, see `draw_splits`.
         subjects: by name, see `prepare_cohort`.
-        pretrained: weights of the T1 network, see `pretrain`; for strategies that start from it.
+        pretrained: weights of the pretrained network, see `pretrain`; for strategies that start from it.
     """
     compute = _compute_here(settings.training, settings)
     return _run(make_experiment(factors, split, subjects, settings, pretrained=pretrained, compute=compute))
@@ -40,7 +40,7 @@ def run_trial(
 def pretrain(
     split: FoldSplit, subjects: Mapping[str, PreparedSubject], settings: Settings, *, seed: int = 0
 ) -> dict[str, Tensor]:
-    """Train the T1 network of a fold on this machine and return its best weights, by name.
+    """Train the pretrained network of a fold on this machine and return its best weights, by name.
 
     Args:
         seed: of its initial weights and of the order of the patches.
@@ -58,7 +58,7 @@ def trained_network(
     """Build the network of a trial that was run, with its best weights.
 
     Args:
-        pretrained: weights of the T1 network that the trial started from.
+        pretrained: weights of the pretrained network that the trial started from.
     """
     network = STRATEGIES[factors.strategy].rebuild(
         factors, settings.network, pretrained=pretrained, classes=len(settings.classes)
@@ -93,7 +93,7 @@ def make_experiment(
     Args:
         split: the roles of the patients.
         subjects: by name; those that have a role are looked up.
-        pretrained: weights of the T1 network, for strategies that start from it.
+        pretrained: weights of the pretrained network, for strategies that start from it.
 
     Raises:
         InputError: the strategy cannot be done with these settings or these layers, or the network does not
@@ -117,7 +117,7 @@ def pretraining_experiment(
     seed: int,
     compute: Compute,
 ) -> Experiment:
-    """Make the experiment that trains the T1 network from scratch, by the path of every trial (Sec. 3.5).
+    """Make the experiment that trains a network to start from, by the path of every trial (Sec. 3.5).
 
     Args:
         training: names of the T1 patients to train on.
@@ -127,12 +127,12 @@ def pretraining_experiment(
         InputError: the network does not fit the settings.
     """
     check_network(settings)
-    scans = Scans.of("T1", Roles(tuple(training), tuple(validation), ()), subjects)
+    scans = Scans.of(SOURCE, Roles(tuple(training), tuple(validation), ()), subjects)
     # A recipe has no cohort: the scans know their classes.
     (classes,) = set(scans.classes)
     return Experiment(
         build_network(settings.network, classes=len(classes), seed=torch_seed(seed, "initial weights")),
-        {"T1": scans},
+        {SOURCE: scans},
         settings.pretraining,
         EvaluationSettings(surface_distances=False),
         learning_rate=None,

@@ -4,8 +4,8 @@
 
 From the weights of a trial and the prepared volumes: the Dice of its test patients. From `results.csv` and
 `patients.csv`: which learning rate each arm has, a comparison, an interval and a claim. Each is printed
-beside what the report has; status 1 where one differs. Fixed test patients and a T1 network for each fold,
-as the spaces have.
+beside what the report has; status 1 where one differs. Fixed test patients and a pretrained network for each
+fold, as the spaces have.
 """
 
 import json
@@ -95,7 +95,7 @@ class Recorded:
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float, float]:
-    """Return mean, 95 % interval and p of no difference, of patients (rows) by T1 networks (columns).
+    """Return mean, 95 % interval and p of no difference, of patients (rows) by pretrained networks (columns).
 
     Two-way analysis of variance without repeats; the error of the mean is that of Satterthwaite's
     combination of mean squares, and never below that of the larger of the two alone.

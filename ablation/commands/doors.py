@@ -12,7 +12,7 @@ def run() -> None:
 
 
 def pretrain() -> None:
-    """Train the T1 network."""
+    """Train the pretrained network."""
     _enter("pretrain")
 
 

@@ -35,14 +35,14 @@ StorageUri = Annotated[
 ]
 EncoderUri = Annotated[
     str | None,
-    typer.Option("--encoder", metavar="URI|DIGEST", help="T1 network  [the one that fits, or a new one]"),
+    typer.Option("--encoder", metavar="URI|DIGEST", help="pretrained network  [one that fits, or a new one]"),
 ]
 PretrainedFile = Annotated[
     Path | None,
     typer.Option(
         "--pretrained",
         metavar="FILE",
-        help="weights from elsewhere as the T1 network: safetensors, or a checkpoint of tensors alone",
+        help="weights from elsewhere to start from: safetensors, or a checkpoint of tensors alone",
     ),
 ]
 TrackingUri = Annotated[
@@ -54,7 +54,7 @@ Address = Annotated[
     typer.Option(metavar="local|auto|HOST:PORT", help="Ray cluster  [$RAY_ADDRESS or local]"),
 ]
 Workers = Annotated[
-    int, typer.Option(min=1, metavar="N", help="workers that train a T1 network together, by Ray Train")
+    int, typer.Option(min=1, metavar="N", help="workers that train a network together, by Ray Train")
 ]
 MaxConcurrent = Annotated[int | None, typer.Option(min=1, help="trials at once  [what the resources allow]")]
 ShowPlan = Annotated[bool, typer.Option("--plan", help="show what would run, write plan.csv and stop")]

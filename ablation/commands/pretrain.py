@@ -1,4 +1,4 @@
-"""`python -m ablation.pretrain`: trains the T1 network and publishes its weights in object storage."""
+"""`python -m ablation.pretrain`: pretrains a network and publishes its weights in object storage."""
 
 import logging
 from pathlib import Path
@@ -29,10 +29,10 @@ def main(
     address: options.Address = None,
     workers: options.Workers = 1,
 ) -> int:
-    """Train the T1 network that fits cohort, preset and settings, publish and record it.
+    """Train the pretrained network that fits cohort, preset and settings, publish and record it.
 
     A search space adds its settings and narrows the folds; with rotated test patients each fold has a
-    T1 network of its own.
+    pretrained network of its own.
     """
     request = Request(
         space=space,

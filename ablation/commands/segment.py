@@ -15,7 +15,7 @@ from ablation.models.find import FORMS
 from ablation.models.labeller import check_scans
 from t1t2core.cohort.names import given_name
 from t1t2core.errors import InputError
-from t1t2core.settings import Sequence
+from t1t2core.settings import TARGET, Sequence
 
 ENDING = "_dseg.nii.gz"
 
@@ -34,7 +34,7 @@ def main(
     output: options.Output = Path("runs"),
     storage: options.StorageUri = None,
     tracking_uri: options.TrackingUri = None,
-    sequence: Annotated[Sequence, typer.Option(help="what the scans are")] = "T2",
+    sequence: Annotated[Sequence, typer.Option(help="what the scans are")] = TARGET,
 ) -> int:
     """Label whole scans with a recorded model: 0 air, 1 soft tissue, 2 bone, on each scan's own grid."""
     targets = name_targets(scans, out)

@@ -19,7 +19,7 @@ from ablation.space.factors import REPLICATED
 from ablation.space.naming import SIZE_IN_NAME
 from t1t2core.cohort.names import did_you_mean
 from t1t2core.errors import InputError
-from t1t2core.settings import Sequence
+from t1t2core.settings import TARGET, Sequence
 
 FORMS = "runs:/ID, models:/NAME/VERSION or best:SPACE:CLASS"
 NEAR_IDENTIFIER = 0.8
@@ -66,7 +66,7 @@ def find_model(ledger: Ledger, name: str, sequence: Sequence) -> Model:
     raise InputError(f"{name}: a model is {FORMS}")
 
 
-def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence = "T2") -> Model:
+def best_model(ledger: Ledger, plan: PlanRecord, name: str, sequence: Sequence = TARGET) -> Model:
     """The arm of a plan that labels a class best: one network for each of its folds and seeds.
 
     That is the arm with the highest validation DSC of the class, mean over folds and seeds; an undefined DSC

@@ -17,7 +17,7 @@ from t1t2core.cohort.scan import examine_scan, read_scan, scan_notes
 from t1t2core.errors import InputError
 from t1t2core.evaluation.labelling import label_scan, write_labels
 from t1t2core.preparation.appearance import doubts
-from t1t2core.settings import Sequence
+from t1t2core.settings import SOURCE, Sequence
 from t1t2core.settings.classes import Classes
 from t1t2core.strategies import STRATEGIES, StrategyName
 
@@ -59,7 +59,7 @@ class Labeller:
         scan = Path(scan)
         first = self._networks[0]
         classes, cohort = first.settings.classes, first.settings.cohort
-        suffix = cohort.source if self._sequence == "T1" else cohort.target
+        suffix = cohort.source if self._sequence == SOURCE else cohort.target
         check_scans([scan], self._sequence)
         image = read_scan(scan)
         for warning in (*scan_notes(scan), *doubts(image, suffix, has_skull=classes.is_study)):
@@ -85,7 +85,9 @@ def load_labeller(ledger: Ledger, storage: Storage, name: str, sequence: Sequenc
     log.info("%s: %s", name, found.about)
     warnings = list(found.warnings)
     strategies = {run.data.params["strategy"] for run in found.runs}
-    if sequence == "T1" and not all(STRATEGIES[cast(StrategyName, name)].scored_on_t1 for name in strategies):
+    if sequence == SOURCE and not all(
+        STRATEGIES[cast(StrategyName, name)].scored_on_t1 for name in strategies
+    ):
         warnings.append(f"{', '.join(sorted(strategies))} learns T2w; it was never scored on T1w scans")
     for warning in warnings:
         log.warning("%s: %s", name, warning)

@@ -40,7 +40,7 @@ def load_network(ledger: Ledger, encoders: EncoderStore, run: Run) -> RecordedNe
     """The network of a finished trial.
 
     Raises:
-        InputError: its weights or its T1 network are missing, damaged or of another trial.
+        InputError: its weights or its pretrained network are missing, damaged or of another trial.
     """
     digest = run.data.tags.get(ENCODER_DIGEST, "")
     name = f"run {run.info.run_id} ({run.info.run_name})"
@@ -77,8 +77,8 @@ def _trained(ledger: Ledger, run: Run, name: str, digest: str) -> dict[str, Tens
         raise InputError(f"the weights of {name} are no whole safetensors file: {error}") from error
     if about.get(ENCODER_DIGEST, "") != digest:
         raise InputError(
-            f"the weights of {name} were trained on T1 network {about.get('encoder_digest') or 'none'}, "
-            f"the record says {digest or 'none'}"
+            f"the weights of {name} were trained on pretrained network "
+            f"{about.get('encoder_digest') or 'none'}, the record says {digest or 'none'}"
         )
     return unpack_weights(content, source=f"{WEIGHTS_FILE} of {name}")
 

@@ -33,7 +33,7 @@ from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
 from t1t2core.evaluation.robustness import Scale, TestPatient, TestScan, scale
 from t1t2core.evaluation.scores import Counts
-from t1t2core.settings import EvaluationSettings, Precision, PreparationSettings
+from t1t2core.settings import TARGET, EvaluationSettings, Precision, PreparationSettings
 from t1t2core.training.compute import Compute, device_here, resolve_precision
 
 SEED = 0
@@ -179,7 +179,7 @@ class _Test:
         # From storage; made there if need be, as the sweep made them.
         alone = Cohort(name=self._plan.tags.get("cohort", ""), subjects=(subject,))
         prepared = prepare_cohort(alone, preparation, self._storage, lambda *_: None)[subject.name]
-        return TestPatient(subject, "T2", prepared.alignment["T2"], preparation, evaluation, seed=SEED)
+        return TestPatient(subject, TARGET, prepared.alignment[TARGET], preparation, evaluation, seed=SEED)
 
     def _count(self, record: Record, scan: TestScan | None) -> dict[str, dict[str, object]]:
         """Return score and counts of each class; none where a change does not apply."""

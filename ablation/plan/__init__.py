@@ -1,1 +1,1 @@
-"""What a study computes: trials, their keys, the recipe of a T1 network. Imports `space` and below."""
+"""What a study computes: trials, their keys, recipes of pretrained networks. Imports `space` and below."""

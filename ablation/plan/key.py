@@ -25,7 +25,7 @@ class Keys:
         """Hash what the trial computes: not where, when, by how many workers or under what name.
 
         Args:
-            encoder: digest of its T1 network.
+            encoder: digest of its pretrained network.
         """
         settings = self._study.settings_of(point)
         precision = self._study.precision_of(settings)

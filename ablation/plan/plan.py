@@ -20,7 +20,7 @@ class PlannedTrial:
     Args:
         settings: that it is computed with.
         precision: of its arithmetic.
-        recipe: of the T1 network that its strategy starts from; None where it starts from none.
+        recipe: of the pretrained network that its strategy starts from; None where it starts from none.
     """
 
     point: Point
@@ -35,7 +35,7 @@ class PlannedTrial:
         return self.point.values
 
     def keyed(self, encoder: str | None, key: str) -> "Trial":
-        """Return the same with the T1 network that it starts from, and its key."""
+        """Return the same with the pretrained network that it starts from, and its key."""
         return Trial(self.point, self.split, self.settings, self.precision, self.recipe, encoder, key)
 
 
@@ -44,7 +44,7 @@ class Trial(PlannedTrial):
     """A planned trial with all that it computes with, and so with its key.
 
     Args:
-        encoder: digest of the T1 network that it starts from; None where it starts from none.
+        encoder: digest of the pretrained network that it starts from; None where it starts from none.
         key: SHA-256 of all that changes the result.
     """
 
@@ -54,7 +54,7 @@ class Trial(PlannedTrial):
 
 @dataclass(frozen=True)
 class Network:
-    """A T1 network to be trained.
+    """A pretrained network to be trained.
 
     Args:
         point: one that starts from it.
@@ -70,7 +70,7 @@ class Network:
 
 
 class Recipes:
-    """Recipes of the T1 networks that a study's points start from; each is made once."""
+    """Recipes of the pretrained networks that a study's points start from; each is made once."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -88,7 +88,7 @@ class Recipes:
 
 
 def networks_of(points: Iterable[Point], study: Study) -> list[Network]:
-    """Return the T1 networks that these points start from, each once."""
+    """Return the pretrained networks that these points start from, each once."""
     recipes = Recipes(study)
     found: dict[str, Network] = {}
     for point in points:
@@ -100,7 +100,7 @@ def networks_of(points: Iterable[Point], study: Study) -> list[Network]:
 
 
 def recipes_of(points: Iterable[Point], study: Study) -> list[EncoderRecipe]:
-    """Return the recipes of the T1 networks that these points start from, each once."""
+    """Return the recipes of the pretrained networks that these points start from, each once."""
     return [network.recipe for network in networks_of(points, study)]
 
 
@@ -117,7 +117,7 @@ def plan_trial(point: Point, study: Study, recipes: Recipes) -> PlannedTrial:
 
 
 def with_key(trial: PlannedTrial, keys: Keys, encoder: str | None) -> Trial:
-    """Return a planned trial with its key, once its T1 network is there.
+    """Return a planned trial with its key, once its pretrained network is there.
 
     Args:
         encoder: digest of that network; None where it starts from none.
@@ -128,12 +128,12 @@ def with_key(trial: PlannedTrial, keys: Keys, encoder: str | None) -> Trial:
 def draft_plan(
     points: Iterable[Point], study: Study, encoders: Mapping[EncoderRecipe, str]
 ) -> list[PlannedTrial]:
-    """Return a trial for each point, without a key where its T1 network is not there yet.
+    """Return a trial for each point, without a key where its pretrained network is not there yet.
 
     Points that compute the same are one trial.
 
     Args:
-        encoders: digests of the T1 networks that are there.
+        encoders: digests of the pretrained networks that are there.
     """
     recipes, keys = Recipes(study), Keys(study)
     digests = {recipe.digest: encoder for recipe, encoder in encoders.items()}
@@ -153,7 +153,7 @@ def make_plan(points: Iterable[Point], study: Study, encoders: Mapping[EncoderRe
     """Return a trial for each point.
 
     Args:
-        encoders: digests of the T1 networks that the points start from.
+        encoders: digests of the pretrained networks that the points start from.
 
     Raises:
         KeyError: one of these networks is missing.

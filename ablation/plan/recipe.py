@@ -56,5 +56,5 @@ def digest_of_preparation(preparation: PreparationSettings) -> str:
 
 
 def t1_network(network: NetworkSettings) -> NetworkSettings:
-    """Return the network settings that a T1 network depends on, those of the transfer as usual."""
+    """Return the network settings that a pretrained network depends on, those of the transfer as usual."""
     return counted_network(network)

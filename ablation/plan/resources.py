@@ -38,7 +38,7 @@ class Room:
 
     Args:
         trial: that each trial asks for.
-        network: that the training of a T1 network asks for.
+        network: that the training of a pretrained network asks for.
         slots: how many of them run at once.
     """
 

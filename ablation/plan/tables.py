@@ -18,6 +18,7 @@ from t1t2core.cohort.roles import ROLES, FoldSplit
 from t1t2core.cohort.subject import Cohort
 from t1t2core.files import write_atomically
 from t1t2core.preparation.prepare import PreparedSubject
+from t1t2core.settings import SOURCE, TARGET
 
 PLAN = ["trial_key", *FACTORS, "status", "estimated_seconds", PRETRAINING_SEED]
 """Columns of `plan.csv`; those of varied settings stand after them."""
@@ -103,14 +104,14 @@ def subjects_frame(
     rows: list[dict[str, object]] = []
     left_out, columns = _left_out(cohort), recorded_columns(cohort.subjects)
     for subject in cohort.subjects:
-        row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else "T1"}
+        row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else SOURCE}
         for split in splits:
             row[f"fold_{split.fold}_T1"] = _role(split.t1, subject.name)
             row[f"fold_{split.fold}_T2"] = _role(split.t2, subject.name)
         volumes = prepared[subject.name]
         for sequence, alignment in volumes.alignment.items():
             row |= {f"{sequence}_alignment_{name}": value for name, value in _flat(asdict(alignment)).items()}
-            first, last = volumes.scan("T1" if sequence == "T1" else "T2").slices_mm
+            first, last = volumes.scan(SOURCE if sequence == SOURCE else TARGET).slices_mm
             row |= {
                 f"{sequence}_first_slice_mm": round(first, 2),
                 f"{sequence}_last_slice_mm": round(last, 2),

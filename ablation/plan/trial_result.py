@@ -8,6 +8,7 @@ from typing import Any
 
 from ablation.space.objectives import classes_of, metric_of, parts_of
 from t1t2core.evaluation.scores import Counts
+from t1t2core.settings import TARGET
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TrialResult:
     def of_patients(self, objective: str) -> list[float]:
         """Return the validation score of each T2 patient, best weights; an undefined one counts as 0."""
         classes, metric = classes_of(objective), objective.rpartition("/")[2]
-        wanted = {"split": "validation", "weights": "best", "sequence": "T2"}
+        wanted = {"split": "validation", "weights": "best", "sequence": TARGET}
         return [
             fmean(_defined(getattr(Counts(**score["counts"][name]), metric)) for name in classes)
             for score in self.scores

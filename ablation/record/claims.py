@@ -1,4 +1,4 @@
-"""Who may work on what: drivers that share a record claim plans, trials and T1 networks by their runs.
+"""Who may work on what: drivers of one record claim plans, trials and pretrained networks by their runs.
 
 A claim is a run under way with its driver's name and heartbeat. It holds for a lease after each beat; what a
 driver left that is gone is taken over.

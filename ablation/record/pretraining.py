@@ -1,4 +1,4 @@
-"""The record of T1 networks: an experiment of its own in MLflow, one run for each network."""
+"""The record of pretrained networks: an experiment of its own in MLflow, one run for each network."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ SHOWN = 12
 
 
 class PretrainingRecord:
-    """Writes runs of T1 networks; each method raises MlflowException where the record does not answer.
+    """Writes runs of pretrained networks; methods raise MlflowException where the record does not answer.
 
     Args:
         tags: that every run gets.
@@ -107,7 +107,7 @@ class PretrainingRecord:
 
     def _start(self, recipe: EncoderRecipe) -> str:
         tags = {KIND: KIND_PRETRAINING, RECIPE_DIGEST: recipe.digest, **self._tags}
-        name = f"T1 network {recipe.digest[:SHOWN]}"
+        name = f"pretrained network {recipe.digest[:SHOWN]}"
         self._epochs.begin(recipe.digest)
         return self._ledger.start_run(self._ledger.experiment(EXPERIMENT), name, tags, params_of(recipe))
 

@@ -17,6 +17,7 @@ from ablation.space.points import ARCHITECTURE
 from t1t2core.evaluation.calibration import Calibration
 from t1t2core.evaluation.scores import METRICS, Counts
 from t1t2core.evaluation.surface import SURFACE_METRICS
+from t1t2core.settings import TARGET
 from t1t2core.strategies import STRATEGIES, StrategyName
 
 PROBABILITY = ("brier", "ece")
@@ -126,7 +127,7 @@ def _is_rotated(records: Iterable[Record]) -> bool:
         if record.params.get("cohort.test_patients") == "rotated":
             return True
         for score in record.scores:
-            if score["sequence"] == "T2":
+            if score["sequence"] == TARGET:
                 patients[score["split"]].add(score["patient"])
     return not patients["validation"].isdisjoint(patients["test"])
 

@@ -30,7 +30,7 @@ class Tried:
 
     Args:
         number: from 1, in the order of sampling.
-        trials: those whose T1 network is not there yet have no key.
+        trials: those whose pretrained network is not there yet have no key.
         begun: keys of trials that were handed out.
     """
 
@@ -44,7 +44,7 @@ class Tried:
 
     @property
     def keyed(self) -> list[Trial]:
-        """Its trials whose T1 network is there."""
+        """Its trials whose pretrained network is there."""
         return [trial for trial in self.trials if isinstance(trial, Trial)]
 
     @property
@@ -94,8 +94,8 @@ class OptunaSearch:
     Several drivers may work on one search: each takes over what the others have sampled.
 
     Args:
-        plan: makes the trials of points; adds to the T1 networks that are known those that are there.
-        encoders: digests of the T1 networks that are there at the start.
+        plan: makes the trials of points; adds to the pretrained networks that are known those that are there.
+        encoders: digests of the pretrained networks that are there at the start.
         recall: what a trial of this key scored, if it is recorded anywhere.
         starts: candidates that come first.
         journal: has what an earlier command sampled.
@@ -128,7 +128,7 @@ class OptunaSearch:
         self._take_over()
 
     def next(self) -> Trial | Network | None:
-        """Return a trial to run now or a T1 network to train for one, or None while there is nothing."""
+        """Return a trial to run now or a network to pretrain for one, or None while there is nothing."""
         while True:
             due = [(tried, trial) for tried in self.tried for trial in self._due(tried)]
             for tried, trial in due:
@@ -231,7 +231,7 @@ class OptunaSearch:
         return [one for one in self.tried if trial.key in {t.key for t in one.keyed}]
 
     def _waiting_for(self, network: Network) -> list[Tried]:
-        """Return the candidates of which trials wait for a T1 network."""
+        """Return the candidates of which trials wait for a pretrained network."""
 
         def waits(trial: PlannedTrial) -> bool:
             return not isinstance(trial, Trial) and trial.recipe == network.recipe

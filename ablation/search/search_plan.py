@@ -31,9 +31,9 @@ class SearchPlan:
 
     Args:
         points: the outermost of the space: at the ends of its ranges, and of all values of its lists.
-        encoders: digests of the T1 networks of these points that are there.
-        find: returns the digest of a T1 network that is there.
-        given: the user has chosen the T1 network.
+        encoders: digests of the pretrained networks of these points that are there.
+        find: returns the digest of a pretrained network that is there.
+        given: the user has chosen the pretrained network.
     """
 
     space: Space
@@ -48,8 +48,9 @@ class SearchPlan:
     def key(self) -> str:
         """Hash of all that decides what the search samples and computes; not of what may be spent.
 
-        It names T1 networks by their recipes, so that it is known before they are trained. Searches that were
-        recorded before this was so, and those whose network is given, are named by the networks' digests.
+        It names pretrained networks by their recipes, so that it is known before they are trained. Searches
+        that were recorded before this was so, and those whose network is given, are named by the networks'
+        digests.
         """
         recipes = recipes_of(self.points, self.study)
         if all(recipe in self.encoders for recipe in recipes):
@@ -112,7 +113,7 @@ class SearchPlan:
         return self._draft(list(points), dict(self.encoders))
 
     def _draft(self, points: Sequence[Point], encoders: dict[EncoderRecipe, str]) -> list[PlannedTrial]:
-        """Return the trials of points; T1 networks that storage has are added to those that are known."""
+        """Return the trials of points; pretrained networks that storage has are added to those known."""
         for recipe in recipes_of(points, self.study):
             if recipe not in encoders and (digest := self.find(recipe)):
                 encoders[recipe] = digest

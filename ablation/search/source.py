@@ -10,11 +10,11 @@ from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.trial_result import TrialResult
 
 WithKeys = Callable[[Sequence[PlannedTrial], str], list[Trial]]
-"""Gives trials their keys, once the T1 network of this digest is there."""
+"""Gives trials their keys, once the pretrained network of this digest is there."""
 
 
 class Source(Protocol):
-    """A source of trials, and of T1 networks to train for them, that is told what becomes of them.
+    """A source of trials, and of pretrained networks to train for them, that is told what becomes of them.
 
     Args:
         learns: whether what comes next depends on what trials scored.
@@ -26,10 +26,10 @@ class Source(Protocol):
         """Return what to do now; None while there is nothing, which is for good once nothing is under way."""
 
     def trained(self, network: Network, digest: str) -> None:
-        """Note that a T1 network is there."""
+        """Note that a pretrained network is there."""
 
     def lost(self, network: Network) -> list[PlannedTrial]:
-        """Give up the trials of a T1 network that cannot be trained, and return them."""
+        """Give up the trials of a pretrained network that cannot be trained, and return them."""
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
         """Note what a finished trial scored."""
@@ -45,7 +45,7 @@ class Source(Protocol):
 
 
 class Listed:
-    """Trials in a fixed order, each once the T1 network that it starts from is there.
+    """Trials in a fixed order, each once the pretrained network that it starts from is there.
 
     Of several slots one trains networks as long as any are left, so that no slot is idle when the trials of
     the first networks are done; the others run trials that are ready. So no trial waits for the network of

@@ -27,8 +27,8 @@ class Point(Factors):
 
     Args:
         fold: of the cohort's split, from 1.
-        pretraining_seed: of the T1 network that its strategy starts from; None where it starts from none,
-            or from one that was given.
+        pretraining_seed: of the pretrained network that its strategy starts from; None where it starts from
+            none, or from one that was given.
         settings: those that the space varies, with their values, by dotted name.
     """
 
@@ -113,7 +113,7 @@ def expand(space: Space, settings: Settings, *, pretrained: bool = False) -> tup
     Args:
         settings: those of the run: the learning rate of arms that name none, and what an arm has of a
             setting that other arms vary.
-        pretrained: the T1 network is given, so that its seeds mean nothing.
+        pretrained: the pretrained network is given, so that its seeds mean nothing.
     """
     return tuple(
         dict.fromkeys(point for arm in space.arms for point in _points(space, arm, settings, pretrained))
@@ -121,7 +121,7 @@ def expand(space: Space, settings: Settings, *, pretrained: bool = False) -> tup
 
 
 def pretraining_seed(given: Any, fold: int) -> int | None:
-    """Return the seed of a fold's T1 network: the one that is given, or with `by_fold` one of its own."""
+    """Return the seed of a fold's pretrained network: the one given, or with `by_fold` one of its own."""
     return fold - 1 if given == BY_FOLD else given
 
 

@@ -124,7 +124,7 @@ def read_value(name: str, value: Any) -> Any:
 
 
 def needs_own_network(name: str) -> bool:
-    """Return whether each value of a setting has a T1 network of its own."""
+    """Return whether each value of a setting has a pretrained network of its own."""
     group, _, setting = name.partition(".")
     return group in ("preparation", "pretraining") or (
         group == "network" and not setting.startswith(OF_TRANSFER)

@@ -1,4 +1,4 @@
-"""A T1 network whose weights come from elsewhere, stored like one that was trained here."""
+"""A pretrained network whose weights come from elsewhere, stored like one that was trained here."""
 
 import hashlib
 from dataclasses import asdict

@@ -33,6 +33,7 @@ from t1t2core.evaluation.scores import METRICS
 from t1t2core.evaluation.slices import SLICES, pack_slices
 from t1t2core.experiment import Outcome, PatientScore, pool
 from t1t2core.network.weights import pack_weights
+from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies.staged import AnyExperiment
 
@@ -121,10 +122,10 @@ def score_metrics(scores: list[PatientScore]) -> dict[str, float]:
     }
     metrics = {}
     for (split, weights, region), prefix in prefixes.items():
-        for sequence in ("T2", "T1"):
+        for sequence in (TARGET, SOURCE):
             wanted = split, weights, sequence, region
             chosen = [s.counts for s in scores if (s.split, s.weights, s.sequence, s.region) == wanted]
-            suffix = "" if sequence == "T2" else "_T1"
+            suffix = "" if sequence == TARGET else "_T1"
             for name, counts in pool(chosen).items() if chosen else ():
                 for metric in METRICS:
                     metrics[f"{prefix}{suffix}/{name}/{metric}"] = getattr(counts, metric)

@@ -1,4 +1,4 @@
-"""Pretrained T1 networks in object storage, named by their content.
+"""Pretrained networks in object storage, named by their content.
 
 `encoders/<sha256>.safetensors` holds the weights and `encoders/<sha256>.json`, the card, says what they are.
 The card is written after the weights, so an encoder that can be found is whole. By the name of a small
@@ -37,7 +37,7 @@ class Encoder:
 
     Args:
         digest: SHA-256 of its safetensors file.
-        weights: all tensors of the T1 network, by name.
+        weights: all tensors of the pretrained network, by name.
         card: what its JSON says: recipe, scores, epochs and seconds of its training.
     """
 

@@ -1,4 +1,4 @@
-"""How the training of a T1 network goes, in storage under `pretraining/RECIPE.json`.
+"""How the training of a pretrained network goes, in storage under `pretraining/RECIPE.json`.
 
 The worker writes it with each checkpoint and before it publishes the network; the driver reads it for the
 record, and removes it once all of it is there. So nothing is lost when either dies in between.

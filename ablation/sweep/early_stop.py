@@ -28,7 +28,7 @@ class FoldByFold(InOrder):
         self._folds: dict[int, ASHAScheduler] = {}
 
     def on_trial_add(self, tune_controller: Any, trial: TuneTrial) -> None:
-        """Enter a trial into the race of its fold; the training of a T1 network runs against none."""
+        """Enter a trial into the race of its fold; the training of a pretrained network runs against none."""
         if not trial.config["network"]:
             self._of(trial).on_trial_add(tune_controller, trial)
 

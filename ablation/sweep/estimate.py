@@ -93,12 +93,12 @@ class Estimator:
         self._scales.clear()
 
     def networks_seconds(self, trials: Sequence[PlannedTrial]) -> list[float]:
-        """Return the seconds of each T1 network that these trials need and that is not there yet."""
+        """Return the seconds of each pretrained network that these trials need and that is not there yet."""
         missing = dict.fromkeys(t.recipe for t in trials if t.recipe and not isinstance(t, Trial))
         return [self.network_seconds(recipe) for recipe in missing]
 
     def network_seconds(self, recipe: EncoderRecipe) -> float:
-        """Return the seconds that training a T1 network takes one worker, from a measured step."""
+        """Return the seconds that training a pretrained network takes one worker, from a measured step."""
         settings = replace(
             self._study.settings,
             preparation=recipe.preparation,

@@ -1,4 +1,4 @@
-"""What runs next, a trial or the training of a T1 network: Ray Tune asks whenever there is room."""
+"""What runs next, a trial or the training of a pretrained network: Ray Tune asks whenever there is room."""
 
 import time
 from collections import deque
@@ -25,7 +25,7 @@ Item = Trial | Network
 
 
 class Feed(Searcher):
-    """A searcher that hands out trials, and T1 networks to train, as a source gives them: each once claimed.
+    """A searcher that hands out trials, and networks to pretrain, as a source gives them: each once claimed.
 
     It takes back what is to be tried again.
 
@@ -84,7 +84,7 @@ class Feed(Searcher):
         return True
 
     def deliver_network(self, network: Network) -> None:
-        """Record a T1 network that is published, and tell the source."""
+        """Record a pretrained network that is published, and tell the source."""
         self.source.trained(network, self._networks.published(network.recipe))
 
     def item(self, key: str) -> Item:

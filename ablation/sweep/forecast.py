@@ -27,7 +27,7 @@ class Forecast:
         trials: of all, recorded or not, as far as the budget reaches.
         recorded: of them.
         each: seconds of those that are to be run, in the order in which they start.
-        networks: seconds of the T1 networks that are to be trained for them.
+        networks: seconds of the pretrained networks that are to be trained for them.
         most: trials that can be run at all, however fast they are.
     """
 
@@ -69,7 +69,7 @@ class Forecast:
         if (price := space.resources.price_per_hour) is not None:
             lines.append(f"about {hours * price:.2f}, at {price:g} an hour of a {priced}")
         ends = f"{self.trials} trials: {self.recorded} recorded, {self.to_run} to run, about {clock(seconds)}"
-        return [*lines, f"{ends} with the T1 networks" if self.networks else ends]
+        return [*lines, f"{ends} with the pretrained networks" if self.networks else ends]
 
 
 def gpus_of(resources: Resources) -> float:

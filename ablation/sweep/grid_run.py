@@ -27,7 +27,7 @@ class GridRun(PlanRun):
 
     @cached_property
     def plan(self) -> list[PlannedTrial]:
-        """All trials of the grid; those whose T1 network is not there yet have no key."""
+        """All trials of the grid; those whose pretrained network is not there yet have no key."""
         return draft_plan(self._workspace.points, self._workspace.study, self._encoders)
 
     @cached_property
@@ -79,7 +79,7 @@ class GridRun(PlanRun):
 
 
 def grid_key(workspace: Workspace, plan: Sequence[PlannedTrial]) -> str:
-    """Return the hash that names a grid: of its trials, with recipes in place of T1 networks.
+    """Return the hash that names a grid: of its trials, with recipes in place of pretrained networks.
 
     So it is known before any network is trained. Grids that were recorded before this was so, and those whose
     network is given, are named by their trials' keys.
@@ -105,7 +105,7 @@ def preview_grid(
     """Return the trials of a grid, and how many of them a run would still run within its budget.
 
     Args:
-        encoders: digests of the T1 networks that are there.
+        encoders: digests of the pretrained networks that are there.
         recorded: finished trials by key.
     """
     plan = draft_plan(workspace.points, workspace.study, encoders)

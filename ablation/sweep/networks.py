@@ -1,4 +1,4 @@
-"""The T1 networks of a run: found in storage, claimed, followed, recorded."""
+"""The pretrained networks of a run: found in storage, claimed, followed, recorded."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ SHOWN = 12
 
 
 class Networks:
-    """T1 networks in storage and in the record, whoever trains them.
+    """Pretrained networks in storage and in the record, whoever trains them.
 
     A record that does not answer holds nothing up: it gets what it missed at the end, or the next time.
     """
@@ -50,7 +50,7 @@ class Networks:
         if ours:
             return Claim.OURS
         if recipe not in self._theirs:
-            log.info(f"the T1 network of recipe {recipe.digest[:SHOWN]} is trained by another command")
+            log.info(f"pretrained network of recipe {recipe.digest[:SHOWN]} is trained by another command")
         self._theirs.add(recipe)
         return Claim.THEIRS
 
@@ -69,7 +69,7 @@ class Networks:
         assert digest is not None
         journal = read_journal(self.store.storage, recipe.digest)
         scores = f": validation DSC on T1, {_dice(journal.metrics)}" if journal else ""
-        log.info(f"T1 network {digest[:SHOWN]}{scores}")
+        log.info(f"pretrained network {digest[:SHOWN]}{scores}")
         self._settle(recipe, digest)
         return digest
 
@@ -104,14 +104,14 @@ class Networks:
         except (MlflowException, OSError) as error:
             self.unrecorded.append(digest)
             log.info(
-                f"T1 network {digest[:SHOWN]} is not recorded yet: {first_line(error)}; re-run the "
+                f"pretrained network {digest[:SHOWN]} is not recorded yet: {first_line(error)}; re-run the "
                 "same command to record it"
             )
 
 
 def failure_of(recipe: EncoderRecipe, cause: str) -> str:
     """Return the sentence that tells of a network that could not be trained."""
-    return f"the T1 network of recipe {recipe.digest[:SHOWN]} failed: {cause}"
+    return f"the pretrained network of recipe {recipe.digest[:SHOWN]} failed: {cause}"
 
 
 def _later() -> suppress:

@@ -46,7 +46,7 @@ class PlanRun(ABC):
     """A run of the trials that are not recorded, under the plan's parent run.
 
     Args:
-        encoders: digests of the T1 networks that are there; others are trained for the trials.
+        encoders: digests of the pretrained networks that are there; others are trained for the trials.
         recorded: finished trials by key.
         show: is given the line that tells how far the trials are.
         draw: the picture that the record keeps of the subjects' alignment; None for none.
@@ -76,8 +76,8 @@ class PlanRun(ABC):
 
         Args:
             references: to the volumes, by the digest of their preparation.
-            resources: that training a T1 network asks for, and a trial: it less of a GPU where several fit
-                on one.
+            resources: that training a pretrained network asks for, and a trial: it less of a GPU where
+                several fit on one.
         """
         workspace = self._workspace
         space = workspace.space
@@ -276,7 +276,7 @@ def _share(workspace: Workspace, references: Mapping[str, References], resources
 def _check_networks(
     workspace: Workspace, encoders: Mapping[EncoderRecipe, str], trials: Sequence[PlannedTrial]
 ) -> None:
-    """Refuse T1 networks that are there but cannot be used, before anything is spent.
+    """Refuse pretrained networks that are there but cannot be used, before anything is spent.
 
     Raises:
         InputError: one is damaged, or has another architecture.

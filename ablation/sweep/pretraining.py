@@ -1,4 +1,4 @@
-"""T1 networks that are trained without trials, by one worker or by several each."""
+"""Pretrained networks that are trained without trials, by one worker or by several each."""
 
 import logging
 import math
@@ -30,12 +30,12 @@ LOOK_SECONDS = 10.0
 
 
 class PretrainingFailedError(Exception):
-    """T1 networks could not be trained; the message says which, and why."""
+    """Pretrained networks could not be trained; the message says which, and why."""
 
 
 @dataclass(kw_only=True)
 class Pretrainer:
-    """Trainer of T1 networks by several workers each, without trials.
+    """Trainer of pretrained networks by several workers each, without trials.
 
     Args:
         subjects: references to the volumes, by the digest of their preparation.
@@ -122,7 +122,7 @@ class Pretrainer:
 
 def tell_missing(number: int) -> None:
     """Tell how many networks are to be trained."""
-    log.info(f"T1 networks to train: {number}; later runs reuse what is trained now")
+    log.info(f"pretrained networks to train: {number}; later runs reuse what is trained now")
 
 
 @dataclass

@@ -78,7 +78,7 @@ def _about_networks(
     estimator: Estimator,
     slots: int,
 ) -> list[str]:
-    """Return lines about the T1 networks that are to be trained; none where all are there."""
+    """Return lines about the pretrained networks that are to be trained; none where all are there."""
     missing = [network for network in networks if network.recipe not in known]
     if not missing:
         return []
@@ -86,7 +86,8 @@ def _about_networks(
     together = sum(seconds.values()) / max(1, min(slots, len(missing)))
     there = len(networks) - len(missing)
     lines = [
-        f"T1 networks: {len(networks)}, {there} trained, {len(missing)} to train, about {clock(together)}"
+        f"pretrained networks: {len(networks)}, {there} trained, {len(missing)} to train, about "
+        f"{clock(together)}"
     ]
     alike: dict[str, list[Network]] = {}
     for network in missing:
@@ -100,7 +101,7 @@ def _about_networks(
 
 
 def _told_by(network: Network, space: Space) -> str:
-    """Return the varied settings that tell a T1 network from others, without those of the reference."""
+    """Return the varied settings that tell a pretrained network from others, without the reference's."""
     labels, reference = setting_labels(space.design.settings), space.design.reference
     told = {name: shown(value) for name, value in network.point.settings if needs_own_network(name)}
     return " ".join(f"{labels[name]}={value}" for name, value in told.items() if reference.get(name) != value)

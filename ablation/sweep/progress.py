@@ -14,13 +14,13 @@ REPEAT_SECONDS = 30.0
 
 
 class Progress:
-    """Trials done, running and failed, and the time left, in one line; before them T1 networks to train.
+    """Trials done, running and failed, and the time left, in one line; before them networks to pretrain.
 
     Args:
         each: estimated seconds of the trials, in the order in which they start.
         estimated_seconds: of all by the clock.
         show: is given the line.
-        networks: estimated seconds of the T1 networks that are to be trained.
+        networks: estimated seconds of the pretrained networks that are to be trained.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Progress:
         """Show the line, after any of the numbers has changed."""
         networks = ""
         if self.networks < self._networks:
-            networks = f"{self.networks} of {self._networks} T1 networks trained, "
+            networks = f"{self.networks} of {self._networks} pretrained networks trained, "
         self._show(
             f"{networks}{self.done} of {self._total} trials done, {self.running} running, "
             f"{self.failed} failed, about {clock(self._seconds_left())} left"

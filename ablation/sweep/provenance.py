@@ -56,7 +56,7 @@ def machine_warnings(workspace: Workspace) -> list[str]:
 
 
 def trial_tags(workspace: Workspace) -> dict[str, str]:
-    """Return the tags of every trial, and of the T1 networks."""
+    """Return the tags of every trial, and of the pretrained networks."""
     return {
         COHORT_FINGERPRINT: workspace.study.cohort_fingerprint,
         GIT_COMMIT: git_commit(),

@@ -1,4 +1,4 @@
-"""From a workspace to recorded trials and published T1 networks."""
+"""From a workspace to recorded trials and published pretrained networks."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,7 @@ from ablation.worker.trial import References
 from t1t2core.cohort.roles import count_overlap
 from t1t2core.preparation.cohort import check_classes
 from t1t2core.preparation.prepare import PreparedSubject
+from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings import Sequence as SequenceName
 
 log = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ def run_trials(workspace: Workspace, show: Show, draw: Draw) -> Ended:
 
 
 def train_pretrained(workspace: Workspace, workers: int) -> tuple[dict[str, str], list[str]]:
-    """Train and publish the T1 networks that the space's folds need.
+    """Train and publish the pretrained networks that the space's folds need.
 
     Args:
         workers: that train a network together.
@@ -193,9 +194,9 @@ def _trained(workspace: Workspace) -> dict[tuple[str, SequenceName], Sequence[st
     trained: dict[tuple[str, SequenceName], Sequence[str]] = {}
     for point in workspace.points:
         split, size = workspace.study.split(point.fold), point.t2_train_size
-        trained[f"fold {point.fold}", "T1"] = split.t1.training
+        trained[f"fold {point.fold}", SOURCE] = split.t1.training
         if size is not None:
-            trained[f"fold {point.fold}, t2_train_size {size}", "T2"] = split.t2_training(size)
+            trained[f"fold {point.fold}, t2_train_size {size}", TARGET] = split.t2_training(size)
     return trained
 
 
@@ -206,7 +207,7 @@ def _tell_prepared(which: str, done: int, total: int) -> None:
 def _known_networks(
     workspace: Workspace, networks: Networks, known: dict[EncoderRecipe, str]
 ) -> dict[EncoderRecipe, str]:
-    """Return the digests of the T1 networks that are there, by now; tell how many are to be trained."""
+    """Return the digests of the pretrained networks that are there; tell how many are to be trained."""
     if workspace.request.encoder is not None:
         return known
     recipes = recipes_of(workspace.points, workspace.study)

@@ -117,7 +117,7 @@ def preview_search(
     """Return the trials that a search has sampled, and how many it would still run within its budget.
 
     Args:
-        encoders: digests of the T1 networks that are there.
+        encoders: digests of the pretrained networks that are there.
         recorded: finished trials by key.
         slots: trials at once.
     """

@@ -1,4 +1,4 @@
-"""Ray Tune runs the trials of a plan, and trains their T1 networks; what is reported goes to the record."""
+"""Ray Tune runs the trials of a plan, and pretrains their networks; what is reported goes to the record."""
 
 import gc
 import tempfile
@@ -149,7 +149,7 @@ class _Watch(tune.Callback):
         self._progress.show()
 
     def _give_up(self, item: Item, failure: Failure) -> None:
-        """Record a failure that is for good; without its T1 network no trial can be run."""
+        """Record a failure that is for good; without its pretrained network no trial can be run."""
         if isinstance(item, Network):
             self._networks.fail(item.recipe, failure.cause, failure.traceback)
             cause = failure_of(item.recipe, failure.cause)

@@ -125,7 +125,7 @@ def about_features(points: Iterable[Point], study: Study) -> list[str]:
 
 
 def check_given(space: Space, settings: Settings) -> None:
-    """Refuse a T1 network that is given where the space asks for several.
+    """Refuse a pretrained network that is given where the space asks for several.
 
     Args:
         settings: those of the run.
@@ -134,23 +134,25 @@ def check_given(space: Space, settings: Settings) -> None:
         InputError: says what asks for them.
     """
     findings = [
-        f"{name}: varied, and it changes the T1 network"
+        f"{name}: varied, and it changes the pretrained network"
         for name in space.design.settings
         if needs_own_network(name)
     ]
     findings += [
-        f"{strategy}: it starts from a T1 network of its own, with {_told(imposed)}"
+        f"{strategy}: it starts from a pretrained network of its own, with {_told(imposed)}"
         for strategy in dict.fromkeys(arm.strategy for arm in space.arms)
         if (imposed := STRATEGIES[strategy].imposed(settings))
     ]
     if any(len(arm.pretraining_seeds) > 1 for arm in space.arms):
-        findings.append("pretraining_seeds: several, each of which is a T1 network")
+        findings.append("pretraining_seeds: several, each of which is a pretrained network")
     if findings:
-        raise InputError.collect("--encoder gives one T1 network, and the space asks for several:", findings)
+        raise InputError.collect(
+            "--encoder gives one pretrained network, and the space asks for several:", findings
+        )
 
 
 def check_number(recipes: Sequence[EncoderRecipe], space: Space) -> None:
-    """Refuse a space that needs more T1 networks than anybody would train.
+    """Refuse a space that needs more pretrained networks than anybody would train.
 
     Raises:
         InputError: says how many, and what multiplies them.
@@ -162,6 +164,6 @@ def check_number(recipes: Sequence[EncoderRecipe], space: Space) -> None:
     causes = [f"{seeds} pretraining seeds"] if seeds > 1 else []
     causes += [f"the values of {name}" for name in varied]
     raise InputError(
-        f"search space {space.source} needs {len(recipes)} T1 networks, at most {MOST_NETWORKS}: "
+        f"search space {space.source} needs {len(recipes)} pretrained networks, at most {MOST_NETWORKS}: "
         f"{' times '.join(causes) or 'one for each fold'}"
     )

@@ -158,16 +158,16 @@ class Workspace:
 
     @cached_property
     def encoders(self) -> EncoderStore:
-        """T1 networks in the run's storage."""
+        """Pretrained networks in the run's storage."""
         return EncoderStore(self.storage)
 
     def given_encoder(self) -> str | None:
-        """Return the digest of the T1 network that the user chose, copied into storage if need be."""
+        """Return the digest of the pretrained network that the user chose, copied into storage if need be."""
         wanted = self.request.encoder
         return None if wanted is None else self.encoders.adopt(wanted, len(self.settings.classes))
 
     def known_encoders(self, recipes: list[EncoderRecipe]) -> dict[EncoderRecipe, str]:
-        """Return the digests of the T1 networks that are there already."""
+        """Return the digests of the pretrained networks that are there already."""
         given = self.given_encoder()
         if given is not None:
             self._check(given)
@@ -175,7 +175,7 @@ class Workspace:
         return {recipe: digest for recipe in recipes if (digest := self.encoders.find(recipe))}
 
     def _check(self, digest: str) -> None:
-        """Refuse a T1 network that does not fit, or has seen T2 test patients where that is not allowed."""
+        """Refuse a pretrained network that does not fit, or has seen test patients though it must not."""
         seen = self.encoders.fetch(digest, self.settings.network, len(self.settings.classes)).seen
         if self.settings.cohort.overlap == "as_published":
             return
@@ -246,7 +246,7 @@ def _with_foreign(request: Request, settings: Settings, storage: Storage) -> Req
     if request.pretrained is None:
         return request
     if request.encoder is not None:
-        raise InputError("--pretrained and --encoder both give the T1 network; leave out one of them")
+        raise InputError("--pretrained and --encoder both give the pretrained network; leave out one")
     classes = len(settings.classes)
     digest = adopt_foreign(EncoderStore(storage), request.pretrained, settings.network, classes)
     log.warning(f"--pretrained {request.pretrained}: whom it was trained on is not known; it is {digest}")
@@ -286,7 +286,7 @@ def check_folds(
 
 
 def _check_points(points: Sequence[Point], study: Study, space: Space, request: Request) -> None:
-    """Refuse settings that do not go together, and more T1 networks than can be meant."""
+    """Refuse settings that do not go together, and more pretrained networks than can be meant."""
     study.precision_of(study.settings)  # also where no point is asked for, as by pretraining without a space
     check_variants(points, study, space.source)
     check_primary(points, space, study.settings.classes)

@@ -89,7 +89,7 @@ def _start(trial: PlannedTrial, shared: Shared, device: DeviceKind, steps: int =
         training=_single_steps(trial.settings.training, steps),
         pretraining=_single_steps(trial.settings.pretraining, steps),
     )
-    # The trial's own T1 network may not be trained yet; memory is the same with any weights.
+    # The trial's own pretrained network may not be trained yet; memory is the same with any weights.
     classes = len(settings.classes)
     network = build_network(settings.network, classes=classes, seed=0) if trial.recipe else None
     pretrained = network.state_dict() if network else None

@@ -1,4 +1,4 @@
-"""Training of a T1 network on one worker or on several: from its recipe, or its checkpoint, to storage."""
+"""Pretraining of a network on one worker or on several: from its recipe, or its checkpoint, to storage."""
 
 import os
 import tempfile
@@ -38,7 +38,7 @@ WATCH_SECONDS = "0.5"
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A T1 network to be trained.
+    """A pretrained network to be trained.
 
     Args:
         subjects: a reference to each `PreparedSubject`, by name.
@@ -103,7 +103,7 @@ def _train_as_member(job: Job) -> None:
 
 
 class Training:
-    """Training of a T1 network under way, at its start or where its checkpoint left it."""
+    """Training of a pretrained network under way, at its start or where its checkpoint left it."""
 
     def __init__(self, job: Job, team: Team = ALONE) -> None:
         self._job, self._team = job, team

@@ -1,4 +1,4 @@
-"""The process in which Ray Tune runs trials and trains T1 networks, one after the other."""
+"""The process in which Ray Tune runs trials and trains pretrained networks, one after the other."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,8 +14,8 @@ from ablation.worker.trial import Shared, TrialWork, Worker
 class Runner(tune.Trainable):
     """Does what its configuration tells, then the next; Tune calls `step` once an epoch.
 
-    A configuration names a point, and the T1 network by its digest. Where it says `network`, the network
-    that the point starts from is trained.
+    A configuration names a point, and the pretrained network by its digest. Where it says `network`, the
+    network that the point starts from is trained.
 
     All that can fail is done in `step`: of an error before it Ray tells no more than that a worker is gone.
     """

@@ -38,7 +38,7 @@ SCORE, PROGRESS = "score", "progress"
 References = Mapping[str, ray.ObjectRef]
 """To each `PreparedSubject`, by name."""
 MOST_NETWORKS = 4
-"""T1 networks that a worker keeps in memory."""
+"""Pretrained networks that a worker keeps in memory."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Shared:
     Args:
         study: of which the trials are.
         subjects: references to the volumes, by the digest of their preparation.
-        storage: address of checkpoints, of T1 networks, and of the files that finished trials leave.
+        storage: address of checkpoints, of pretrained networks, and of the files that finished trials leave.
         threads: of torch, in each trial.
         checkpoint_seconds: least time between two checkpoints; None for none.
         objective: score of an epoch by which trials are pruned; None where none are.
@@ -121,7 +121,7 @@ class Worker:
         self.features = FeatureStore(self._cache_bytes)
 
     def pretrained(self, trial: Trial) -> dict[str, Tensor] | None:
-        """Return the weights of the T1 network that a trial starts from, taken from storage once.
+        """Return the weights of the pretrained network that a trial starts from, taken from storage once.
 
         Raises:
             InputError: it is not there, or damaged.

@@ -11,7 +11,7 @@ from t1t2core.cohort.roles import ROLES, FoldSplit, Names, Roles, count_overlap
 from t1t2core.cohort.split_file import read_splits
 from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError
-from t1t2core.settings import CohortSettings
+from t1t2core.settings import SOURCE, TARGET, CohortSettings
 
 __all__ = ["FoldSplit", "Roles", "check_request", "count_overlap", "draw_splits", "held_out"]
 
@@ -191,7 +191,7 @@ def _t2_roles(order: list[str], settings: CohortSettings, groups: list[list[str]
 def _check_left(splits: Sequence[FoldSplit], groups: Mapping[str, Sequence[str]]) -> None:
     """Refuse groups that leave nobody to train or to validate."""
     for split, value in zip(splits, groups, strict=False):
-        for sequence, roles in (("T1", split.t1), ("T2", split.t2)):
+        for sequence, roles in ((SOURCE, split.t1), (TARGET, split.t2)):
             if not (roles.training and roles.validation):
                 raise InputError(
                     f"cohort.leave_one_out: without {value!r}, too few {sequence}w patients are left to "

@@ -8,7 +8,7 @@ from t1t2core.cohort.names import did_you_mean
 from t1t2core.cohort.roles import ROLES, FoldSplit, Roles
 from t1t2core.cohort.subject import Cohort
 from t1t2core.cohort.table import read_table, refusal
-from t1t2core.settings import CohortSettings
+from t1t2core.settings import SOURCE, TARGET, CohortSettings
 
 _FOLD = re.compile(r"0*[1-9][0-9]{0,3}")
 
@@ -29,7 +29,7 @@ def read_splits(file: Path, cohort: Cohort, settings: CohortSettings) -> tuple[F
     columns = ("subject", "fold", "sequence", "role")
     absent = {*settings.exclude, *cohort.left_out}
     rows = [row for row in read_table(file, required=columns) if row[1]["subject"] not in absent]
-    has = {"T1": {s.name for s in cohort.subjects}, "T2": {s.name for s in cohort.with_t2w}}
+    has = {SOURCE: {s.name for s in cohort.subjects}, TARGET: {s.name for s in cohort.with_t2w}}
     findings = [f"line {line}: {defect}" for line, cells in rows for defect in _row_defects(cells, has)]
     if findings:
         raise refusal(f"{file}:", findings)
@@ -47,7 +47,7 @@ def read_splits(file: Path, cohort: Cohort, settings: CohortSettings) -> tuple[F
         return Roles(*(tuple(named.get((fold, sequence, role), ())) for role in ROLES))
 
     splits = [
-        FoldSplit(fold, roles_of(fold, "T1"), roles_of(fold, "T2"))
+        FoldSplit(fold, roles_of(fold, SOURCE), roles_of(fold, TARGET))
         for fold in sorted({e[0] for e in entries})
     ]
     findings += [defect for split in splits for defect in _split_defects(split, settings.overlap)]
@@ -60,7 +60,7 @@ def _row_defects(cells: dict[str, str], has: dict[str, set[str]]) -> list[str]:
     """Find what is wrong with one line; `has` are the patients who have each sequence."""
     name, sequence, role = cells["subject"], cells["sequence"], cells["role"]
     defects = []
-    if name not in has["T1"]:
+    if name not in has[SOURCE]:
         defects.append(f"{name!r} is no subject of this cohort{did_you_mean(name, has['T1'])}")
     if not _FOLD.fullmatch(cells["fold"]):
         defects.append(f"fold {cells['fold']!r} is no whole number from 1 to 9999")
@@ -68,7 +68,7 @@ def _row_defects(cells: dict[str, str], has: dict[str, set[str]]) -> list[str]:
         defects.append(f"role {role!r} is not {', '.join(ROLES)} or none{did_you_mean(role, ROLES)}")
     if sequence not in has:
         defects.append(f"sequence {sequence!r} is neither T1 nor T2")
-    elif name in has["T1"] - has[sequence] and role != "none":
+    elif name in has[SOURCE] - has[sequence] and role != "none":
         defects.append(f"{name} has no T2w scan")
     return defects
 
@@ -77,7 +77,7 @@ def _split_defects(split: FoldSplit, overlap: str) -> list[str]:
     """Roles that nobody has, and patients whose two roles the setting `overlap` rules out."""
     defects = [
         f"fold {split.fold}: no {sequence} patient for {role}"
-        for sequence, roles in (("T1", split.t1), ("T2", split.t2))
+        for sequence, roles in ((SOURCE, split.t1), (TARGET, split.t2))
         for role in ROLES
         if not getattr(roles, role)
     ]

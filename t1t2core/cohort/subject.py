@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from t1t2core.cohort.identity import Identity, read_identity
+from t1t2core.settings import SOURCE
 from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 KINDS = ("t1w", "t2w", "ct", "labels_t1w", "labels_t2w")
@@ -28,7 +29,7 @@ class Sequences:
 
     def suffix(self, sequence: str) -> str:
         """Return what readers call a sequence."""
-        return self.source if sequence == "T1" else self.target
+        return self.source if sequence == SOURCE else self.target
 
     def shown(self, kind: str) -> str:
         """Return what users call a scan of a kind: `labels_flair` for `labels_t2w`."""

@@ -17,7 +17,7 @@ from t1t2core.preparation.anatomy import mr_anatomy
 from t1t2core.preparation.prepare import PreparedScan, label_image, prepare_image
 from t1t2core.preparation.threads import one_thread
 from t1t2core.preparation.truth import Truth, read_source
-from t1t2core.settings import EvaluationSettings, PreparationSettings, Sequence, TrainingSettings
+from t1t2core.settings import SOURCE, EvaluationSettings, PreparationSettings, Sequence, TrainingSettings
 from t1t2core.training.compute import Compute
 from t1t2core.training.patch_set import PatchSet
 
@@ -71,7 +71,7 @@ class TestPatient:
         *,
         seed: int = 0,
     ) -> None:
-        path = subject.t1w if sequence == "T1" else subject.t2w
+        path = subject.t1w if sequence == SOURCE else subject.t2w
         assert path is not None, "who is tested has the sequence"
         self._name, self._seed = subject.name, seed
         self._preparation, self._evaluation = preparation, evaluation

@@ -55,7 +55,7 @@ class HybridSegmenter(Network):
         return self.decoder.classifier()
 
     def load_pretrained(self, state: Mapping[str, Tensor]) -> None:
-        """Takes the adapted encoder from the T1 network, and freezes it.
+        """Takes the adapted encoder from the pretrained network, and freezes it.
 
         With `hybrid_decoder: pretrained` the decoder starts from there too; the first convolution after a
         concatenation has more channels and stays fresh.

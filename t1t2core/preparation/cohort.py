@@ -11,9 +11,9 @@ from t1t2core.errors import InputError, SubjectsError
 from t1t2core.preparation.alignment import Alignment
 from t1t2core.preparation.copies import find_copies
 from t1t2core.preparation.prepare import PreparedSubject, prepare_subject
-from t1t2core.settings import PreparationSettings, Sequence
+from t1t2core.settings import SOURCE, TARGET, PreparationSettings, Sequence
 
-SEQUENCES: tuple[Sequence, Sequence] = ("T1", "T2")
+SEQUENCES: tuple[Sequence, Sequence] = (SOURCE, TARGET)
 
 
 def prepare_cohort(cohort: Cohort, settings: PreparationSettings) -> dict[str, PreparedSubject]:

@@ -6,9 +6,9 @@ from itertools import combinations
 import numpy as np
 
 from t1t2core.preparation.prepare import PreparedSubject
-from t1t2core.settings import Sequence
+from t1t2core.settings import SOURCE, TARGET, Sequence
 
-SEQUENCES: tuple[Sequence, ...] = ("T1", "T2")
+SEQUENCES: tuple[Sequence, ...] = (SOURCE, TARGET)
 MOST_CORRELATION = 0.9
 """Between the prepared images of two patients. Of 20 simulated heads on real anatomies and 20 digital ones,
 no two had more than 0.64; copies with other voxel types, grey levels, slopes, positions, voxel sizes or with
@@ -27,7 +27,7 @@ def find_copies(subjects: Collection[PreparedSubject]) -> list[tuple[str, str, S
     """
     found: list[tuple[str, str, Sequence]] = []
     for sequence in SEQUENCES:
-        there = [subject for subject in subjects if sequence == "T1" or subject.t2 is not None]
+        there = [subject for subject in subjects if sequence == SOURCE or subject.t2 is not None]
         if len(there) < 2:
             continue
         images = np.stack([_sample(subject.scan(sequence).image) for subject in there])

@@ -23,7 +23,7 @@ from t1t2core.preparation.labels import head_hull
 from t1t2core.preparation.normalisation import normalise
 from t1t2core.preparation.threads import one_thread
 from t1t2core.preparation.truth import Truth, TruthSource, read_source
-from t1t2core.settings import PreparationSettings, Sequence
+from t1t2core.settings import SOURCE, TARGET, PreparationSettings, Sequence
 from t1t2core.settings.classes import AIR, IGNORED, INTERNAL_AIR, STUDY_CLASSES, Classes
 
 PREPARATION_VERSION = 3
@@ -156,7 +156,7 @@ class PreparedSubject:
 
     def scan(self, sequence: Sequence) -> PreparedScan:
         """The scan of a sequence; ValueError where the subject has none."""
-        found = self.t1 if sequence == "T1" else self.t2
+        found = self.t1 if sequence == SOURCE else self.t2
         if found is None:
             raise ValueError(f"subject {self.name} has no scan of the target sequence")
         return found
@@ -197,7 +197,7 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
         ct = TruthSource(anatomy=ct_anatomy(read_scan(subject.ct)), classes=subject.classes)
     hints: tuple[sitk.Transform, ...] = ()
     scans: dict[str, _Scan] = {}
-    paths: tuple[tuple[Sequence, Path | None], ...] = (("T1", subject.t1w), ("T2", subject.t2w))
+    paths: tuple[tuple[Sequence, Path | None], ...] = ((SOURCE, subject.t1w), (TARGET, subject.t2w))
     for sequence, path in paths:
         if path is None:
             continue
@@ -223,8 +223,8 @@ def prepare_subject(subject: Subject, settings: PreparationSettings) -> Prepared
         )
     return PreparedSubject(
         name=subject.name,
-        t1=scans["T1"].prepared,
-        t2=scans["T2"].prepared if "T2" in scans else None,
+        t1=scans[SOURCE].prepared,
+        t2=scans[TARGET].prepared if TARGET in scans else None,
         alignment={sequence: scan.alignment for sequence, scan in scans.items()},
         volumes_ml={sequence: scan.volumes_ml for sequence, scan in scans.items()},
         warnings=tuple(warning for scan in scans.values() for warning in scan.warnings),

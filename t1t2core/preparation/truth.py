@@ -14,7 +14,7 @@ from t1t2core.preparation.grid import covered, resample, to_array, to_image, wit
 from t1t2core.preparation.head import AIR_HU, background
 from t1t2core.preparation.labels import label_from_ct, label_from_map
 from t1t2core.preparation.outlines import OutlineDifference, compare_outlines
-from t1t2core.settings import PreparationSettings, Sequence
+from t1t2core.settings import SOURCE, PreparationSettings, Sequence
 from t1t2core.settings.classes import IGNORED, STUDY_CLASSES, Classes
 
 Space = Literal["ct", "own", "parts", "other"]
@@ -55,7 +55,7 @@ def read_source(
         InputError: a file cannot be used, or the sequence has neither CT nor label map.
     """
     both = (subject.labels_t1w, subject.t1w), (subject.labels_t2w, subject.t2w)
-    (own, _), (other, its_scan) = both if sequence == "T1" else both[::-1]
+    (own, _), (other, its_scan) = both if sequence == SOURCE else both[::-1]
     classes = subject.classes
     if own is not None:
         label_map = read_labels(own, classes)

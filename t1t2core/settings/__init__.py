@@ -11,6 +11,8 @@ from t1t2core.settings.preparation import PreparationSettings
 from t1t2core.settings.settings import Settings
 from t1t2core.settings.training import TrainingSettings
 from t1t2core.settings.types import (
+    SOURCE,
+    TARGET,
     AugmentationName,
     BoxPlace,
     Fusion,
@@ -21,6 +23,8 @@ from t1t2core.settings.types import (
 )
 
 __all__ = [
+    "SOURCE",
+    "TARGET",
     "AugmentationName",
     "BoxPlace",
     "CohortSettings",

@@ -49,8 +49,8 @@ class NetworkSettings:
     )
     frozen_norm: Literal["stored", "adapted"] = Field(
         default="stored",
-        description="batch norm of conservative's frozen layers: keeps the T1 network's statistics, or goes "
-        "by those of the T2 patches in training (ours; Sec. 3.3.2)",
+        description="batch norm of conservative's frozen layers: keeps the pretrained network's statistics, "
+        "or goes by those of the T2 patches in training (ours; Sec. 3.3.2)",
     )
     gradual_epochs: Positive = added(
         1, "epochs of gradual from the thawing of one stage to that of the next (Howard & Ruder 2018)"

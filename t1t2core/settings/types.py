@@ -3,11 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 Sequence = Literal["T1", "T2"]
+"""A sequence as files, columns and metrics name it, whatever its scans are."""
+SOURCE: Final = "T1"
+"""That networks are pretrained on."""
+TARGET: Final = "T2"
+"""That they are brought to."""
 Precision = Literal["float32", "bfloat16"]
 BoxPlace = Literal["most_head", "crown"]
 Fusion = Literal["concatenation", "multiplication", "average", "maximum"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from t1t2core.network.architectures import STUDY, architecture_of, settings_of
 from t1t2core.seeds import torch_seed
-from t1t2core.settings import NetworkSettings, Settings, TrainingSettings, identity
+from t1t2core.settings import SOURCE, TARGET, NetworkSettings, Settings, TrainingSettings, identity
 from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies.factors import Factors, StrategyName, TunedLayers
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TRAINED = frozenset({"t2_train_size", "learning_rate", "fold", "seed"})
 """Factors that count wherever weights are trained on T2."""
 OF_TRANSFER = ("hybrid_", "frozen_", "lora_", "gradual_")
-"""Network settings that begin so are about the transfer: the T1 network has no part in them."""
+"""Network settings that begin so are about the transfer: the pretrained network has no part in them."""
 CLASSES = len(STUDY_CLASSES)
 OF_ALL_NETWORKS = ("architecture", "width")
 """Network settings that count for every architecture."""
@@ -40,7 +40,7 @@ OF_HYBRIDS = ("batch_size_of_concatenation", "hybrid_steps_factor")
 MATCH = "match"
 """The training setting by which all arms get the budget of tuning."""
 OF_FRESH_CLASSIFIERS = ("initial_bias",)
-"""Training settings that mean nothing to the classifier of the T1 network."""
+"""Training settings that mean nothing to the classifier of the pretrained network."""
 OF_MACHINES = ("micro_batch", "deterministic")
 """Training settings that change a result by no more than another machine would."""
 COUNTED_ELSEWHERE = ("learning_rate", "precision", MATCH, *OF_HYBRIDS, *OF_MACHINES)
@@ -53,7 +53,7 @@ BUDGET = (f"training.{MATCH}", "training.max_steps")
 def counted_network(network: NetworkSettings, kept: tuple[str, ...] = ()) -> NetworkSettings:
     """Return the settings with those as usual that mean nothing to the architecture or are of the transfer.
 
-    What is left is all that the T1 network depends on.
+    What is left is all that the pretrained network depends on.
 
     Args:
         kept: beginnings of names of the transfer that stay as they are.
@@ -75,12 +75,12 @@ def counts_for(architecture: str, setting: str, kept: tuple[str, ...] = ()) -> b
 
 
 class Strategy:
-    """A way to bring the T1 network to T2.
+    """A way to bring the pretrained network to T2.
 
     Attributes:
         name: as files and tables have it.
         factors: that count for it; the others are None in its trials.
-        starts_pretrained: from the T1 network.
+        starts_pretrained: from the pretrained network.
         trains: a weight.
         freezes: a part of what it trains, whose features trials may share.
         needs_stages: of the network; without them it trains the whole or nothing.
@@ -202,7 +202,7 @@ class Strategy:
         """Build the network as training starts: weights loaded, the frozen part frozen.
 
         Args:
-            pretrained: weights of the T1 network, for a strategy that starts from it.
+            pretrained: weights of the pretrained network, for a strategy that starts from it.
             classes: that it tells apart.
         """
         from t1t2core.network.build import build_network
@@ -237,10 +237,12 @@ class Strategy:
 
         size = factors.t2_train_size
         training = () if size is None else split.t2_training(size)
-        scans: dict[Sequence, Scans] = {"T2": Scans.of("T2", replace(split.t2, training=training), subjects)}
+        scans: dict[Sequence, Scans] = {
+            TARGET: Scans.of(TARGET, replace(split.t2, training=training), subjects)
+        }
         if self.scored_on_t1:
             t1 = split.t1 if self.trains_on_t1 else replace(split.t1, training=())
-            scans["T1"] = Scans.of("T1", t1, subjects)
+            scans[SOURCE] = Scans.of(SOURCE, t1, subjects)
         return scans
 
     def prepare(self, network: Network, scans: Scans, training: TrainingSettings, compute: Compute) -> None:
@@ -263,7 +265,7 @@ class Strategy:
         """Make the experiment that computes a trial; for the arguments see `make_experiment`."""
         scans = self.scans(factors, split, subjects)
         network = self.build(factors, settings.network, pretrained=pretrained, classes=len(settings.classes))
-        self.prepare(network, scans["T2"], self.training(factors, settings), compute)
+        self.prepare(network, scans[TARGET], self.training(factors, settings), compute)
         return self._train(network, factors, scans, settings, compute)
 
     def _train(

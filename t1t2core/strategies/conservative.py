@@ -1,4 +1,4 @@
-"""The last layers of the T1 network trained on T2, the others frozen (Sec. 3.3.2)."""
+"""The last layers of the pretrained network trained on T2, the others frozen (Sec. 3.3.2)."""
 
 from t1t2core.network.architectures import (
     STUDY,
@@ -15,7 +15,7 @@ from t1t2core.strategies.open import Open
 
 
 class Conservative(Strategy):
-    """Starts from the T1 network and trains its last `tuned_layers` convolutions and the classifier."""
+    """Tunes the last `tuned_layers` convolutions of the pretrained network and the classifier."""
 
     name = "conservative"
     factors = TRAINED | {"tuned_layers"}

@@ -12,7 +12,7 @@ AUGMENTATION, CONTRAST = "pretraining.augmentation", "contrast"
 
 
 class ContrastRandomised(NoFineTuning):
-    """Starts from a T1 network whose training patches had random contrasts, and trains nothing.
+    """Starts from a pretrained network whose training patches had random contrasts, and trains nothing.
 
     Any strategy tunes such a network where `pretraining.augmentation` has `contrast`.
     """
@@ -21,7 +21,7 @@ class ContrastRandomised(NoFineTuning):
     imposing = (AUGMENTATION,)
 
     def impose(self, name: str, value: Any) -> Any:
-        """Return the augmentation of the T1 network with `contrast` among it; other settings stay."""
+        """Return the augmentation of the pretrained network with `contrast` among it; other settings stay."""
         if name != AUGMENTATION or CONTRAST in value:
             return value
         return *value, CONTRAST

@@ -26,7 +26,7 @@ class Factors:
     """What the study varies; None where a factor means nothing to the strategy.
 
     Args:
-        strategy: how the T1 network is brought to T2.
+        strategy: how the pretrained network is brought to T2.
         tuned_layers: the last so many of 21 convolutions, or "fc", the last layer alone; of `first_layers`
             the first so many.
         fusion: operator that joins the two encoders.

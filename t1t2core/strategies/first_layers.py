@@ -1,4 +1,4 @@
-"""The first layers of the T1 network trained on T2, the others frozen: contrast is learnt at the input.
+"""The first layers of the pretrained network tuned, the others frozen: contrast is learnt at the input.
 
 Shirokikh et al., "First U-Net Layers Contain More Domain Specific Information Than The Last Ones", DART 2020
 (arXiv 2008.07357).
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class FirstLayers(Strategy):
-    """Starts from the T1 network and trains its first `tuned_layers` convolutions; the classifier stays."""
+    """Tunes the first `tuned_layers` convolutions of the pretrained network; the classifier stays."""
 
     name = "first_layers"
     factors = TRAINED | {"tuned_layers"}
@@ -47,7 +47,7 @@ class FirstLayers(Strategy):
         pretrained: Mapping[str, Tensor] | None,
         classes: int = CLASSES,
     ) -> Network:
-        """Build the T1 network with all but its first stages frozen."""
+        """Build the pretrained network with all but its first stages frozen."""
         from t1t2core.network.first_stages import FirstStages
 
         if not isinstance(factors.tuned_layers, int):

@@ -1,4 +1,4 @@
-"""The T1 network tuned from its output on, a stage every few epochs.
+"""The pretrained network tuned from its output on, a stage every few epochs.
 
 Howard & Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018 (arXiv 1801.06146).
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Gradual(Strategy):
-    """Starts from the T1 network and trains its classifier, then one more stage at a time, at last all."""
+    """Tunes the classifier of the pretrained network, then one more stage at a time, at last all."""
 
     name = "gradual"
     freezes = True
@@ -36,7 +36,7 @@ class Gradual(Strategy):
         pretrained: Mapping[str, Tensor] | None,
         classes: int = CLASSES,
     ) -> Network:
-        """Build the T1 network, which is frozen when its first epoch begins."""
+        """Build the pretrained network, which is frozen when its first epoch begins."""
         from t1t2core.network.gradual import GradualNetwork
         from t1t2core.network.staged import StagedNetwork
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Hybrid(Strategy):
-    """Takes the T1 network's encoder, frozen, and trains a second encoder and the decoder."""
+    """Takes the pretrained network's encoder, frozen, and trains a second encoder and the decoder."""
 
     name = "hybrid"
     factors = TRAINED | {"fusion"}
@@ -64,7 +64,7 @@ class Hybrid(Strategy):
         pretrained: Mapping[str, Tensor] | None,
         classes: int = CLASSES,
     ) -> HybridSegmenter:
-        """Build two encoders and a decoder; that of the T1 network is frozen."""
+        """Build two encoders and a decoder; that of the pretrained network is frozen."""
         from t1t2core.network.build import build_hybrid
 
         if factors.fusion is None:

@@ -1,4 +1,4 @@
-"""Low-rank additions to the T1 network trained on T2 (LoRA, Hu et al. 2021, arXiv 2106.09685)."""
+"""Low-rank additions to the pretrained network trained on T2 (LoRA, Hu et al. 2021, arXiv 2106.09685)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LowRank(Strategy):
-    """Starts from the T1 network and trains what it adds to the kernels, and the classifier."""
+    """Starts from the pretrained network and trains what it adds to the kernels, and the classifier."""
 
     name = "low_rank"
     network_settings = ("lora_",)
@@ -33,7 +33,7 @@ class LowRank(Strategy):
         pretrained: Mapping[str, Tensor] | None,
         classes: int = CLASSES,
     ) -> Network:
-        """Build the T1 network with additions that are 0 at the start."""
+        """Build the pretrained network with additions that are 0 at the start."""
         from t1t2core.network.low_rank import LowRankNetwork
 
         whole = super().build(factors, network, pretrained=pretrained, classes=classes)

@@ -1,4 +1,4 @@
-"""The T1 network as it is, scored on T2."""
+"""The pretrained network as it is, scored on T2."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from t1t2core.strategies.factors import Factors, StrategyName
 
 
 class NoFineTuning(Strategy):
-    """Starts from the T1 network and trains nothing.
+    """Starts from the pretrained network and trains nothing.
 
     It is scored on T1 as well: what it could do before the transfer (Table 9, "T1-w without augmentation").
     """

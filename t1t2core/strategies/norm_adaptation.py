@@ -1,4 +1,4 @@
-"""The T1 network with batch-norm statistics of T2, a control (AdaBN, Li et al., ICLR workshop 2017)."""
+"""A control: pretrained network with batch-norm statistics of T2 (AdaBN, Li et al., ICLR workshop 2017)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class NormAdaptation(NoFineTuning):
-    """Starts from the T1 network, estimates its batch-norm statistics anew, and trains no weight."""
+    """Starts from the pretrained network, estimates its batch-norm statistics anew, and trains no weight."""
 
     name = "norm_adaptation"
     factors = frozenset({"t2_train_size", "fold"})

@@ -1,4 +1,4 @@
-"""A T2 network without the T1 network, a control."""
+"""A T2 network without the pretrained network, a control."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from t1t2core.strategies.factors import StrategyName
 class Scratch(Strategy):
     """Starts from Glorot's weights and trains them on T2.
 
-    It gets the budget of the T1 network, which was trained from scratch too (Sec. 3.3.4, 4.6).
+    It gets the budget of the pretrained network, which was trained from scratch too (Sec. 3.3.4, 4.6).
     """
 
     name: ClassVar[StrategyName] = "scratch"

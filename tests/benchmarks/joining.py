@@ -85,7 +85,7 @@ def work(address: str, folder: Path, trials: int, start: Barrier, done: "Queue[W
 
 
 def make_feed(plan: list[Trial], recorder: Any, ledger: Ledger, storage: Storage) -> Feed:
-    """As `ablation.sweep.sweep` makes it; no T1 network is trained."""
+    """As `ablation.sweep.sweep` makes it; no pretrained network is trained."""
     resources = TrialResources(cpus=1.0, gpus=0.0)
     networks = Networks(EncoderStore(storage), PretrainingRecord(ledger, "", 0.0))
     room = Room(trial=resources, network=resources, slots=1)

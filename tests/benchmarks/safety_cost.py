@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cost-") as folder:
-        measure(Path(folder), 1, checkpoints=False)  # prepares, and trains the T1 network
+        measure(Path(folder), 1, checkpoints=False)  # prepares, and trains the pretrained network
         costs: dict[bool, list[Cost]] = {True: [], False: []}
         for _ in range(given.repeats):
             for checkpoints in (True, False):

@@ -157,7 +157,7 @@ def study() -> Study:
 
 
 def plan_of(trials: int) -> list[Trial]:
-    """So many trials, all from one T1 network."""
+    """So many trials, all from one pretrained network."""
     points: list[Point] = list(expand(space_of(trials), SETTINGS))[:trials]
     common = study()
     return make_plan(points, common, dict.fromkeys(recipes_of(points, common), DIGEST))

@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.sweep`: the product's sweep against `tests.benchmarks.baseline`, in turns.
 
-Both are timed as whole commands, imports and start of Ray included, with the volumes prepared and the T1
-network trained beforehand: 28 trials (7 depths, 2 and 8 patients, 2 learning rates, one fold), demo preset.
+Both are timed as whole commands, imports and start of Ray included, with the volumes prepared and the
+pretrained network trained beforehand: 28 trials (7 depths, 2 and 8 patients, 2 learning rates, one fold),
+demo preset.
 """
 
 import argparse

@@ -17,7 +17,7 @@ FACTORS: Mapping[StrategyName, Mapping[str, Any]] = {
 SHORT = (16, 16, 8)
 """A patch of two thirds of a head."""
 LAST = {"validate_every": 100}
-"""The best weights are the last, for want of others; a T1 network is known by its best alone."""
+"""The best weights are the last, for want of others; a pretrained network is known by its best alone."""
 STILL = {**LAST, "min_delta": 1.0}
 """No epoch is better than the one before: an accuracy does not rise by more than 1."""
 NEEDS: Mapping[str, Mapping[str, Any]] = {

@@ -1,4 +1,4 @@
-"""A tiny T1 network: its recipe, heads, weights and results."""
+"""A tiny pretrained network: its recipe, heads, weights and results."""
 
 from dataclasses import replace
 

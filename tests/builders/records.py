@@ -44,7 +44,7 @@ CARD = Card(
 
 
 def publish_encoder(encoders: EncoderStore, *, seed: int = 5, settings: Settings = SMALL) -> str:
-    """Digest of a T1 network that learnt a little."""
+    """Digest of a pretrained network that learnt a little."""
     recipe = EncoderRecipe(
         cohort_fingerprint="heads",
         training=(f"P{seed}",),
@@ -74,7 +74,7 @@ def tuned_network(
     settings: Settings = SMALL,
     seed: int = 1,
 ) -> Network:
-    """A network that differs from the T1 network in what its strategy trains."""
+    """A network that differs from the pretrained network in what its strategy trains."""
     starts_pretrained = STRATEGIES[strategy].starts_pretrained
     pretrained = encoders.fetch(digest, settings.network).weights if starts_pretrained else None
     fusion: Fusion | None = "average" if strategy == "hybrid" else None

@@ -34,7 +34,7 @@ def trial(
     Args:
         validation: Dice of all classes, or of each.
         surface: values a patient of metrics of surfaces.
-        network: seed of its T1 network.
+        network: seed of its pretrained network.
         settings: that the space varies, by dotted name.
     """
     scores = test if isinstance(test, Mapping) else {f"p{i}": score for i, score in enumerate(test)}

@@ -44,7 +44,7 @@ class Asked:
     """A trial as a researcher asks for it, with whatever means nothing to its strategy.
 
     Args:
-        factors: their seed is that of the T1 network too.
+        factors: their seed is that of the pretrained network too.
         varied: settings that differ from `BASE`, by dotted name.
     """
 
@@ -95,12 +95,12 @@ class Asked:
 
 
 def by_recipe(recipe: EncoderRecipe) -> str:
-    """What a T1 network is called before it is trained."""
+    """What a pretrained network is called before it is trained."""
     return recipe.digest
 
 
 def by_weights(recipe: EncoderRecipe) -> str:
-    """What a T1 network is called when it is trained."""
+    """What a pretrained network is called when it is trained."""
     return hashlib.sha256(pack_weights(t1_weights(recipe))).hexdigest()
 
 
@@ -108,7 +108,7 @@ def are_one_trial(one: Asked, other: Asked, network: Callable[[EncoderRecipe], s
     """Whether they have one key: in a space that varies their settings, or with them in two whole studies.
 
     Args:
-        network: gives the name of a T1 network.
+        network: gives the name of a pretrained network.
     """
     varied = _keys([trial.point(dict(trial.varied)) for trial in (one, other)], BASE, network)
     fixed = [_keys([trial.point({})], trial.settings, network) for trial in (one, other)]
@@ -152,7 +152,7 @@ def trained(asked: Asked) -> dict[str, Tensor]:
 
 @cache
 def t1_weights(recipe: EncoderRecipe) -> dict[str, Tensor]:
-    """Weights of the T1 network, trained by its recipe alone as a worker does."""
+    """Weights of the pretrained network, trained by its recipe alone as a worker does."""
     return train_t1(
         recipe,
         Settings(preparation=recipe.preparation, network=recipe.network, pretraining=recipe.pretraining),
@@ -160,7 +160,7 @@ def t1_weights(recipe: EncoderRecipe) -> dict[str, Tensor]:
 
 
 def train_t1(recipe: EncoderRecipe, settings: Settings) -> dict[str, Tensor]:
-    """Weights of a T1 network: patients, seed and precision of the recipe, and these settings."""
+    """Weights of a pretrained network: patients, seed and precision of the recipe, and these settings."""
     compute = Compute(precision=recipe.precision)
     return run(
         pretraining_experiment(
@@ -170,7 +170,7 @@ def train_t1(recipe: EncoderRecipe, settings: Settings) -> dict[str, Tensor]:
 
 
 def recipe_of(settings: Settings) -> EncoderRecipe:
-    """The recipe of the T1 network of a study with these settings."""
+    """The recipe of the pretrained network of a study with these settings."""
     return _study(settings).recipe(SPLIT.fold)
 
 

@@ -34,7 +34,7 @@ def plan(points: Sequence[Point]) -> list[Trial]:
 def plan_on_networks(
     points: Sequence[Point], encoders: Mapping[EncoderRecipe, str]
 ) -> list[PlannedTrial | Trial]:
-    """A trial for each point, on the T1 network of its fold; with a key if that is there."""
+    """A trial for each point, on the pretrained network of its fold; with a key if that is there."""
     planned = [
         PlannedTrial(
             p, FoldSplit(p.fold, t1=ROLES, t2=ROLES), Settings(), "float32", replace(RECIPE, seed=p.fold)

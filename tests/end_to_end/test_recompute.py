@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.exhaustive]
 
 @pytest.fixture(scope="module")
 def swept(tiny_heads: Path, prepared_heads: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sweep of five arms on three folds, each with its T1 network; two test patients."""
+    """A sweep of five arms on three folds, each with its pretrained network; two test patients."""
     folder = tmp_path_factory.mktemp("recompute")
     shutil.copytree(prepared_heads, folder / "runs" / "store")
     space = folder / "space.yaml"

@@ -319,7 +319,7 @@ def test_nothing_is_left_behind(first: Output) -> None:
 def test_the_same_command_runs_nothing_and_says_so(again: Again) -> None:
     assert again.output.last_line == "3 trials: 3 finished (3 reused), 0 failed"
     assert "preparing" not in again.output.stderr
-    assert "T1 networks to train" not in again.output.stderr
+    assert "pretrained networks to train" not in again.output.stderr
     ids = [{run.info.run_id for run in runs} for runs in (again.runs_before, again.runs_after)]
     assert ids[0] == ids[1]
     assert {run.info.status for run in again.runs_after} == {"FINISHED"}
@@ -365,7 +365,7 @@ def test_only_what_is_new_runs_wherever_the_rest_was_asked_for_first(wider: Outp
 @pytest.mark.exhaustive  # tests/ablation/record has what is reused
 def test_encoder_and_volumes_are_reused(wider: Output) -> None:
     assert "preparing" not in wider.stderr
-    assert "T1 networks to train" not in wider.stderr
+    assert "pretrained networks to train" not in wider.stderr
     assert len(list((wider.folder / "store" / "encoders").glob("*.safetensors"))) == 1
 
 

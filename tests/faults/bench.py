@@ -58,7 +58,7 @@ class Bench:
 
     Args:
         record: an empty MLflow database, to be copied.
-        store: storage with the volumes and the T1 network, to be copied.
+        store: storage with the volumes and the pretrained network, to be copied.
         cluster: that the commands join; without one, each starts a Ray of its own.
     """
 

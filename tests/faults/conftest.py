@@ -66,7 +66,7 @@ def undisturbed(
 def bench(
     undisturbed: Undisturbed, cluster: SharedCluster, tiny_heads: Path, blank_record: Path, tmp_path: Path
 ) -> Iterator[Bench]:
-    """With volumes and T1 network in its storage, an empty record, and a cluster that commands join."""
+    """With volumes and a network in its storage, an empty record, and a cluster that commands join."""
     bench = Bench(tmp_path / "bench", tiny_heads, blank_record, undisturbed.store, cluster)
     yield bench
     bench.close()

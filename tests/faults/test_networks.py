@@ -1,4 +1,4 @@
-"""A sweep of varied settings on several T1 networks: killed, one that fails, one for each candidate."""
+"""A sweep of varied settings on several pretrained networks: killed, failing, one for each candidate."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ folds: [1]
 seeds: [0]
 pretraining_seeds: [0, 1]
 """
-"""Four T1 networks; on each no_fine_tuning, and open with two losses."""
+"""Four pretrained networks; on each no_fine_tuning, and open with two losses."""
 SEARCH = """
   - strategy: conservative
     tuned_layers: fc
@@ -44,8 +44,8 @@ def _short_and_without_networks(bench: Bench) -> None:
 
 
 def networks_trained(bench: Bench) -> list[str]:
-    """Names of T1 networks whose training was begun, in order."""
-    return [name for name, _, _ in bench.all_steps() if name.startswith("T1 network")]
+    """Names of pretrained networks whose training was begun, in order."""
+    return [name for name, _, _ in bench.all_steps() if name.startswith("pretrained network")]
 
 
 def network_runs(bench: Bench) -> list[str]:
@@ -64,16 +64,19 @@ def test_trials_start_with_their_network_and_a_killed_sweep_goes_on(
     tmp_path: Path,
 ) -> None:
     bench.write_space(GRID, VARIED)
-    hold = bench.order("hold", "T1 network instance 1")
+    hold = bench.order("hold", "pretrained network instance 1")
     bench.kill_at(hold)
     before = len(bench.runs("FINISHED"))
     assert before == 3 * (len(networks_trained(bench)) - 1), "trials of the networks that are there"
 
     assert bench.run().last_line == f"12 trials: 12 finished ({before} reused), 0 failed"
     names = [
-        f"T1 network {normalisation} {seed}" for normalisation in ("batch", "instance") for seed in (0, 1)
+        f"pretrained network {normalisation} {seed}"
+        for normalisation in ("batch", "instance")
+        for seed in (0, 1)
     ]
-    assert sorted(networks_trained(bench)) == sorted([*names, "T1 network instance 1"]), "none twice but that"
+    wanted = sorted([*names, "pretrained network instance 1"])
+    assert sorted(networks_trained(bench)) == wanted, "none twice but that"
     assert network_runs(bench) == ["FINISHED"] * 4
     assert (bench.running(), bench.left_behind()) == (0, [])
 
@@ -95,10 +98,10 @@ def test_trials_start_with_their_network_and_a_killed_sweep_goes_on(
 @pytest.mark.exhaustive  # tests/ablation/sweep/test_pretraining.py has one that fails
 def test_a_network_that_fails_takes_its_own_trials_with_it(bench: Bench) -> None:
     bench.write_space(GRID, VARIED)
-    order = bench.order("raise", "T1 network instance 0", message="it does not converge", times=99)
+    order = bench.order("raise", "pretrained network instance 0", message="it does not converge", times=99)
     failed = bench.run(status=1)
     assert failed.last_line == "12 trials: 9 finished (0 reused), 3 failed"
-    assert "the T1 network of recipe" in failed.said
+    assert "the pretrained network of recipe" in failed.said
     assert "it does not converge" in failed.said
     assert sorted(network_runs(bench)) == ["FAILED", "FINISHED", "FINISHED", "FINISHED"]
     order.unlink()

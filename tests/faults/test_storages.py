@@ -21,7 +21,7 @@ AWAY_SECONDS = 5.0
 
 @pytest.fixture
 def bucket(bench: Bench) -> Iterator[Server]:
-    """A bucket with the volumes and the T1 network, behind a real S3 server, as the bench's storage."""
+    """A bucket with volumes and the pretrained network, behind a real S3 server, as the bench's storage."""
     with s3_server(bench.folder / "seaweedfs") as server:
         address = address_of(server.port, user=f"{OWNER[0]}:{SECRET}@")
         storage, store = Storage(address), bench.output / "store"

@@ -17,15 +17,16 @@ from ablation.report.tables.summary import chosen, summarise
 from ablation.space.points import ARCHITECTURE
 from t1t2core.cohort.participants import is_number
 from t1t2core.network.architectures import STUDY
+from t1t2core.settings import TARGET
 from t1t2core.settings.classes import INTERNAL_AIR, STUDY_CLASSES, Classes
 
 TESTS = {
     "one": "Arms are paired over test patients: Wilcoxon's signed-rank test, exact, and from six patients on "
-    "bootstrap intervals. There is one T1 network, and all of it holds for that one alone.",
-    "seeds": "Arms are paired over test patients and T1 networks, both taken as drawn at random: t intervals "
-    "and tests with Satterthwaite's degrees of freedom.",
-    "folds": "Arms are paired over test patients and T1 networks, one a fold, both taken as drawn at random: "
-    "t intervals and tests with Satterthwaite's degrees of freedom.",
+    "bootstrap intervals. There is one pretrained network, and all of it holds for that one alone.",
+    "seeds": "Arms are paired over test patients and pretrained networks, both taken as drawn at random: t "
+    "intervals and tests with Satterthwaite's degrees of freedom.",
+    "folds": "Arms are paired over test patients and pretrained networks, one a fold, both taken as drawn at "
+    "random: t intervals and tests with Satterthwaite's degrees of freedom.",
     "rotated": "Each patient is tested in one fold; arms are compared by t intervals and tests over the "
     "means of the folds.",
 }
@@ -74,7 +75,7 @@ def missing(facts: Facts) -> str:
     """Patients without T2w, and voxels that the CT never saw."""
     if facts.took_part.empty:
         return ""
-    without = int((~facts.took_part["sequences"].str.contains("T2")).sum())
+    without = int((~facts.took_part["sequences"].str.contains(TARGET)).sum())
     outside = facts.settings.preparation.outside_ct if facts.settings else "ignore"
     voxels = "left out of training and scores" if outside == "ignore" else "taken for air"
     return (
@@ -85,7 +86,7 @@ def missing(facts: Facts) -> str:
 
 def size(facts: Facts) -> str:
     """Patients and networks of the comparisons, and what they could show."""
-    test = select(facts.patients, split="test", sequence="T2")
+    test = select(facts.patients, split="test", sequence=TARGET)
     words = f"{test['patient'].nunique()} T2w test patients"
     table = comparisons(facts.results, facts.patients, pairs="best", tissues=classes_in(facts.results)[:1])
     detectable = table["detectable"].dropna()
@@ -179,8 +180,8 @@ def disjoint(facts: Facts) -> str:
     )
     return (
         "Patient: in a fold each has one role a sequence. Rule between T1 and T2: "
-        f"`{facts.settings.cohort.overlap}`; T2 test patients who trained or chose a T1 network, over all "
-        f"folds: {leaks}."
+        f"`{facts.settings.cohort.overlap}`; T2 test patients who trained or chose a pretrained network, "
+        f"over all folds: {leaks}."
     )
 
 
@@ -207,11 +208,12 @@ def networks(facts: Facts) -> str:
 
 
 def start(facts: Facts) -> str:
-    """How many T1 networks trials started from."""
+    """How many pretrained networks trials started from."""
     digests = {one.tags[ENCODER_DIGEST] for one in facts.record.records if one.tags.get(ENCODER_DIGEST)}
     if not digests:
-        return "At random: no trial started from a T1 network."
-    return f"T1 networks that trials started from: {len(digests)}, by digest in `results.csv`; else random."
+        return "At random: no trial started from a pretrained network."
+    return f"Pretrained networks that trials started from: {len(digests)}, by digest in `results.csv`; else "
+    "random."
 
 
 def output(facts: Facts) -> str:
@@ -295,7 +297,7 @@ def results(facts: Facts) -> str:
     table, best = summarise(facts.results), best_arms(facts.results)
     told = []
     for tissue, arm in best.items():
-        rows = table[(table["arm"] == arm) & (table["sequence"] == "T2")]
+        rows = table[(table["arm"] == arm) & (table["sequence"] == TARGET)]
         if len(rows) and pd.notna(rows[tissue].iloc[0]):
             told.append(f"{tissue.replace('_', ' ')}: {arm} {rows[tissue].iloc[0]:.3f}")
     return (
@@ -317,7 +319,7 @@ def failures(facts: Facts) -> str:
     keys = chosen(facts.results).query(
         "arm == @arm", local_dict={"arm": best_arms(facts.results).get(tissue)}
     )
-    part = select(facts.patients, split="test", sequence="T2", tissue=tissue)
+    part = select(facts.patients, split="test", sequence=TARGET, tissue=tissue)
     means = part[part["trial_key"].isin(keys["trial_key"])].groupby("patient")["dsc"].mean().dropna()
     if means.empty:
         return ""

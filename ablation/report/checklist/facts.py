@@ -54,7 +54,7 @@ class Facts:
 
     @cached_property
     def scores(self) -> NetworkScores:
-        """Test scores, paired over patients and T1 networks."""
+        """Test scores, paired over patients and pretrained networks."""
         return network_scores(self.results, self.patients)
 
     @property

@@ -8,6 +8,7 @@ from ablation.plan.tables import BETWEEN_WARNINGS, WARNINGS
 from ablation.record.selection import select
 from ablation.report.checklist.facts import Facts, named
 from t1t2core.cohort.roles import ROLES
+from t1t2core.settings import SOURCE, TARGET
 
 FLOW = ["step", "T1w", "T2w", "who_and_why"]
 """Columns: numbers of patients with a T1w and a T2w scan."""
@@ -62,7 +63,7 @@ def _left_out(facts: Facts) -> Iterator[Row]:
 
 
 def _taken(facts: Facts) -> Iterator[Row]:
-    with_t2w = facts.took_part["sequences"].str.contains("T2")
+    with_t2w = facts.took_part["sequences"].str.contains(TARGET)
     yield "took part", len(with_t2w), int(with_t2w.sum()), "with a T1w scan; of them with a T2w scan"
 
 
@@ -89,7 +90,7 @@ def _scored(facts: Facts) -> Iterator[Row]:
     numbers = tested.groupby("sequence")["patient"].nunique()
     yield (
         "scored as test patients",
-        int(numbers.get("T1", 0)) or None,
-        int(numbers.get("T2", 0)) or None,
+        int(numbers.get(SOURCE, 0)) or None,
+        int(numbers.get(TARGET, 0)) or None,
         "in all folds together, in trials that finished",
     )

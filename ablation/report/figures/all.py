@@ -21,6 +21,7 @@ from ablation.report.figures.segmentations import STUDY_SEQUENCES, draw_augmenta
 from ablation.space.design import STUDY, Design
 from t1t2core.cohort.subject import Sequences
 from t1t2core.evaluation.slices import PatientSlices
+from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 
@@ -83,5 +84,5 @@ def pictured_trials(results: pd.DataFrame) -> list[str]:
 
 def _drawn_rows(results: pd.DataFrame) -> list[pd.DataFrame]:
     """Rows that figures show, for each sequence."""
-    rows = [scored_rows(results, sequence) for sequence in ("T1", "T2")]
+    rows = [scored_rows(results, sequence) for sequence in (SOURCE, TARGET)]
     return [largest(scored) for scored in rows if not scored.empty]

@@ -8,6 +8,7 @@ import pandas as pd
 from ablation.record.selection import classes_in, select, title_of
 from ablation.report.tables.choice import chosen
 from ablation.space.naming import SIZE_IN_NAME
+from t1t2core.settings import TARGET
 from t1t2core.strategies import STRATEGIES
 
 STUDYS_CHOICE = (
@@ -74,7 +75,7 @@ def largest(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[sizes == sizes.groupby(same).transform("max")]
 
 
-def scored_rows(results: pd.DataFrame, sequence: str = "T2") -> pd.DataFrame:
+def scored_rows(results: pd.DataFrame, sequence: str = TARGET) -> pd.DataFrame:
     """Test scores of the classes at each arm's chosen learning rate, weights `best`, any size."""
     if results.empty:
         return results

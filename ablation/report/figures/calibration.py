@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from ablation.report.figures.arm import Look, largest, look, pick, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.calibration import reliability
+from t1t2core.settings import TARGET
 
 FEWEST_VOXELS = 100
 """In a bin that is drawn: a share of fewer is chance."""
@@ -22,7 +23,7 @@ def draw_calibration(results: pd.DataFrame, calibration: pd.DataFrame, layout: L
     rows = scored_rows(results)
     if rows.empty or calibration.empty:
         return None
-    bins = reliability(largest(rows), calibration[calibration["sequence"] == "T2"])
+    bins = reliability(largest(rows), calibration[calibration["sequence"] == TARGET])
     arms = pick(bins["arm"])
     if not arms:
         return None

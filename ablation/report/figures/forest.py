@@ -43,8 +43,8 @@ def draw_forest(
     return Drawn(
         figure=figure,
         title="What each change did to Dice",
-        caption="Difference in test DSC with its 95 % interval, paired by patients and T1 networks, each arm "
-        f"{as_chosen(results)}. "
+        caption="Difference in test DSC with its 95 % interval, paired by patients and pretrained networks, "
+        f"each arm {as_chosen(results)}. "
         "Triangles up: better; down: worse (p < 0.05 after Holm); squares: practically equal; dots: "
         "cannot tell. "
         f"Shaded: the margin within which a difference does not matter, where the space states one.{more}",

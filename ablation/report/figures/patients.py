@@ -7,6 +7,7 @@ from ablation.record.selection import classes_in, select
 from ablation.report.figures.arm import LOOKS, Look, largest, look, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.choice import as_chosen
+from t1t2core.settings import TARGET
 
 ROW = 0.3
 """Inches of height an arm takes."""
@@ -56,7 +57,7 @@ def _scores(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     rows = scored_rows(results)
     if rows.empty or patients.empty:
         return pd.DataFrame(columns=["arm", "patient", "class", "dsc"])
-    part = select(patients, split="test", sequence="T2", tissue=classes_in(patients)).dropna(subset=["dsc"])
+    part = select(patients, split="test", sequence=TARGET, tissue=classes_in(patients)).dropna(subset=["dsc"])
     shown = part[part["trial_key"].isin(largest(rows)["trial_key"])]
     return shown.assign(patient=shown["patient"].astype("str"))
 

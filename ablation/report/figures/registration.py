@@ -12,6 +12,7 @@ from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_figure, png,
 from t1t2core.evaluation.slices import grey_levels, upright
 from t1t2core.preparation.alignment import LIMITS, Alignment
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
+from t1t2core.settings import SOURCE, TARGET
 
 MOST_PANELS = 24
 COLUMNS = {True: 6, False: 2}
@@ -45,7 +46,7 @@ def draw_registration(subjects: Mapping[str, PreparedSubject], layout: Layout = 
         axes.set_axis_off()
     for axes, (name, sequence) in zip(grid.flat, shown, strict=False):
         subject = subjects[name]
-        _show(axes, subject.scan("T1" if sequence == "T1" else "T2"))
+        _show(axes, subject.scan(SOURCE if sequence == SOURCE else TARGET))
         axes.set_title(f"{_short(name)} {sequence}\n{_measures(subject.alignment[sequence])}", fontsize=8)
     return Drawn(
         figure=figure,

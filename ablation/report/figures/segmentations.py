@@ -24,7 +24,7 @@ from t1t2core.evaluation.slices import (
     mark_errors,
     upright,
 )
-from t1t2core.settings import Sequence
+from t1t2core.settings import SOURCE, TARGET, Sequence
 from t1t2core.settings.classes import STUDY_CLASSES, Classes
 
 TRUE = "true labels"
@@ -34,7 +34,7 @@ LETTERS = 15
 TITLE = 0.2
 """Inches of a line of a panel's title."""
 STUDY_SEQUENCES = Sequences()
-BOTH: tuple[Sequence, Sequence] = ("T1", "T2")
+BOTH: tuple[Sequence, Sequence] = (SOURCE, TARGET)
 MARGIN = 0.25
 """Inches of what stands beside the panels."""
 
@@ -65,7 +65,7 @@ def draw_segmentations(
         results: as `results.csv`, for the arms and their chosen learning rate.
         slices: by trial key.
     """
-    found = _patient_of_all(results, slices, "T2", None)
+    found = _patient_of_all(results, slices, TARGET, None)
     if found is None:
         return None
     patient, fold, by_arm = found

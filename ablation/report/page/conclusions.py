@@ -18,6 +18,7 @@ from ablation.report.statistics.verdicts import BETTER, EQUAL, WORSE
 from ablation.report.statistics.what_to_add import what_to_add
 from ablation.report.tables.arms import best_arms, validation_scores
 from ablation.report.tables.choice import chosen
+from t1t2core.settings import TARGET
 
 SIGNIFICANT = 0.05
 NO_TEST = "No test can exclude an arm"
@@ -27,7 +28,7 @@ IN_WORDS = {
     EQUAL: "Practically equal",
 }
 """Of the other arms, by the verdict of the best arm against them."""
-ONE_NETWORK = "That holds for this one T1 network: with another the arms could come in another order."
+ONE_NETWORK = "That holds for this one pretrained network: with another the arms could come in another order."
 MOST_NAMED = 5
 """Arms named in a sentence; of more the number is given."""
 MINUTE, HOUR = 60, 3600
@@ -119,7 +120,7 @@ def _best(found: Evidence, tissue: str, arm: str) -> str:
     """Tell of the arm that is best on validation."""
     rows = found.rows[found.rows["arm"] == arm]
     scores = validation_scores(found.results).set_index(["class", "arm"])["validation"]
-    test = select(rows, split="test", sequence="T2", tissue=tissue)["dsc"].mean()
+    test = select(rows, split="test", sequence=TARGET, tissue=tissue)["dsc"].mean()
     seconds = rows.drop_duplicates("trial_key")["standalone_seconds"].mean()
     shown = "undefined" if pd.isna(test) else f"{test:.3f}"
     cost = "" if pd.isna(seconds) else f" A trial of it takes {_duration(seconds)}, computed alone."
@@ -132,7 +133,7 @@ def _best(found: Evidence, tissue: str, arm: str) -> str:
 def _surface(found: Evidence, tissue: str, arm: str) -> str:
     """The surface Dice and distance of the best arm on the test, beside its Dice."""
     rows = _part(found.surfaces, tissue)
-    rows = rows[(rows["arm"] == arm) & (rows["sequence"] == "T2")]
+    rows = rows[(rows["arm"] == arm) & (rows["sequence"] == TARGET)]
     if rows.empty or rows["nsd_2_mm"].isna().all():
         return ""
     row = rows.iloc[0]
@@ -142,21 +143,21 @@ def _surface(found: Evidence, tissue: str, arm: str) -> str:
 
 
 def _led(found: Evidence, tissue: str, arm: str) -> str:
-    """With how many of the T1 networks, or in how many folds, the best arm leads."""
+    """With how many of the pretrained networks, or in how many folds, the best arm leads."""
     (validated, of), (tested, of_tested) = (
         led_on_validation(found.results, found.scores, tissue, arm),
         led_on_test(found.scores, tissue, arm),
     )
     if min(of, of_tested) < 2:
         return ""
-    word = "folds" if found.scores.kind == "rotated" else "T1 networks"
+    word = "folds" if found.scores.kind == "rotated" else "pretrained networks"
     joint = "in" if found.scores.kind == "rotated" else "with"
     return f", {joint} {validated} of {of} {word}, and on the test {joint} {tested} of {of_tested}"
 
 
 def _spread(rows: pd.DataFrame, tissue: str) -> str:
     """How much the best arm's validation Dice differs between folds and seeds."""
-    part = select(rows, split="validation", sequence="T2", tissue=tissue)
+    part = select(rows, split="validation", sequence=TARGET, tissue=tissue)
     if len(part) < 2:
         return ""
     return f", standard deviation {part['dsc'].fillna(0).std():.3f} over {len(part)} folds and seeds"
@@ -165,7 +166,7 @@ def _spread(rows: pd.DataFrame, tissue: str) -> str:
 def _over_patients(found: Evidence, tissue: str, arm: str) -> list[str]:
     """The best arm's interval where there is one, and whose mean is highest if not its own."""
     means = _part(found.means, tissue)
-    tested = means[means["sequence"] == "T2"].set_index("arm")
+    tested = means[means["sequence"] == TARGET].set_index("arm")
     if arm not in tested.index or tested["mean"].isna().all():
         return []
     own, top = tested.loc[arm], tested.sort_values("mean", ascending=False, kind="stable").iloc[0]
@@ -215,8 +216,8 @@ def _too_few(against: pd.DataFrame, scores: NetworkScores) -> str:
     patients, floor = int(against["patients"].max()), float(against["smallest_p"].min())
     after = "" if floor > SIGNIFICANT else f", and none of {len(against)} comparisons below 0.05 after Holm"
     return (
-        f"{NO_TEST}: with {count_patients(patients)} and one T1 network no signed-rank test can give p below "
-        f"{floor:.2g}{after}. Counts and means that all agree are no test."
+        f"{NO_TEST}: with {count_patients(patients)} and one pretrained network no signed-rank test can give "
+        f"p below {floor:.2g}{after}. Counts and means that all agree are no test."
     )
 
 

@@ -5,6 +5,7 @@ from ablation.record.plan_record import PlanRecord
 from ablation.record.runs_view import view_address
 from ablation.report.page.html import Page
 from ablation.report.page.markup import to_markdown
+from t1t2core.settings import TARGET
 
 TRIALS = "### Trials\n\n"
 """Stands before what the run itself noted: counts and reused trials."""
@@ -36,7 +37,7 @@ def note_of(record: PlanRecord, page: Page, page_file: str) -> str:
 def _table(page: Page) -> str:
     """The summary's rows of the largest training sets, on T2."""
     rows = page.summary.frame
-    rows = rows[rows["tested_on"] == "T2"]
+    rows = rows[rows["tested_on"] == TARGET]
     sizes = rows["t2_train_size"]
     rows = rows[sizes.isna() | (sizes == sizes.max())]
     columns = list(rows.columns)

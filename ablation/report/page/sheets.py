@@ -28,18 +28,20 @@ from ablation.report.tables.subgroups import read_known, subgroups
 from ablation.report.tables.summary import chosen, learning_rates
 from ablation.space.design import Design
 from ablation.space.objectives import in_words
+from t1t2core.settings import SOURCE
 
 STUDY = "Mecheter et al. 2024, doi 10.1049/cit2.12270"
 VERDICTS = (
-    "Means are pooled over voxels, as the study's; differences are paired over patients and T1 networks, "
-    "the study's over its folds, which share their test patients. Holds: the 95 % interval of the difference "
-    "that decides lies at or above the margin. Does not hold: it lies below. Direction only: it lies above "
-    "0, but not above the margin; or there is none, and every patient agrees. Not resolved: all else. "
-    "Budgets differ: the arms had unequal numbers of training steps. Each interval is for its pair alone."
+    "Means are pooled over voxels, as the study's; differences are paired over patients and pretrained "
+    "networks, the study's over its folds, which share their test patients. Holds: the 95 % interval of the "
+    "difference that decides lies at or above the margin. Does not hold: it lies below. Direction only: it "
+    "lies above 0, but not above the margin; or there is none, and every patient agrees. Not resolved: all "
+    "else. Budgets differ: the arms had unequal numbers of training steps. Each interval is for its pair "
+    "alone."
 )
 CONDITIONAL = (
-    "p patients, smallest p and effect take the patients alone as drawn at random: they hold for these T1 "
-    "networks and these trainings, and say nothing of others."
+    "p patients, smallest p and effect take the patients alone as drawn at random: they hold for these "
+    "pretrained networks and these trainings, and say nothing of others."
 )
 
 
@@ -113,8 +115,8 @@ def _robustness(record: PlanRecord, results: pd.DataFrame) -> list[Sheet]:
             "patient; drop: Dice of the same scans as they are, less this. Pooled over patients, means over "
             "folds and seeds; a change counts for the patients to whose scans it applies. Of a scan whose "
             "field of view was cut, what is left is scored, in a box that lies elsewhere: a negative drop "
-            "can mean that what was hard is gone. No test was made of these differences, and these T1 "
-            "networks are the only ones that they hold for.",
+            "can mean that what was hard is gone. No test was made of these differences, and these "
+            "pretrained networks are the only ones that they hold for.",
         )
     ]
 
@@ -158,8 +160,8 @@ def _surfaces(results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
 def _changes(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> list[Sheet]:
     """Effects of the compared factors, where settings are among them."""
     paired = (
-        "Paired by patients and T1 networks; p after Holm's correction in the class. With one T1 network "
-        "interval and p hold for this network alone."
+        "Paired by patients and pretrained networks; p after Holm's correction in the class. With one "
+        "pretrained network interval and p hold for this network alone."
     )
     return [
         Sheet(
@@ -190,11 +192,11 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
             name="comparisons",
             title="Each arm against the best of its class",
             frame=against,
-            note=f"{label} Each arm {as_chosen(results)}. Paired over test patients and T1 networks, folds "
-            "and seeds averaged first. The best arm has the best validation Dice of the class. Interval: how "
-            "it was made, and what it holds for; p: of no difference, likewise; p holm: after Holm's "
-            "correction in the class; effect: rank-biserial correlation over patients; detectable: the "
-            "smallest difference that this many patients and networks could have shown (80 % power). "
+            note=f"{label} Each arm {as_chosen(results)}. Paired over test patients and pretrained networks, "
+            "folds and seeds averaged first. The best arm has the best validation Dice of the class. "
+            "Interval: how it was made, and what it holds for; p: of no difference, likewise; p holm: after "
+            "Holm's correction in the class; effect: rank-biserial correlation over patients; detectable: "
+            "the smallest difference that this many patients and networks could have shown (80 % power). "
             f"{CONDITIONAL}",
         ),
         Sheet(
@@ -206,7 +208,7 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
         Sheet(
             name="comparisons_t1",
             title="Arms that were tested on T1 as well, compared there",
-            frame=comparisons(results, patients, margin=margin, sequence="T1"),
+            frame=comparisons(results, patients, margin=margin, sequence=SOURCE),
             note="As above, on the T1 test patients: what training on both sequences does to T1.",
         ),
         *_means(results, patients, against),
@@ -220,23 +222,23 @@ def _means(results: pd.DataFrame, patients: pd.DataFrame, against: pd.DataFrame)
             name="intervals",
             title="Means over patients, with intervals",
             frame=intervals(results, patients),
-            note="Interval: how it was made. A bootstrap over patients holds for these T1 networks and these "
-            "trainings alone; the others hold beyond them.",
+            note="Interval: how it was made. A bootstrap over patients holds for these pretrained networks "
+            "and these trainings alone; the others hold beyond them.",
         ),
         Sheet(
             name="what_to_add",
-            title="What would narrow the intervals: more patients, T1 networks or folds",
+            title="What would narrow the intervals: more patients, pretrained networks or folds",
             frame=what_to_add(results, patients, against),
             note="Shares of the variance of a difference between the best arm and one that is not excluded, "
-            "and half the width of its 95 % interval: as it is, and with twice as many of one. With few T1 "
-            "networks the shares are poorly known.",
+            "and half the width of its 95 % interval: as it is, and with twice as many of one. With few "
+            "pretrained networks the shares are poorly known.",
         ),
         Sheet(
             name="network_effects",
-            title="Where the differences come from: patients, T1 networks, the rest",
+            title="Where the differences come from: patients, pretrained networks, the rest",
             frame=network_effects(results, patients),
             note="Shares of the variance of the difference between the best arm and another one, and how "
-            "much another T1 network would move it.",
+            "much another pretrained network would move it.",
         ),
     ]
 
@@ -249,9 +251,9 @@ def _subgroups(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame
             title="Test Dice in groups of patients",
             frame=subgroups(results, patients, read_known(record.files)),
             note="T2 test patients by what the cohort's table says of them; numbers are split at their "
-            "median. Means over patients, folds, seeds and T1 networks averaged first; a group of one "
-            "patient has none, since that would be one person's score. There are no tests: the groups are "
-            "small and were not chosen beforehand, so that some differ by chance. A difference here is a "
+            "median. Means over patients, folds, seeds and pretrained networks averaged first; a group of "
+            "one patient has none, since that would be one person's score. There are no tests: the groups "
+            "are small and were not chosen beforehand, so that some differ by chance. A difference here is a "
             "question for another study.",
         )
     ]

@@ -10,6 +10,7 @@ from ablation.report.page.conclusions import shortened
 from ablation.report.tables.choice import is_in_folds
 from ablation.report.tables.edges import edges
 from ablation.space.naming import external_strategy, is_external
+from t1t2core.settings import TARGET
 from t1t2core.strategies import STRATEGIES
 
 
@@ -73,7 +74,7 @@ def _external(record: PlanRecord) -> list[str]:
 
 
 def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
-    """Tell fold by fold how many T2 patients trained the T1 network, where arms start from it."""
+    """Tell fold by fold how many T2 patients trained the pretrained network, where arms start from it."""
     ours = [name for name in results["strategy"].unique() if not is_external(name)]
     starts = {str(name): STRATEGIES[name].starts_pretrained for name in ours}
     if not any(starts.values()):
@@ -86,18 +87,18 @@ def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
             if fresh
             else " Validation scores are a little too good for it."
         )
-        told.append(f"T2 validation patients whose T1w scans trained the T1 network: {leaked}.{tilt}")
+        told.append(f"T2 validation patients whose T1w scans trained the pretrained network: {leaked}.{tilt}")
     if leaked := _trained_t1(record, results, "test"):
         told.append(
-            f"T2 test patients whose T1w scans trained the T1 network: {leaked}. Their test scores are too "
-            "good for arms that start from it."
+            f"T2 test patients whose T1w scans trained the pretrained network: {leaked}. Their test scores "
+            "are too good for arms that start from it."
         )
     return told
 
 
 def _trained_t1(record: PlanRecord, results: pd.DataFrame, split: str) -> str:
     """`2 of 3 in fold 1, 1 of 3 in fold 2`; '' where there are none in any fold, or none are known."""
-    rows = select(results, split=split, sequence="T2")
+    rows = select(results, split=split, sequence=TARGET)
     numbers = rows.groupby("fold")["patients"].max()
     tag = f"t2_{split}_in_t1_training"
     leaked = {fold: int(record.tags.get(f"overlap.fold_{fold}.{tag}", 0)) for fold in numbers.index}

@@ -8,11 +8,12 @@ import pandas as pd
 from ablation.record.selection import select
 from ablation.report.statistics.network_scores import NetworkScores, with_networks
 from ablation.report.tables.choice import chosen
+from t1t2core.settings import TARGET
 
 PAIRS = {
     "one": "pairs of patient and fold",
-    "seeds": "pairs of patient and T1 network",
-    "folds": "pairs of patient and T1 network",
+    "seeds": "pairs of patient and pretrained network",
+    "folds": "pairs of patient and pretrained network",
     "rotated": "patients",
 }
 """What is counted, by how patients and networks lie to each other."""
@@ -45,8 +46,8 @@ def agreement(scores: NetworkScores, tissue: str, first: str, second: str) -> Ag
     a patient's score, and each counts.
     """
     if scores.kind == "one":
-        return count_agreement(scores.replicates("T2", tissue, (first, second)))
-    cube = scores.of("T2", tissue)
+        return count_agreement(scores.replicates(TARGET, tissue, (first, second)))
+    cube = scores.of(TARGET, tissue)
     if not {first, second} <= set(cube.arms):
         return Agreement(0, 0, 0)
     return count_agreement(cube.values[cube.arms.index(first)] - cube.values[cube.arms.index(second)])
@@ -54,14 +55,14 @@ def agreement(scores: NetworkScores, tissue: str, first: str, second: str) -> Ag
 
 def led_on_validation(results: pd.DataFrame, scores: NetworkScores, tissue: str, arm: str) -> tuple[int, int]:
     """Return with how many pretrained networks, or folds, an arm has the best validation Dice, and of all."""
-    part = select(chosen(results), split="validation", sequence="T2", tissue=tissue)
+    part = select(chosen(results), split="validation", sequence=TARGET, tissue=tissue)
     rows = with_networks(part.assign(dsc=part["dsc"].fillna(0)), scores.kind)
     return _led(rows.groupby(["arm", "network"], sort=False)["dsc"].mean().unstack(), arm)
 
 
 def led_on_test(scores: NetworkScores, tissue: str, arm: str) -> tuple[int, int]:
     """Return the same of the mean test Dice over patients."""
-    cube = scores.of("T2", tissue)
+    cube = scores.of(TARGET, tissue)
     whole = np.isfinite(cube.values) if scores.kind == "rotated" else np.isfinite(cube.values).all(axis=2)
     values = np.where(whole if scores.kind == "rotated" else whole[:, :, None], cube.values, np.nan)
     rows = pd.DataFrame([pd.DataFrame(one).mean() for one in values], index=cube.arms)

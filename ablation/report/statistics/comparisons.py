@@ -1,6 +1,6 @@
 """Arms compared pairwise on the patients and pretrained networks that both were tested with."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from itertools import combinations
 from typing import Literal
 
@@ -16,6 +16,7 @@ from ablation.report.statistics.signed_rank import signed_rank, smallest_p
 from ablation.report.statistics.verdicts import verdicts
 from ablation.report.tables.arms import best_arms
 from t1t2core.evaluation.surface import DISTANCES
+from t1t2core.settings import TARGET, Sequence
 
 COMPARISONS = [
     "class",
@@ -49,7 +50,7 @@ tests against the margin; `p_patients`, Wilcoxon's signed-rank test, exact, over
 `smallest_p`, what this many patients can give at all before correction; `effect`, the matched-pairs
 rank-biserial correlation, 1 where the first is better in every patient (for a distance, worse); `detectable`,
 the difference that a test of this pair alone finds with 80 % power."""
-Pairs = Sequence[tuple[str, str]]
+Pairs = Collection[tuple[str, str]]
 
 
 def comparisons(
@@ -59,8 +60,8 @@ def comparisons(
     pairs: Literal["all", "best"] | Pairs = "all",
     margin: float | None = None,
     metric: str = "dsc",
-    tissues: Sequence[str] | None = None,
-    sequence: Literal["T1", "T2"] = "T2",
+    tissues: Collection[str] | None = None,
+    sequence: Sequence = TARGET,
 ) -> pd.DataFrame:
     """Paired differences between arms on test patients, for each class.
 

@@ -14,6 +14,7 @@ from ablation.report.statistics.network_scores import NetworkScores, network_sco
 from ablation.report.statistics.verdicts import verdicts
 from ablation.report.tables.choice import chosen
 from ablation.space.design import ONE_AT_A_TIME, Design
+from t1t2core.settings import TARGET
 
 REFERENCE = "reference"
 COSTS = {"parameters": "parameters", "standalone_seconds": "seconds", "peak_memory_mb": "memory_mb"}
@@ -165,7 +166,7 @@ def effects_of(
     scores: NetworkScores, tissue: str, contrasts: Sequence[Contrast], margin: float | None
 ) -> pd.DataFrame:
     """Return difference, interval, p and verdict of each contrast on the T2 test patients, a row each."""
-    cube = scores.of("T2", tissue)
+    cube = scores.of(TARGET, tissue)
     place = {arm: index for index, arm in enumerate(cube.arms)}
     empty = np.full(cube.values.shape[1:], np.nan)
     sums = [
@@ -190,7 +191,7 @@ def effects_of(
 
 
 def _mean_of(scores: NetworkScores, tissue: str, arm: str) -> float:
-    cube = scores.of("T2", tissue)
+    cube = scores.of(TARGET, tissue)
     if arm not in cube.arms:
         return float("nan")
     return float(cube.estimate(cube.values[[cube.arms.index(arm)]]).mean[0])

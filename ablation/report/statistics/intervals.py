@@ -4,6 +4,7 @@ import pandas as pd
 
 from ablation.report.statistics.bootstrap import bootstrap_intervals
 from ablation.report.statistics.network_scores import Cube, network_scores
+from t1t2core.settings import SOURCE, TARGET
 
 INTERVALS = [
     "arm",
@@ -18,7 +19,7 @@ INTERVALS = [
     "high",
     "interval",
 ]
-SEQUENCES = ("T1", "T2")
+SEQUENCES = (SOURCE, TARGET)
 
 
 def intervals(results: pd.DataFrame, patients: pd.DataFrame, *, metric: str = "dsc") -> pd.DataFrame:

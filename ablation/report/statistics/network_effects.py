@@ -7,6 +7,7 @@ from ablation.report.statistics.components import variance_components
 from ablation.report.statistics.network_power import describe_networks, networks_needed
 from ablation.report.statistics.network_scores import NETWORK, NetworkScores, network_scores
 from ablation.report.tables.arms import best_arms
+from t1t2core.settings import TARGET
 
 NETWORK_EFFECTS = [
     "class",
@@ -48,7 +49,7 @@ def network_effects(results: pd.DataFrame, patients: pd.DataFrame, *, metric: st
 
 
 def _of_class(scores: NetworkScores, tissue: str, best: str) -> list[dict[str, object]]:
-    cube = scores.of("T2", tissue)
+    cube = scores.of(TARGET, tissue)
     others = [arm for arm in cube.arms if arm != best]
     if best not in cube.arms or not others:
         return []
@@ -72,5 +73,5 @@ def _of_class(scores: NetworkScores, tissue: str, best: str) -> list[dict[str, o
 
 
 def _shares(scores: NetworkScores, tissue: str, arms: tuple[str, str]) -> dict[str, float]:
-    values = scores.replicates("T2", tissue, arms)
+    values = scores.replicates(TARGET, tissue, arms)
     return variance_components(values).shares if values.size else {}

@@ -50,13 +50,13 @@ def networks_needed(estimates: Estimates) -> np.ndarray:
     return np.where(known, np.where(possible, enough, np.inf), np.nan)
 
 
-def describe_networks(estimates: Estimates, *, network: str = "T1 network") -> list[str]:
+def describe_networks(estimates: Estimates, *, network: str = "pretrained network") -> list[str]:
     """Say what another pretrained network would change of each difference, and how many it takes to know.
 
     Args:
         estimates: of differences, as from `crossed`.
-        network: its name in the singular, `T1 network`, or `T1 network with its fold` where each fold has a
-            network of its own.
+        network: its name in the singular, `pretrained network`, or `pretrained network with its fold` where
+            each fold has a network of its own.
     """
     needed = networks_needed(estimates)
     return [_describe(estimates, row, number, network) for row, number in enumerate(needed.tolist())]
@@ -92,7 +92,7 @@ def _count(number: int, network: str) -> str:
 
 
 def _plural(network: str) -> str:
-    """`T1 networks`, `T1 networks with their folds`."""
+    """`pretrained networks`, `pretrained networks with their folds`."""
     return network.replace("network", "networks", 1).replace(" its fold", " their folds")
 
 

@@ -16,7 +16,12 @@ from ablation.space.factors import PRETRAINING_SEED
 
 Kind = Literal["one", "seeds", "folds", "rotated"]
 KEYS = ["arm", "sequence", "class", "patient", "network"]
-NETWORK = {"one": "T1 network", "seeds": "T1 network", "folds": "T1 network with its fold", "rotated": "fold"}
+NETWORK = {
+    "one": "pretrained network",
+    "seeds": "pretrained network",
+    "folds": "pretrained network with its fold",
+    "rotated": "fold",
+}
 """What repeats the patients' scores."""
 
 

@@ -18,13 +18,14 @@ from ablation.space.design import Design
 from ablation.space.factors import PRETRAINING_SEED
 from ablation.space.points import Point
 from t1t2core.cohort.roles import FoldSplit
+from t1t2core.settings import TARGET
 
 OF_PATIENTS, OF_NETWORKS = Components(1, 0, 0, 0), Components(0, 1, 0, 0)
 """A variance of 1, all of it between patients, or between networks."""
 HEADLINE = "power: the difference between two arms that is found with 80 % power (two-sided 5 %)"
 UNIT = (
     "  SD: standard deviation of the difference, not known before trials are recorded; of two figures, the "
-    "first if all of it lies between patients, the second if between T1 networks"
+    "first if all of it lies between patients, the second if between pretrained networks"
 )
 
 
@@ -35,7 +36,7 @@ class Sample:
     Args:
         kind: as of `NetworkScores`.
         patients: test patients.
-        networks: T1 networks; of rotated test patients folds.
+        networks: pretrained networks; of rotated test patients folds.
         replicates: folds and seeds of each network and patient.
     """
 
@@ -49,11 +50,11 @@ class Sample:
         """The test, and over what."""
         patients = f"{self.patients} test {count_patients(self.patients).split()[1]}"
         if self.kind == "one":
-            return f"signed-rank test over {patients}, for one T1 network alone"
+            return f"signed-rank test over {patients}, for one pretrained network alone"
         if self.kind == "rotated":
             return f"t test over the means of {self.networks} folds, {patients}"
         with_folds = ", one a fold" if self.kind == "folds" else ""
-        return f"t test over {patients} and {self.networks} T1 networks{with_folds}"
+        return f"t test over {patients} and {self.networks} pretrained networks{with_folds}"
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def sample_of(points: Iterable[Point], splits: Iterable[FoldSplit]) -> Sample:
     trained = {(point.fold, point.pretraining_seed, point.seed) for point in points}
     tested = {split.fold: split.t2.test for split in splits}
     rows = [
-        {"sequence": "T2", "patient": name, "fold": fold, PRETRAINING_SEED: network}
+        {"sequence": TARGET, "patient": name, "fold": fold, PRETRAINING_SEED: network}
         for fold, network in {(fold, network) for fold, network, _ in trained}
         for name in tested[fold]
     ]
@@ -98,12 +99,12 @@ def rotated_sample(splits: Sequence[FoldSplit]) -> Other:
 
 
 def more_networks(sample: Sample, folds: int) -> Other:
-    """Return the plan with five T1 networks or more, twice as many where there are several."""
+    """Return the plan with five pretrained networks or more, twice as many where there are several."""
     number = max(5, 2 * sample.networks)
     named = ", ".join(map(str, range(number))) if number <= 10 else f"0, 1, ..., {number - 1}"
     replicates = sample.replicates * (folds if sample.kind == "folds" else 1)
     return Other(
-        f"more T1 networks (pretraining_seeds: [{named}])",
+        f"more pretrained networks (pretraining_seeds: [{named}])",
         Sample("seeds", sample.patients, number, replicates),
     )
 
@@ -139,7 +140,7 @@ def recorded_components(results: pd.DataFrame, patients: pd.DataFrame, design: D
     """
     scores, primary = network_scores(results, patients), design.primary
     tissue = primary.tissue if primary else next(iter(scores.classes), "")
-    arms = scores.of("T2", tissue).arms
+    arms = scores.of(TARGET, tissue).arms
     first = best_arms(results).get(tissue) if primary is None else primary.arm
     others = [arm for arm in arms if arm != first] if primary is None else [primary.against]
     if first is None or not others or not {first, *others} <= set(arms):

@@ -6,12 +6,13 @@ from ablation.record.selection import classes_in
 from ablation.report.statistics.comparisons import COMPARISONS, comparisons
 from ablation.report.statistics.network_scores import Cube, network_scores
 from t1t2core.evaluation.surface import DISTANCES, SURFACE_METRICS
+from t1t2core.settings import SOURCE, TARGET
 
 COMPARED = ("hausdorff_95_mm", "nsd_2_mm")
 """Metrics that arms are compared by: the others say much the same."""
 SURFACES = ["arm", "sequence", "class", "patients", "undefined", *SURFACE_METRICS]
 COMPARED_SURFACES = ["metric", *COMPARISONS]
-SEQUENCES = ("T1", "T2")
+SEQUENCES = (SOURCE, TARGET)
 
 
 def surfaces(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +60,7 @@ def surface_comparisons(results: pd.DataFrame, patients: pd.DataFrame) -> pd.Dat
 
 
 def _means(cubes: dict[str, Cube]) -> pd.DataFrame:
-    """Means of one class, a row an arm; folds, seeds and T1 networks averaged first."""
+    """Means of one class, a row an arm; folds, seeds and pretrained networks averaged first."""
     first = next(iter(cubes.values()))
     by_patient = {metric: pd.DataFrame(cube.means(cube.values)) for metric, cube in cubes.items()}
     tested = first.tested.sum(axis=1)

@@ -12,6 +12,7 @@ from ablation.report.statistics.components import Components, variance_component
 from ablation.report.statistics.crossed import standard_error
 from ablation.report.statistics.network_scores import NetworkScores, network_scores
 from ablation.report.statistics.verdicts import BETTER
+from t1t2core.settings import TARGET
 
 SHARES = ["patient", "network", "fold_and_seed", "rest"]
 NUMBERS = ["patients", "networks", "folds_and_seeds"]
@@ -19,7 +20,7 @@ TWICE = ["twice_patients", "twice_networks", "twice_folds"]
 WHAT_TO_ADD = ["class", "first", "arms", *SHARES, *NUMBERS, "half_width", *TWICE, "meaning"]
 ADDED = {
     "twice_patients": "test patients",
-    "twice_networks": "T1 networks",
+    "twice_networks": "pretrained networks",
     "twice_folds": "folds or seeds",
 }
 SAME = 0.95
@@ -73,7 +74,7 @@ def pooled_components(
     """Return the components averaged over pairs, and the numbers of patients, networks and replicates."""
     if scores.kind == "rotated":
         return _of_folds(scores, tissue, best, others)
-    tables = [scores.replicates("T2", tissue, (best, other)) for other in others]
+    tables = [scores.replicates(TARGET, tissue, (best, other)) for other in others]
     found = [one for table in tables if np.isfinite(astuple(one := variance_components(table))).any()]
     if not found:
         return Components(np.nan, np.nan, np.nan, np.nan), (0, 0, 0)
@@ -85,7 +86,7 @@ def _of_folds(
     scores: NetworkScores, tissue: str, best: str, others: Sequence[str]
 ) -> tuple[Components, tuple[int, int, int]]:
     """Return the same where each patient is tested in one fold: the rest is part of the patients' share."""
-    cube = scores.of("T2", tissue)
+    cube = scores.of(TARGET, tissue)
     own = cube.values[cube.arms.index(best)]
     found = cube.estimate(own - cube.values[[cube.arms.index(other) for other in others]])
     of_patients, of_folds = _mean(np.column_stack([found.patient_variance, found.network_variance]))
@@ -160,10 +161,11 @@ def _meaning(scores: NetworkScores, widths: dict[str, float], numbers: tuple[int
     )
     told = f" ({gains})" if gains else ""
     if numbers[1] == 1:
-        about = f"is about ±{now:.3f} for this one T1 network" if np.isfinite(now) else "is not there yet"
+        there = np.isfinite(now)
+        about = f"is about ±{now:.3f} for this one pretrained network" if there else "is not there yet"
         return (
-            f"The 95 % interval of a difference {about}: add T1 networks first, since one says nothing of "
-            f"others{told}."
+            f"The 95 % interval of a difference {about}: add pretrained networks first, since one says "
+            f"nothing of others{told}."
         )
     if not np.isfinite(now):
         return "There are too few patients to say what would narrow the intervals."

@@ -13,6 +13,7 @@ from ablation.report.study.judgement import Finding, Part, together
 from ablation.report.study.layouts import DIFFERENCE
 from ablation.report.tables.arm_scores import DEPTHS, FUSIONS
 from ablation.report.tables.training_size import ALL
+from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies import STRATEGIES, StrategyName
 
@@ -57,7 +58,8 @@ def claims(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None =
     `paper_difference`, `paper_low`, `paper_high`, `paper_verdict`; of ours `ours` (means), `our_pair` (the
     difference that decides), `our_difference`, `our_low`, `our_high`, `margin`, `our_verdict`, `our_interval`
     (how it was made); `note`. A verdict is one of `judgement`'s six. The means are pooled over voxels, as
-    the study's are; differences are paired over patients and T1 networks, those of the study over its folds.
+    the study's are; differences are paired over patients and pretrained networks, those of the study over its
+    folds.
     """
     study, ours = study_evidence(margin), our_evidence(results, patients, margin)
     return pd.DataFrame([_row(claim, study, ours) for claim in CLAIMS])
@@ -102,11 +104,11 @@ def _leads(
     evidence: Evidence, leader: str, arms: Collection[str], tissue: str, metric: str = "dsc"
 ) -> Finding:
     """Compare an arm with each other of `arms` on T2; one that is missing leaves the claim open."""
-    scores = {arm: evidence.scores.get((arm, "T2", tissue, metric), math.nan) for arm in arms}
+    scores = {arm: evidence.scores.get((arm, TARGET, tissue, metric), math.nan) for arm in arms}
     defined = {arm: score for arm, score in scores.items() if not math.isnan(score)}
     told = [f"{arm} {defined[arm]:.4f}" for arm in sorted(defined, key=lambda arm: -defined[arm])]
     for arm in (arm for arm in scores if arm not in defined):
-        there = (arm, "T2", tissue, metric) in evidence.scores
+        there = (arm, TARGET, tissue, metric) in evidence.scores
         told.append(f"{arm} {'undefined' if there else 'not there'}")
     title = f"{_words(tissue)} {'DSC' if metric == 'dsc' else metric}"
     rivals = [arm for arm in scores if arm != leader]
@@ -115,7 +117,7 @@ def _leads(
 
 
 def _lead(evidence: Evidence, first: str, second: str, title: str, tissue: str, metric: str = "dsc") -> Part:
-    found = evidence.difference({first: 1, second: -1}, "T2", tissue, metric)
+    found = evidence.difference({first: 1, second: -1}, TARGET, tissue, metric)
     return Part(f"{title}: {first} - {second}", found, evidence.margin)
 
 
@@ -149,7 +151,7 @@ def _words(tissue: str) -> str:
 def _hybrid_best_for_bone(evidence: Evidence) -> Finding:
     best = _best(evidence, "bone")
     finding = _leads(evidence, best["hybrid"], best.values(), "bone")
-    augmented = evidence.scores.get(("augmented", "T2", "bone", "dsc"))
+    augmented = evidence.scores.get(("augmented", TARGET, "bone", "dsc"))
     beside = "" if augmented is None else f" (augmented, which the claim leaves out: {augmented:.4f})"
     return Finding(finding.text + beside, finding.parts, _budgets(evidence.steps, _trained(best)))
 
@@ -180,7 +182,7 @@ def _untuned_best_for_the_rest(evidence: Evidence) -> Finding:
 
 
 def _bone_rises_with_depth(evidence: Evidence) -> Finding:
-    scores = [evidence.scores.get((arm, "T2", "bone", "dsc"), math.nan) for arm in CONSERVATIVES]
+    scores = [evidence.scores.get((arm, TARGET, "bone", "dsc"), math.nan) for arm in CONSERVATIVES]
     text = "bone DSC by depth: " + ", ".join(
         f"{depth} {'undefined or not there' if math.isnan(score) else f'{score:.4f}'}"
         for depth, score in zip(TUNED, scores, strict=True)
@@ -212,7 +214,7 @@ def _more_patients_help_deep_tuning(evidence: Evidence) -> Finding:
         f"depth {shallow} - depth {deepest} with {few}": {sized_arm(shallow, few): 1, deep_few: -1},
     }
     parts = [
-        Part(f"bone DSC: {what}", evidence.size_difference(weights, "T2", "bone", "dsc"), evidence.margin)
+        Part(f"bone DSC: {what}", evidence.size_difference(weights, TARGET, "bone", "dsc"), evidence.margin)
         for what, weights in wanted.items()
     ]
     return Finding(text, parts, _budgets(evidence.size_steps, [deep_few, deep_many, fc_few, fc_many]))
@@ -249,7 +251,7 @@ def _hybrid_takes_least_time(evidence: Evidence) -> Finding:
 def _augmentation_spares_t1_and_lifts_t2(evidence: Evidence) -> Finding:
     differences = {
         (sequence, tissue): evidence.scores.get((DIFFERENCE, sequence, tissue, "dsc"), math.nan)
-        for sequence, tissue in [*(("T1", tissue) for tissue in STUDY_CLASSES.order), ("T2", "bone")]
+        for sequence, tissue in [*((SOURCE, tissue) for tissue in STUDY_CLASSES.order), (TARGET, "bone")]
     }
     if any(map(math.isnan, differences.values())):
         return Finding("needs no fine-tuning and augmentation, both tested on T1 and T2")
@@ -261,13 +263,15 @@ def _augmentation_spares_t1_and_lifts_t2(evidence: Evidence) -> Finding:
     spared = [
         Part(
             f"T1 {_words(tissue)} DSC: {pair}",
-            evidence.difference(weights, "T1", tissue, "dsc"),
-            UNCHANGED_PERCENT / 100 * evidence.scores["no_fine_tuning", "T1", tissue, "dsc"],
+            evidence.difference(weights, SOURCE, tissue, "dsc"),
+            UNCHANGED_PERCENT / 100 * evidence.scores["no_fine_tuning", SOURCE, tissue, "dsc"],
             "unchanged",
         )
         for tissue in STUDY_CLASSES.order
     ]
-    lifted = Part(f"T2 bone DSC: {pair}", evidence.difference(weights, "T2", "bone", "dsc"), evidence.margin)
+    lifted = Part(
+        f"T2 bone DSC: {pair}", evidence.difference(weights, TARGET, "bone", "dsc"), evidence.margin
+    )
     return Finding(f"{text}; unchanged means within {UNCHANGED_PERCENT:g} %", [*spared, lifted])
 
 

@@ -7,6 +7,7 @@ from ablation.report.study.paper import corrected
 from ablation.report.tables.arm_scores import comparable, mean_scores
 from ablation.space.naming import arm_name
 from t1t2core.evaluation.scores import METRICS
+from t1t2core.settings import TARGET
 
 CELL = ["strategy", "tuned_layers", "fusion", "sequence", "class", "metric"]
 OURS_OF = {
@@ -14,7 +15,7 @@ OURS_OF = {
     "t2_augmentation": "augmented",
     "difference_percentage": DIFFERENCE,
 }
-"""Our names of the rows of Table 9; the T1 network untouched is that of Table 3."""
+"""Our names of the rows of Table 9; the pretrained network untouched is that of Table 3."""
 COLUMNS = ["table", "arm", "t2_train_size", *CELL[3:], "printed", "corrected", "ours", "difference"]
 
 
@@ -65,7 +66,7 @@ def _patients(results: pd.DataFrame) -> pd.DataFrame:
     rows = comparable(results)
     scored = rows.groupby(["split", "sequence"])["patients"].max().rename("ours").reset_index()
     training = pd.DataFrame(
-        {"split": ["training"], "sequence": ["T2"], "ours": [rows["t2_train_size"].max()]}
+        {"split": ["training"], "sequence": [TARGET], "ours": [rows["t2_train_size"].max()]}
     ).dropna()
     sizes = pd.concat([training, scored])
     empty = {"tuned_layers": "", "fusion": "", "class": "", "metric": "patients"}

@@ -20,6 +20,7 @@ from ablation.report.tables.costs import STEPS, compute_time
 from ablation.report.tables.training_size import training_size
 from t1t2core.cohort.subject import Sequences
 from t1t2core.evaluation.scores import METRICS
+from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import INTERNAL_AIR, STUDY_CLASSES
 
 TITLES = {
@@ -118,7 +119,7 @@ def fold_table(
     Columns: `arm`, `t2_train_size`, `learning_rate`, `fold` (its number as text, or "mean"), the scores.
     """
     rows = pd.concat([folds.assign(fold=folds["fold"].astype("str")), means.assign(fold="mean")])
-    rows = rows[rows["strategy"].isin(strategies) & rows["sequence"].eq("T2") & rows["class"].isin(classes)]
+    rows = rows[rows["strategy"].isin(strategies) & rows["sequence"].eq(TARGET) & rows["class"].isin(classes)]
     table = _wide(rows, [*ARM_KEYS, "fold"], classes, METRICS).reset_index()
     places = {arm: place for place, arm in enumerate(table["arm"].unique())}
     table = table.sort_values("arm", key=lambda arms: arms.map(places), kind="stable", ignore_index=True)
@@ -133,14 +134,14 @@ def best_table(means: pd.DataFrame, arms: list[str], tissue: str) -> pd.DataFram
     """
     if len(arms) < 2:
         arms = []
-    rows = means[means["arm"].isin(arms) & means["sequence"].eq("T2") & means["class"].eq(tissue)]
+    rows = means[means["arm"].isin(arms) & means["sequence"].eq(TARGET) & means["class"].eq(tissue)]
     scores = [name for metric in METRICS for name in (metric, f"{metric}_{INTERVAL}")]
     columns = ["arm", "t2_train_size", "learning_rate", "folds", *scores]
     return with_intervals(rows)[columns].reset_index(drop=True)
 
 
 def augmentation_table(means: pd.DataFrame) -> pd.DataFrame:
-    """Table 9: the T1 network and the augmented one on each sequence, means over folds.
+    """Table 9: the pretrained network and the augmented one on each sequence, means over folds.
 
     Columns: `sequence`, `row` (`without`, `with`, `difference_percent`), the scores, each with its voxel
     interval. The difference is 100 (with - without) / without, on unrounded values. Empty where one of
@@ -151,7 +152,7 @@ def augmentation_table(means: pd.DataFrame) -> pd.DataFrame:
     metrics = [name for metric in METRICS for name in (metric, f"{metric}_{INTERVAL}")]
     table = _wide(with_intervals(rows), ["sequence", "row"], classes_in(means), metrics)
     parts = {}
-    for sequence in ("T1", "T2"):
+    for sequence in (SOURCE, TARGET):
         pair = table[table.index.get_level_values("sequence") == sequence].droplevel("sequence")
         if set(pair.index) == set(sides.values()):
             parts[sequence] = _with_difference(pair)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from ablation.record.selection import classes_in, select
 from ablation.report.tables.choice import chosen
+from t1t2core.settings import TARGET
 
 
 def validation_scores(results: pd.DataFrame) -> pd.DataFrame:
@@ -14,7 +15,7 @@ def validation_scores(results: pd.DataFrame) -> pd.DataFrame:
     Where test sets rotate, a patient who is tested in one fold validates in another, so the choice is not
     wholly blind to the test patients, and the test score of what it chose is a little flattered.
     """
-    part = select(chosen(results), split="validation", sequence="T2")
+    part = select(chosen(results), split="validation", sequence=TARGET)
     defined = part.assign(validation=part["dsc"].fillna(0))
     means = defined.groupby(["class", "arm"], sort=False)["validation"].mean().reset_index()
     return means.sort_values("validation", ascending=False, kind="stable", ignore_index=True)

@@ -7,6 +7,7 @@ from ablation.record.selection import select
 from ablation.space.factors import SAMPLED
 from ablation.space.naming import EXTERNAL
 from ablation.space.objectives import MEAN_DICE, classes_of, goes_up, in_words
+from t1t2core.settings import TARGET
 
 COLUMNS = {
     TOTAL_SECONDS: "total_seconds",
@@ -59,7 +60,7 @@ def scored(results: pd.DataFrame) -> pd.DataFrame:
     """
     rule = rule_of(results)
     if goes_up(rule):
-        rows = select(results, split="validation", sequence="T2", tissue=classes_of(rule))
+        rows = select(results, split="validation", sequence=TARGET, tissue=classes_of(rule))
         return rows.assign(score=rows[rule.rpartition("/")[2]].fillna(0))
     rows = results.drop_duplicates("trial_key")
     return rows.assign(score=-rows[COLUMNS[rule]].astype("float64"))

@@ -16,8 +16,8 @@ def compute_time(results: pd.DataFrame) -> pd.DataFrame:
     Columns: `arm`, `t2_train_size`, `learning_rate`, `trials`, `epochs`, `seconds_per_epoch`,
     `standalone_seconds` and `stop_reasons`. The study's total is epochs x seconds an epoch until
     convergence (Sec. 4.5). `standalone_seconds` is what a trial would take alone, with evaluation and with
-    nothing shared, so that an arm does not gain by running after another. Training the T1 network and the
-    other learning rates are not in it. Times mean something only among trials of one machine.
+    nothing shared, so that an arm does not gain by running after another. Training the pretrained network and
+    the other learning rates are not in it. Times mean something only among trials of one machine.
     """
     trials = comparable(results).drop_duplicates("trial_key")
     groups = trials.groupby(ARM_KEYS, dropna=False, sort=False)

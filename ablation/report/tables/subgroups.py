@@ -11,6 +11,7 @@ from ablation.plan.tables import PARTICIPANT
 from ablation.record.selection import scored_in, select
 from ablation.report.tables.summary import chosen
 from t1t2core.cohort.participants import MOST_GROUPS, is_number
+from t1t2core.settings import TARGET
 
 FEWEST_GROUPS = 2
 NOT_KNOWN = "not known"
@@ -41,11 +42,11 @@ def subgroups(results: pd.DataFrame, patients: pd.DataFrame, known: pd.DataFrame
         known: as from `read_known`.
 
     Returns:
-        `SUBGROUPS`: means over the patients of a group, folds, seeds and T1 networks of each averaged first;
-        `patients` is their number. A group of one is shown without a mean, since that would be one person's
-        score. Numbers are split at the median of the test patients. Columns with fewer than 2 groups or more
-        than 8 are left out. There are no tests: groups are small, and nobody stated beforehand which to ask
-        about.
+        `SUBGROUPS`: means over the patients of a group, folds, seeds and pretrained networks of each averaged
+        first; `patients` is their number. A group of one is shown without a mean, since that would be one
+        person's score. Numbers are split at the median of the test patients. Columns with fewer than 2 groups
+        or more than 8 are left out. There are no tests: groups are small, and nobody stated beforehand which
+        to ask about.
     """
     scores = _scores(results, patients)
     names = scores.index.get_level_values("patient").unique()
@@ -60,7 +61,7 @@ def subgroups(results: pd.DataFrame, patients: pd.DataFrame, known: pd.DataFrame
 def _scores(results: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     """Mean test Dice by arm and patient, a column a class; undefined where any of them is."""
     keys = chosen(results)["trial_key"]
-    part = select(patients[patients["trial_key"].isin(keys)], split="test", sequence="T2")
+    part = select(patients[patients["trial_key"].isin(keys)], split="test", sequence=TARGET)
     means = part.groupby(["arm", "patient", "class"], sort=False)["dsc"].mean(skipna=False)
     return means.unstack("class").reindex(columns=scored_in(part))
 

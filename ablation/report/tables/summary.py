@@ -16,13 +16,14 @@ from ablation.report.tables.choice import (
 )
 from ablation.space.factors import ARM, FACTORS
 from ablation.space.objectives import goes_up
+from t1t2core.settings import TARGET
 
 
 def summarise(results: pd.DataFrame) -> pd.DataFrame:
     """Means over folds and seeds of the chosen rows, an arm a row: test Dice of each class, and time.
 
-    Undefined where a fold is. Where the T1 network was scored on T1 heads as well, that is a row of its own,
-    its sequence T1.
+    Undefined where a fold is. Where the pretrained network was scored on T1 heads as well, that is a row of
+    its own, its sequence T1.
     """
     rows = select(chosen(results), split="test")
     keys = ["arm", *ARM, "learning_rate", *varied_settings(rows), "sequence"]
@@ -43,7 +44,7 @@ def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
     mean, over folds and seeds, and the score that chooses if that is none of these; `chosen` is true once an
     arm. Where each fold chooses for itself, `fold` has its number, and an arm is there once a fold.
     """
-    validation = select(results, split="validation", sequence="T2", tissue=classes_in(results))
+    validation = select(results, split="validation", sequence=TARGET, tissue=classes_in(results))
     trained = validation[validation["learning_rate"].notna()]
     keys = [*CHOICE, *ARM, "learning_rate", *varied_settings(results)]
     dice = trained.assign(dsc=trained["dsc"].fillna(0))
@@ -79,7 +80,7 @@ def render(summary: pd.DataFrame, title: str) -> Table:
 
 def never_predicted(results: pd.DataFrame) -> list[str]:
     """A sentence for each trial and class of which no test voxel was predicted."""
-    rows = select(results, split="test", sequence="T2", tissue=classes_in(results))
+    rows = select(results, split="test", sequence=TARGET, tissue=classes_in(results))
     factors = [*FACTORS, *varied_settings(rows)]
     silent = rows[rows["tp"] + rows["fp"] == 0]
     return [

@@ -6,6 +6,7 @@ from ablation.record.selection import classes_in, select
 from ablation.report.tables.arm_scores import DEPTHS
 from ablation.report.tables.choice import chosen
 from ablation.space.factors import ARM
+from t1t2core.settings import TARGET
 
 DEPTH_STRATEGIES = ("conservative", "open")
 ALL = "all"
@@ -24,7 +25,7 @@ def training_size(results: pd.DataFrame) -> pd.DataFrame:
     `learning_rate` shows.
     """
     tuned = results[results["strategy"].isin(DEPTH_STRATEGIES)]
-    rows = select(chosen(on_equal_terms(tuned)), split="test", sequence="T2")
+    rows = select(chosen(on_equal_terms(tuned)), split="test", sequence=TARGET)
     groups = rows.groupby([*ARM, "learning_rate", "class"], dropna=False, sort=False)
     table = (
         groups["dsc"]

@@ -29,7 +29,7 @@ from tests.conftest import Record
 
 
 class Bench:
-    """An output folder with a sweep of three folds, each with a T1 network of its own."""
+    """An output folder with a sweep of three folds, each with a pretrained network of its own."""
 
     def __init__(self, folder: Path, record: Record) -> None:
         self.folder = folder

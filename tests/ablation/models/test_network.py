@@ -94,7 +94,7 @@ def test_weights_of_another_trial_are_refused(ledger: Ledger, encoders: EncoderS
         load_network(ledger, encoders, run_of(ledger, named_wrong))
     run = record_trial(ledger, network, strategy="open", tuned_layers=None, encoder=digest)
     ledger.client.set_tag(run, "encoder_digest", other)
-    with pytest.raises(InputError, match=f"trained on T1 network {digest}, the record says {other}"):
+    with pytest.raises(InputError, match=f"trained on pretrained network {digest}, the record says {other}"):
         load_network(ledger, encoders, run_of(ledger, run))
 
 

@@ -52,7 +52,7 @@ def test_a_setting_that_is_not_in_the_key_changes_no_weight(name: str, strategy:
 
 
 def in_no_recipe() -> list[str]:
-    """Settings of T1 networks that their recipes leave out."""
+    """Settings of pretrained networks that their recipes leave out."""
     found = []
     for name in SETTINGS:
         one, other = next(acting("hybrid", name))

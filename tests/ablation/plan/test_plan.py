@@ -60,7 +60,7 @@ HYBRID = Point.canonical(
 
 
 def trial(point: Point = TUNED, study: Study = STUDY, encoder: str = "encoder") -> Trial:
-    """The trial of a point where the T1 network of its fold is there."""
+    """The trial of a point where the pretrained network of its fold is there."""
     (made,) = make_plan([point], study, {study.recipe(point.fold): encoder})
     return made
 
@@ -113,7 +113,7 @@ def test_each_setting_of_training_network_and_preparation_counts(group: str, nam
 @pytest.mark.parametrize(("group", "name"), sorted(HYBRID_ALONE))
 def test_settings_of_the_hybrid_count_for_the_hybrid_alone(group: str, name: str) -> None:
     study = changed(STUDY, group, name)
-    # The same T1 network serves, so its weights are the same.
+    # The same pretrained network serves, so its weights are the same.
     assert key(HYBRID, study) != key(HYBRID)
     for point in (TUNED, UNTUNED, SCRATCH):
         assert key(point, study) == key(point), point.strategy
@@ -213,7 +213,7 @@ def test_another_version_of_the_science_is_another_result(
 
 @pytest.mark.parametrize(("group", "name"), [("evaluation", "pictures"), *names("pretraining")])
 def test_what_the_trial_itself_does_not_compute_with_does_not_count(group: str, name: str) -> None:
-    # How the T1 network was trained is in its digest.
+    # How the pretrained network was trained is in its digest.
     assert key(study=changed(STUDY, group, name)) == key()
 
 

@@ -12,7 +12,7 @@ SETTINGS = [f"{group}.{name}" for group, name in names("network", "training", "p
 ALL_REFUSED = (("norm_adaptation", "network.normalisation"), ("norm_adaptation", "network.architecture"))
 """It needs the normalisation that is usual, which no other network has."""
 QUICKEST: tuple[StrategyName, ...] = ("scratch", "open", "conservative", "hybrid")
-"""First one without a T1 network, then those whose T1 network most tests share."""
+"""First one without a pretrained network, then those whose pretrained network most tests share."""
 
 
 def strategies_of(name: str) -> list[StrategyName]:

@@ -1,4 +1,4 @@
-"""The record of T1 networks: a run for each, by whoever trains it, and none left over."""
+"""The record of pretrained networks: a run for each, by whoever trains it, and none left over."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A list gives its trials in order, each once its T1 network is there."""
+"""A list gives its trials in order, each once its pretrained network is there."""
 
 from collections.abc import Sequence
 from dataclasses import replace

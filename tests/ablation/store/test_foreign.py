@@ -1,4 +1,4 @@
-"""Weights from elsewhere are stored like a T1 network, under a recipe of their own."""
+"""Weights from elsewhere are stored like a network trained here, under a recipe of their own."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A T1 network is published once, found again by what made it, and checked before it is used."""
+"""A pretrained network is published once, found again by what made it, and checked before it is used."""
 
 import json
 import os

@@ -58,7 +58,7 @@ class Claims:
 
 
 class Trainings:
-    """Stands for storage and the record of T1 networks: says whose a network is, and its digest."""
+    """Stands for storage and the record of pretrained networks: says whose a network is, and its digest."""
 
     def __init__(self) -> None:
         self.claimed = Claim.OURS
@@ -216,7 +216,7 @@ def test_what_is_recorded_costs_no_budget(claims: Claims, recorded: list[tuple[s
 
 
 def on_a_network() -> Listed:
-    """A trial whose T1 network is not there yet."""
+    """A trial whose pretrained network is not there yet."""
     return Listed(plan_on_networks([TRIAL.point], {}), lambda trials, e: [t.keyed(e, "a") for t in trials])
 
 

@@ -19,7 +19,7 @@ PLAN = plan([point for candidate in LISTS.everything or () for point in LISTS.po
 
 
 class TenSeconds:
-    """Each trial takes ten seconds, each T1 network that is not there yet a minute."""
+    """Each trial takes ten seconds, each pretrained network that is not there yet a minute."""
 
     def all_seconds(self, trials: Any) -> list[float]:
         return [10.0] * len(trials)
@@ -40,7 +40,7 @@ def test_the_time_is_with_the_t1_networks_that_are_to_be_trained() -> None:
     waiting = plan_on_networks([trial.point for trial in PLAN[:6]], {})
     forecast = forecast_grid(waiting, waiting, Spending(Budget()), ESTIMATOR)
     (line,) = forecast.lines(NO_SPACE, slots=2)
-    assert line == "6 trials: 0 recorded, 6 to run, about 0:02:00 with the T1 networks"
+    assert line == "6 trials: 0 recorded, 6 to run, about 0:02:00 with the pretrained networks"
 
 
 def test_a_budget_reaches_no_further() -> None:

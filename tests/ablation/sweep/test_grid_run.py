@@ -17,7 +17,7 @@ SMOKE = Path(__file__).parents[3] / "search_spaces" / "smoke.yaml"
 
 @pytest.fixture
 def workspace(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Path) -> Workspace:
-    """A grid of three trials of which two may be run; the T1 network that two of them need is there."""
+    """A grid of three trials of which two may be run; the network that two of them need is there."""
     add_record(tmp_path / "runs")
     space = tmp_path / "smoke.yaml"
     text = SMOKE.read_text(encoding="utf-8").replace("no_fine_tuning", "scratch")

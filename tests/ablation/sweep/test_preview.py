@@ -1,4 +1,4 @@
-"""What `--plan` tells before anything is spent: volumes, T1 networks, trials."""
+"""What `--plan` tells before anything is spent: volumes, pretrained networks, trials."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,11 +31,11 @@ def workspace(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: 
 def test_it_tells_which_volumes_and_t1_networks_are_missing(workspace: Workspace) -> None:
     subjects, networks, reference, change, trials = preview(workspace).lines
     assert subjects == "subjects to prepare: 6"
-    assert networks.startswith("T1 networks: 4, 0 trained, 4 to train, about 0:00:")
+    assert networks.startswith("pretrained networks: 4, 0 trained, 4 to train, about 0:00:")
     assert reference.startswith("  reference: 2 to train, 0:00:")
     assert change.startswith("  attention=none: 2 to train, 0:00:")
     assert trials.startswith("10 trials: 0 recorded, 10 to run, about 0:00:")
-    assert trials.endswith(" with the T1 networks")
+    assert trials.endswith(" with the pretrained networks")
 
 
 def test_what_is_trained_is_not_told_again(workspace: Workspace) -> None:
@@ -44,12 +44,13 @@ def test_what_is_trained_is_not_told_again(workspace: Workspace) -> None:
         workspace.encoders.publish(weights, network.recipe, {})
     told = [line for line in preview(workspace).lines if "train" in line]
     assert len(told) == 1, "of one network there is nothing to compare"
-    assert told[0].startswith("T1 networks: 4, 3 trained, 1 to train, about 0:00:")
+    assert told[0].startswith("pretrained networks: 4, 3 trained, 1 to train, about 0:00:")
 
 
 def test_the_power_of_its_tests_is_told_before_the_numbers_of_trials(workspace: Workspace) -> None:
     power = api.Sweep(workspace.request).power()
-    assert power[1].startswith("  this plan: t test over 1 test patient and 2 T1 networks: no smallest p, ")
+    this = "  this plan: t test over 1 test patient and 2 pretrained networks: no smallest p, "
+    assert power[1].startswith(this)
     assert "cohort.test_patients=rotated, folds: [1, 2, 3, 4]" in power[2]
     assert "pretraining_seeds: [0, 1, 2, 3, 4]" in power[3]
     options = [

@@ -79,7 +79,7 @@ def test_what_is_varied_cannot_be_set_on_the_command_line(tmp_path: Path) -> Non
     ("text", "told"),
     [
         ("pretraining_seeds: [0, 1]", "pretraining_seeds: several"),
-        ("network.width: [4, 8]", r"network\.width: varied, and it changes the T1 network"),
+        ("network.width: [4, 8]", r"network\.width: varied, and it changes the pretrained network"),
         ("pretraining.max_steps: [10, 20]", r"pretraining\.max_steps: varied"),
         ("preparation.normalisation: [z_score, local_contrast]", r"preparation\.normalisation: varied"),
     ],
@@ -135,7 +135,7 @@ def test_more_networks_than_anybody_would_train_are_told_with_what_multiplies_th
     seeds = list(range(30))
     text = f"network.width: [4, 8]\nnetwork.unpooling: [indices, nearest]\npretraining_seeds: {seeds}"
     space = read(tmp_path, OPEN + text)
-    with pytest.raises(InputError, match="needs 120 T1 networks, at most 100: 30 pretraining seeds times"):
+    with pytest.raises(InputError, match="needs 120 pretrained networks, at most 100: 30 pretraining seeds"):
         check_number(recipes_of(points_of(space), STUDY), space)
 
 

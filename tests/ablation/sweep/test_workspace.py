@@ -35,7 +35,7 @@ def open_it(tmp_path: Path, add_record: Callable[[Path], Record], tiny_heads: Pa
 
 
 def keys_of(workspace: Workspace) -> list[str]:
-    """Of all trials, as if their T1 networks were there."""
+    """Of all trials, as if their pretrained networks were there."""
     recipes = recipes_of(workspace.points, workspace.study)
     plan = make_plan(workspace.points, workspace.study, dict.fromkeys(recipes, "encoder"))
     return [trial.key for trial in plan]
@@ -212,7 +212,7 @@ def test_digital_heads_are_made_once(
     assert len(caplog.messages) == 2
 
 
-# A T1 network that the user names
+# A pretrained network that the user names
 
 
 def publish(workspace: Workspace, storage: str, *, training: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""A T1 network is trained and published, and a training that was broken off goes on as if it never was."""
+"""A network is pretrained and published, and a training that was broken off goes on as if it never was."""
 
 import json
 from pathlib import Path

@@ -113,7 +113,7 @@ def _experiment(
 
 @cache
 def t1_weights(network: NetworkSettings) -> dict[str, Tensor]:
-    """Weights of a T1 network that has learnt a little."""
+    """Weights of a pretrained network that has learnt a little."""
     return pretrained_state(network)
 
 

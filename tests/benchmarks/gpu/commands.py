@@ -83,7 +83,7 @@ def product(bench: Bench) -> dict[str, Any]:
 
 
 def prepare(output: Path) -> int:
-    """Make the volumes and the T1 network of the stages product and crowded; gives the exit status."""
+    """Make volumes and the pretrained network of the stages product and crowded; gives the exit status."""
     output.mkdir(parents=True, exist_ok=True)
     file = output / "space.yaml"
     file.write_text(SPACE.format(name="gpu", arms=", ".join(ARMS), gpus="0") + FULL, encoding="utf-8")

@@ -38,7 +38,7 @@ def forecast(bench: Bench) -> dict[str, Any]:
     folds = {point.fold for point in points}
     for epochs in EPOCHS:
         networks = len(folds) * epochs * _epoch(steps["open"], T1_TRAINING, 2, T1_VALIDATED, steps)
-        hours[f"hours of {len(folds)} T1 networks of {epochs} epochs"] = round(networks / HOUR, 2)
+        hours[f"hours of {len(folds)} pretrained networks of {epochs} epochs"] = round(networks / HOUR, 2)
     return {**hours, **_trials_an_hour(bench)}
 
 

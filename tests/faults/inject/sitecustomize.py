@@ -1,7 +1,8 @@
 """Goes into the worker processes of a sweep under test (by PYTHONPATH): there it does what a test orders.
 
 The folder named by FAULTS has the orders, one JSON file each, and `steps`, a line for each step of a trial or
-of a T1 network: its name, the epoch and the process. An order names trial and epoch, and what to do there:
+of a pretrained network: its name, the epoch and the process. An order names trial and epoch, and what to do
+there:
 
 - `hold`: wait until the order is taken away; a file `NAME.held` says that it waits.
 - `raise`: raise an error with its `message`, as many `times` as it says.
@@ -50,12 +51,13 @@ def watch_steps(module: ModuleType) -> None:
 
 
 def watch_trainings(module: ModuleType) -> None:
-    """Obeys before each step of the training of a T1 network."""
+    """Obeys before each step of the training of a pretrained network."""
     real = module.Training.step
 
     def step(self: Any) -> dict[str, Any]:
         recipe = self._job.recipe
-        name, epoch = f"T1 network {recipe.network.normalisation} {recipe.seed}", len(self._history) + 1
+        name = f"pretrained network {recipe.network.normalisation} {recipe.seed}"
+        epoch = len(self._history) + 1
         with (FOLDER / "steps").open("a", encoding="utf-8") as steps:
             steps.write(f"{name},{epoch},{os.getpid()}\n")
         obey(name, epoch)

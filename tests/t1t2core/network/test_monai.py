@@ -58,7 +58,7 @@ def test_a_hybrid_has_two_encoders_and_trains_one_of_them(architecture: str, fus
     same = [n for n, t in hybrid.decoder.state_dict().items() if t.equal(pretrained[f"decoder.{n}"])]
     widened = len(hybrid.decoder.state_dict()) - len(same)
     assert (widened > 0) == (fusion == "concatenation")
-    assert widened < len(same), "all of the decoder but its first block comes from the T1 network"
+    assert widened < len(same), "all of the decoder but its first block comes from the pretrained network"
 
 
 def test_operations_are_counted_once_for_networks_that_differ_in_their_weights_alone() -> None:

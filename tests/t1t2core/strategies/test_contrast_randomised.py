@@ -1,4 +1,4 @@
-"""A T1 network that saw random contrasts, as it is."""
+"""A pretrained network that saw random contrasts, as it is."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def test_it_is_scored_on_both_sequences_with_nothing_trained() -> None:
     subjects = make_subjects(6)
     randomised = replace(SETTINGS, pretraining=make_training(augmentation="contrast"))
     pretrained = pretrain(SPLIT, subjects, randomised)
-    assert different(pretrained, pretrain(SPLIT, subjects, SETTINGS)), "it is another T1 network"
+    assert different(pretrained, pretrain(SPLIT, subjects, SETTINGS)), "it is another pretrained network"
     outcome = run_trial(
         Factors(strategy="contrast_randomised"), SPLIT, subjects, SETTINGS, pretrained=pretrained
     )

@@ -1,4 +1,4 @@
-"""Low-rank additions: the T1 network stays, little is trained, and little is stored."""
+"""Low-rank additions: the pretrained network stays, little is trained, and little is stored."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def build(pretrained: dict[str, Tensor], network: NetworkSettings = TINY, seed: 
 
 
 def kernels(network: Network) -> dict[str, Tensor]:
-    """Its tensors that the T1 network has, too, by the names that they have there."""
+    """Its tensors that the pretrained network has, too, by the names that they have there."""
     found = {
         name.removeprefix("network.").replace(ORIGINAL, "weight"): tensor
         for name, tensor in network.state_dict().items()

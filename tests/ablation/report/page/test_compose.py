@@ -37,7 +37,7 @@ def test_a_finished_sweep_opens_with_the_answer_and_without_warnings(ledger: Led
         page.answers[4],
     ]
     assert all("conservative 9 is best on validation" in text for text in page.answers[:3])
-    assert page.answers[3].startswith(f"{NO_TEST}: with 3 patients and one T1 network")
+    assert page.answers[3].startswith(f"{NO_TEST}: with 3 patients and one pretrained network")
     assert page.answers[4] == (
         "The primary class is bone; soft tissue and air are secondary. Holm's correction counts the 2 "
         "comparisons of a class with its best arm, and nothing across classes."

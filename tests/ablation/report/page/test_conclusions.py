@@ -27,10 +27,10 @@ def test_with_three_patients_it_counts_pairs_and_says_that_this_is_no_test() -> 
         "0.141 over 2 folds and seeds); its test DSC is 0.600. A trial of it takes 1.5 min, computed alone."
     )
     assert "Of the pairs of patient and fold it scores higher than open in 6 of 6 (+0.467)" in bone
-    assert "add T1 networks first, since one says nothing of others" in bone
+    assert "add pretrained networks first, since one says nothing of others" in bone
     assert certainty == (
-        "No test can exclude an arm: with 3 patients and one T1 network no signed-rank test can give p below "
-        "0.25. Counts and means that all agree are no test."
+        "No test can exclude an arm: with 3 patients and one pretrained network no signed-rank test can give "
+        "p below 0.25. Counts and means that all agree are no test."
     )
     assert "could hardly have been shown" not in "".join([bone, soft_tissue, air, certainty])
     assert soft_tissue.startswith("Soft tissue: by count")
@@ -73,11 +73,12 @@ def test_with_several_networks_it_says_with_how_many_the_best_leads() -> None:
         )
     )
     assert bone.startswith("Bone: 2 of 3 arms may be the best, cheapest first: hybrid, open.")
-    assert "over 3 folds and seeds), with 2 of 3 T1 networks, and on the test with 1 of 3;" in bone
+    assert "over 3 folds and seeds), with 2 of 3 pretrained networks, and on the test with 1 of 3;" in bone
     assert "Shown to be worse: scratch (t test, patients and pretrained networks crossed, p < 0.05" in bone
-    assert "Of the pairs of patient and T1 network it scores higher than open in 3 of 9 (-0.100)." in bone
+    pairs = "Of the pairs of patient and pretrained network it scores higher than open in 3 of 9 (-0.100)."
+    assert pairs in bone
     assert "The 95 % interval of a difference is about ±" in bone
-    assert ": add T1 networks first (6 T1 networks give ±" in bone
+    assert ": add pretrained networks first (6 pretrained networks give ±" in bone
     assert "folds or seeds give" not in bone
 
 

@@ -23,8 +23,8 @@ def test_who_validates_and_trained_the_t1_network_is_told_fold_by_fold(ledger: L
     arms = [factors(name, fold=fold) for name in ("open", "scratch") for fold in (1, 2)]
     (warning,) = told(add_sweep(ledger, arms, tags=LEAKED))
     assert warning == (
-        "T2 validation patients whose T1w scans trained the T1 network: 2 of 3 in fold 1, 0 of 3 in fold 2. "
-        "This favours arms that start from it over scratch when validation chooses."
+        "T2 validation patients whose T1w scans trained the pretrained network: 2 of 3 in fold 1, 0 of 3 in "
+        "fold 2. This favours arms that start from it over scratch when validation chooses."
     )
 
 
@@ -40,7 +40,7 @@ def test_what_starts_from_no_network_has_no_leak(ledger: Ledger) -> None:
 def test_a_leak_into_the_test_is_told_too(ledger: Ledger) -> None:
     tags = {"overlap.fold_1.t2_test_in_t1_training": "1"}
     (warning,) = told(add_sweep(ledger, [factors("open")], tags=tags))
-    assert warning.startswith("T2 test patients whose T1w scans trained the T1 network: 1 of 3 in fold 1.")
+    assert warning.startswith("T2w test patients whose T1w scans trained the pretrained network: 1 of 3 ")
 
 
 def test_different_machines_are_told_of(ledger: Ledger) -> None:

@@ -23,7 +23,7 @@ GRID = Design(settings=(SKIP, LOSS))
 
 
 def arm(skip: str, loss: str, gain: float, **more: Any) -> list[dict[str, Any]]:
-    """A trial a fold, each with a T1 network of its own, `gain` above what patients and networks give."""
+    """A trial a fold, each with a network of its own, `gain` above what patients and networks give."""
     return [
         trial(
             test=PATIENTS + NETWORKS[network] + gain + RNG.normal(0, 0.002, size=14),

@@ -1,4 +1,4 @@
-"""A reader learns how much of a difference another T1 network would cause."""
+"""A reader learns how much of a difference another pretrained network would cause."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from tests.builders.tables import sweep, trial
 RNG = np.random.default_rng(1)
 PATIENTS = 0.6 + RNG.normal(0, 0.05, size=14)
 GAINS = (0.15, -0.05, 0.08, -0.02, 0.04)
-"""Of `open` over `scratch`, by T1 network."""
+"""Of `open` over `scratch`, by pretrained network."""
 
 
 def tuned(folds: tuple[int, ...] = (1,)) -> list[dict[str, object]]:
@@ -45,7 +45,7 @@ def test_the_page_says_what_the_answer_holds_for() -> None:
     assert "no arm is shown to be worse (t test, patients and pretrained networks crossed" in bone
     one, *_ = conclusions(*sweep(tuned()[0], untuned()))
     assert "Shown to be worse: scratch (Wilcoxon" in one
-    assert "That holds for this one T1 network" in one
+    assert "That holds for this one pretrained network" in one
 
 
 def test_shares_of_the_variance_and_the_networks_that_it_would_take() -> None:
@@ -54,7 +54,7 @@ def test_shares_of_the_variance_and_the_networks_that_it_would_take() -> None:
     assert bone["network"] > 0.9
     assert 0.05 < bone["network_spread"] < 0.12
     assert bone["networks_needed"] > 5
-    assert bone["meaning"].startswith("Another T1 network would move this difference by 0.0")
+    assert bone["meaning"].startswith("Another pretrained network would move this difference by 0.0")
 
 
 def test_with_one_network_nothing_is_said_of_others() -> None:

@@ -56,7 +56,7 @@ def test_networks_cannot_make_up_for_patients() -> None:
     estimates = seen(0.5, patient=0.5, network=0.4, rest=0.1, patients=3)
     assert networks_needed(estimates).tolist() == [np.inf]
     assert (
-        "no number of T1 networks tells these arms apart with these 3 patients"
+        "no number of pretrained networks tells these arms apart with these 3 patients"
         in describe_networks(estimates)[0]
     )
 
@@ -74,9 +74,10 @@ def test_the_sentence_says_how_far_a_network_moves_the_difference_and_how_well_t
     estimates = seen(0.8, patient=0.3, network=0.4, rest=0.3)
     needed = int(networks_needed(estimates)[0])
     assert describe_networks(estimates) == [
-        "Another T1 network would move this difference by 0.632 (standard deviation over 5 T1 networks, 95 % "
-        "interval 0.379 to 1.817). If the true difference is 0.800, as seen here, "
-        f"{needed} T1 networks tell these arms apart with these 14 patients (80 % power, two-sided 5 %)."
+        "Another pretrained network would move this difference by 0.632 (standard deviation over 5 "
+        "pretrained networks, 95 % interval 0.379 to 1.817). If the true difference is 0.800, as seen here, "
+        f"{needed} pretrained networks tell these arms apart with these 14 patients (80 % power, two-sided 5 "
+        "%)."
     ]
     by_fold = describe_networks(estimates, network="FLAIR network with its fold")[0]
     assert by_fold.startswith("Another FLAIR network with its fold would move")
@@ -86,10 +87,11 @@ def test_the_sentence_says_how_far_a_network_moves_the_difference_and_how_well_t
 def test_one_network_says_nothing_of_others() -> None:
     estimates = crossed(random_tables(1, 14, 1, network_share=0.0))
     assert np.isnan(networks_needed(estimates)).all()
-    assert describe_networks(estimates) == ["14 patients, 1 T1 network: two of each are needed to say this."]
+    told = "14 patients, 1 pretrained network: two of each are needed to say this."
+    assert describe_networks(estimates) == [told]
 
 
 def test_arms_that_score_the_same_need_no_networks() -> None:
     assert describe_networks(crossed(np.zeros((1, 4, 3)))) == [
-        "All values are equal: another T1 network can be expected to change nothing."
+        "All values are equal: another pretrained network can be expected to change nothing."
     ]

@@ -80,7 +80,7 @@ def test_with_several_networks_it_depends_on_where_the_spread_lies() -> None:
     assert detectable(sample, OF_PATIENTS) == pytest.approx(0.810, abs=0.002)
     assert detectable(sample, OF_NETWORKS) == pytest.approx(3.264, abs=0.002)
     assert told(sample).endswith(
-        "t test over 14 test patients and 3 T1 networks: no smallest p, 0.81 to 3.26 SD"
+        "t test over 14 test patients and 3 pretrained networks: no smallest p, 0.81 to 3.26 SD"
     )
 
 
@@ -89,7 +89,7 @@ def test_more_networks_and_rotated_sample_are_weighed_against_the_plan() -> None
     _, this, of_rotated, of_more, unit = tell_power(
         plan, [rotated, more_networks(plan, 3)], None, arms=2, design=STUDY
     )
-    assert this.endswith("3 test patients and 3 T1 networks, one a fold: no smallest p, 3.26 SD")
+    assert this.endswith("3 test patients and 3 pretrained networks, one a fold: no smallest p, 3.26 SD")
     assert "cohort.test_patients=rotated, folds: [1, 2, 3, 4, 5]" in of_rotated
     assert "the means of 5 folds, 14 test patients: no smallest p, 1.01 to 1.68 SD" in of_rotated
     assert "(pretraining_seeds: [0, 1, 2, 3, 4, 5])" in of_more
@@ -140,7 +140,8 @@ def test_one_recorded_network_leaves_open_what_others_would_do() -> None:
 def test_nothing_is_known_of_one_arm_and_little_of_one_patient() -> None:
     assert recorded_components(*sweep(trial("open", test=[0.5, 0.6, 0.7])), STUDY) is None
     assert tell_power(Sample("one", 14, 1), [], None, arms=1, design=STUDY) == []
-    assert told(Sample("seeds", 1, 5)).endswith("1 test patient and 5 T1 networks: no smallest p, 1.68 SD")
+    several = told(Sample("seeds", 1, 5))
+    assert several.endswith("1 test patient and 5 pretrained networks: no smallest p, 1.68 SD")
 
 
 def test_without_a_primary_comparison_several_share_the_error() -> None:

@@ -40,7 +40,7 @@ def crossed(*, patients: float, networks: float, folds: float, size: int = 14) -
 @pytest.mark.parametrize(
     ("spreads", "share", "advice"),
     [
-        ({"patients": 0.002, "networks": 0.1, "folds": 0.002}, "network", "add T1 networks first (8 T1"),
+        ({"patients": 0.002, "networks": 0.1, "folds": 0.002}, "network", "add pretrained networks first (8"),
         ({"patients": 0.1, "networks": 0.002, "folds": 0.002}, "patient", "add test patients first (28 test"),
     ],
 )
@@ -75,10 +75,10 @@ def test_of_one_network_nothing_is_promised_of_others() -> None:
     arms = [trial("open", validation=0.7, test=FOURTEEN), trial("scratch", test=FOURTEEN[::-1])]
     row = told(*arms)
     assert math.isnan(row["twice_networks"])
-    assert "for this one T1 network: add T1 networks first" in row["meaning"]
+    assert "for this one pretrained network: add pretrained networks first" in row["meaning"]
     few = told(*(trial(name, test=FOURTEEN[:3] + d) for name, d in (("open", 0.1), ("scratch", 0))))
     assert math.isnan(few["half_width"])
-    assert "is not there yet: add T1 networks first" in few["meaning"]
+    assert "is not there yet: add pretrained networks first" in few["meaning"]
 
 
 def test_rotated_patients_are_told_of_folds() -> None:
