@@ -78,6 +78,7 @@ class TrueLabels:
         a voxel too thin is no air inside the head. What is air inside by one of both and air in any way by
         the other is right.
         """
+        assert self._air is not None
         air = torch.eq(prediction, self._air)
         found = self._inside(air) & self._known
         there = self._inside_air
