@@ -5,6 +5,7 @@ import logging
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -30,6 +31,7 @@ from ablation.sweep.progress import Show, log_now_and_then
 from ablation.sweep.run import Ended, run_trials, train_pretrained
 from ablation.sweep.workspace import PHANTOM, Request, Workspace, open_workspace
 from t1t2core.cohort.split import draw_splits
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.errors import InputError
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.presets import PresetName
@@ -56,6 +58,7 @@ class SweepResult:
         report: the page, if one was written.
         unwritten: why the report could not be written, else empty.
         choice: what a search came to, a sentence each.
+        sequences: what its two sequences are called.
     """
 
     trials: int
@@ -71,6 +74,7 @@ class SweepResult:
     report: Path | None = None
     unwritten: str = ""
     choice: tuple[str, ...] = ()
+    sequences: Sequences = STUDY_SEQUENCES
 
     @property
     def complete(self) -> bool:
@@ -121,7 +125,11 @@ class Sweep:
             show: is given the line that tells how far the trials are, whenever it changes; the log, now and
                 then, unless given.
         """
-        ended = run_trials(self.workspace, show or log_now_and_then(), _registration_picture)
+        ended = run_trials(
+            self.workspace,
+            show or log_now_and_then(),
+            partial(_registration_picture, sequences=self.workspace.cohort.sequences),
+        )
         return _report(self.workspace, ended)
 
     def _previewed(self) -> Preview:
@@ -314,11 +322,11 @@ def _power(workspace: Workspace, plan: pd.DataFrame) -> list[str]:
     return tell_power(sample, others, components, arms=arms, design=design, tissue=tissue)
 
 
-def _registration_picture(prepared: Mapping[str, PreparedSubject]) -> bytes | None:
+def _registration_picture(prepared: Mapping[str, PreparedSubject], sequences: Sequences) -> bytes | None:
     # What draws takes half a second to import: not before workers have something to do.
     from ablation.report.figures.registration import registration_png
 
-    return registration_png(prepared)
+    return registration_png(prepared, sequences)
 
 
 def _report(workspace: Workspace, ended: Ended) -> SweepResult:
@@ -348,6 +356,7 @@ def _report(workspace: Workspace, ended: Ended) -> SweepResult:
         report=written.page,
         unwritten=unwritten,
         choice=written.choice,
+        sequences=workspace.cohort.sequences,
     )
 
 

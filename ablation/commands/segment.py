@@ -35,7 +35,7 @@ def main(
     tracking_uri: options.TrackingUri = None,
     sequence: Annotated[Sequence, typer.Option(help="what the scans are")] = TARGET,
 ) -> int:
-    """Label whole scans with a recorded model: 0 air, 1 soft tissue, 2 bone, on each scan's own grid."""
+    """Label whole scans with a recorded model, by the values of its classes, on each scan's own grid."""
     targets = name_targets(scans, out)
     check_scans(scans, sequence)
     labeller = load_model(model, output=output, storage=storage, tracking_uri=tracking_uri, sequence=sequence)

@@ -24,7 +24,7 @@ ORDERS = {"strategy": (*STUDIED, *CONTROLS), "tuned_layers": DEPTHS, "fusion": F
 def comparable(results: pd.DataFrame) -> pd.DataFrame:
     """The rows that the study's tables compare, in their order.
 
-    Each arm at the learning rate that validation chose, and at its strategy's largest number of T2
+    Each arm at the learning rate that validation chose, and at its strategy's largest number of
     training patients (the study's tables have all of its eight).
     """
     rows = chosen(results)
