@@ -1,4 +1,4 @@
-"""Studies of T1-to-T2 transfer: from a search space to recorded, comparable results."""
+"""Studies of transfer between MR sequences: from a search space to recorded, comparable results."""
 
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any

@@ -3,6 +3,7 @@
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ablation.sweep.progress import Show, log_now_and_then
 from ablation.sweep.run import run_trials, train_pretrained
 from ablation.sweep.survey import survey
 from ablation.sweep.workspace import PHANTOM, Request, Workspace, open_workspace
+from t1t2core.cohort.subject import Sequences
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.preparation.survey import Survey
 from t1t2core.presets import PresetName
@@ -74,7 +76,11 @@ class Sweep:
             show: is given the line that tells how far the trials are, whenever it changes; the log, now and
                 then, unless given.
         """
-        ended = run_trials(self.workspace, show or log_now_and_then(), _registration_picture)
+        ended = run_trials(
+            self.workspace,
+            show or log_now_and_then(),
+            partial(_registration_picture, sequences=self.workspace.cohort.sequences),
+        )
         return report_sweep(self.workspace, ended)
 
     def _previewed(self) -> Preview:
@@ -312,8 +318,8 @@ def examine(
     )
 
 
-def _registration_picture(prepared: Mapping[str, PreparedSubject]) -> bytes | None:
+def _registration_picture(prepared: Mapping[str, PreparedSubject], sequences: Sequences) -> bytes | None:
     # What draws takes half a second to import: not before workers have something to do.
     from ablation.report.figures.registration import registration_png
 
-    return registration_png(prepared)
+    return registration_png(prepared, sequences)

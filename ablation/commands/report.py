@@ -23,7 +23,7 @@ def main(
     tracking_uri: options.TrackingUri = None,
     register: Annotated[
         str | None,
-        typer.Option(metavar="CLASS", help="register the arm that is best for bone, soft_tissue or air"),
+        typer.Option(metavar="CLASS", help="register the arm that is best for a class"),
     ] = None,
     robustness: Annotated[
         str | None,

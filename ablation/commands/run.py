@@ -102,7 +102,8 @@ def tell(request: "Request", name: str, result: "SweepResult") -> int:
     from ablation.report.tables.summary import render, summarise
 
     if result.report is not None:
-        show(render(summarise(result.results), f"{name}: mean test DSC, {as_chosen(result.results)}"))
+        title = f"{name}: mean test DSC, {as_chosen(result.results)}"
+        show(render(summarise(result.results), title, result.sequences))
         for sentence in result.choice:
             print(sentence)
         log.info("report: %s", result.report)

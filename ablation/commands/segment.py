@@ -36,7 +36,7 @@ def main(
     tracking_uri: options.TrackingUri = None,
     sequence: Annotated[Sequence, typer.Option(help="what the scans are")] = TARGET,
 ) -> int:
-    """Label whole scans with a recorded model: 0 air, 1 soft tissue, 2 bone, on each scan's own grid."""
+    """Label whole scans with a recorded model, by the values of its classes, on each scan's own grid."""
     targets = name_targets(scans, out)
     check_scans(scans, sequence)
     check_folder(out)

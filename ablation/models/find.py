@@ -121,7 +121,7 @@ class _Arm:
 
     def __init__(self, rows: pd.DataFrame) -> None:
         first = rows.iloc[0]
-        patients = "" if pd.isna(first["t2_train_size"]) else f", {first['t2_train_size']} T2w patients"
+        patients = "" if pd.isna(first["t2_train_size"]) else f", {first['t2_train_size']} patients"
         self.arm = re.sub(SIZE_IN_NAME, "", first["arm"])
         self.name = self.arm + patients
         self.dice = float(rows["dsc"].fillna(0).mean())
@@ -142,7 +142,7 @@ def _run(ledger: Ledger, identifier: str, name: str) -> Run:
     kind, shown = run.data.tags.get(KIND), f"{name}: run {identifier} ({run.info.run_name})"
     if kind == KIND_PLAN:
         space = ledger.experiment_name(run.info.experiment_id)
-        raise InputError(f"{shown} is a whole plan; give one of its trials, or best:{space}:bone")
+        raise InputError(f"{shown} is a whole plan; give one of its trials, or best:{space}:CLASS")
     if kind != KIND_TRIAL:
         raise InputError(f"{shown} is no trial of this program")
     if run.info.status != "FINISHED":

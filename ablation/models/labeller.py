@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from ablation.models.find import find_model
 from ablation.models.network import RecordedNetwork, load_network
 from ablation.record.ledger import Ledger
+from ablation.record.settings import setting_text
 from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from t1t2core.cohort.scan import examine_scan, read_scan, scan_notes
@@ -51,7 +52,7 @@ class Labeller:
             target: file for the labels, with the scan's forms; None writes none.
 
         Returns:
-            On the scan's own grid, with the values of the classes: of the study 0 air, 1 soft tissue, 2 bone.
+            On the scan's own grid, with the values of the classes.
 
         Raises:
             InputError: the scan cannot be used.
@@ -88,7 +89,11 @@ def load_labeller(ledger: Ledger, storage: Storage, name: str, sequence: Sequenc
     if sequence == SOURCE and not all(
         STRATEGIES[cast(StrategyName, name)].scored_on_t1 for name in strategies
     ):
-        warnings.append(f"{', '.join(sorted(strategies))} learns T2w; it was never scored on T1w scans")
+        source, target = (
+            setting_text(found.runs[0].data.params, f"cohort.{n}") for n in ("source", "target")
+        )
+        names = ", ".join(sorted(strategies))
+        warnings.append(f"{names} learns {target}; it was never scored on {source} scans")
     for warning in warnings:
         log.warning("%s: %s", name, warning)
     encoders = EncoderStore(storage)

@@ -140,7 +140,7 @@ def registered_runs(ledger: Ledger, name: str, version: str) -> list[str]:
 
 
 def _listed(classes: Classes) -> str:
-    """`air (0), soft tissue (1) and bone (2)`."""
+    """Return the classes with their values."""
     pairs = zip(classes.names, classes.values, strict=True)
     *others, last = [f"{name.replace('_', ' ')} ({value})" for name, value in pairs]
     return f"{', '.join(others)} and {last}"

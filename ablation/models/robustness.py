@@ -91,7 +91,7 @@ def _arms(plan: PlanRecord, tissue: str) -> dict[str, str]:
     results = in_box(results_frame(plan.records, plan.design, plan.objectives))
     wanted = robust_arms(results, tissue)
     if not wanted:
-        raise InputError(f"no arm of {plan.space} was scored on T2w scans")
+        raise InputError(f"no arm of {plan.space} was scored on {plan.sequences.target} scans")
     rows = chosen(results)
     rows = rows[rows["arm"].isin(wanted)].drop_duplicates("mlflow_run_id")
     log.info("on changed scans: %s, %d networks", ", ".join(wanted), len(rows))

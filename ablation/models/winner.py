@@ -39,7 +39,7 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
         data={
             "cohort_fingerprint": first.tags.get(COHORT_FINGERPRINT, "unknown"),
             "tuned values": best.choice,
-            "T2w training patients": first.params.get("t2_train_size", "none"),
+            f"{plan.sequences.target} training patients": first.params.get("t2_train_size", "none"),
             "networks": str(len(runs)),
             "voxel_mm": first.params["preparation.voxel_mm"],
         },
@@ -48,7 +48,7 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
 
 
 def _means(runs: Sequence[Run], prefix: str) -> dict[str, float]:
-    """Mean DSC on T2w of each class over the runs that have one; a class without any is left out."""
+    """Mean DSC on the target of each class over the runs that have one; a class without any is left out."""
     means = {}
     for name in recorded_classes(runs[0].data.params).scored:
         metrics = (run.data.metrics.get(f"{prefix}/{name}/dsc") for run in runs)

@@ -14,8 +14,8 @@ class EncoderRecipe:
     """All that decides what a pretrained network's weights are.
 
     Args:
-        training: T1 patients it is trained on, sorted.
-        validation: T1 patients that choose its best weights, sorted.
+        training: patients it is trained on, sorted.
+        validation: patients that choose its best weights, sorted.
         preparation_version: of the code that prepares the volumes.
         science: version of the code that trains it.
         seed: of its start and of the order of its patches; the study reports one network.

@@ -107,7 +107,7 @@ class Study:
         return next(split for split in self.splits if split.fold == fold)
 
     def recipe(self, fold: int, seed: int = 0, settings: Settings | None = None) -> EncoderRecipe:
-        """Return the recipe of a pretrained network for a fold; folds with the same T1 roles share it.
+        """Return the recipe of the network that a fold starts from; folds with the same roles share it.
 
         Args:
             seed: of its start and of the order of its patches.

@@ -77,7 +77,7 @@ def read_plan_frame(content: bytes) -> pd.DataFrame:
 def render_plan(plan: pd.DataFrame, design: Design, title: str) -> Table:
     """Return the plan for the terminal: an arm and training size a row."""
     table = Table(title=f"{title}: what would run", title_justify="left")
-    for name in ("arm", "T2 patients", "trials", "to run", "seconds a trial"):
+    for name in ("arm", "patients", "trials", "to run", "seconds a trial"):
         table.add_column(name, justify="left" if name == "arm" else "right")
     for arm, rows in plan.assign(arm=arm_names(plan, design)).groupby("arm", sort=False):
         seconds, size = rows["estimated_seconds"].mean(), rows["t2_train_size"].iloc[0]
@@ -104,7 +104,10 @@ def subjects_frame(
     rows: list[dict[str, object]] = []
     left_out, columns = _left_out(cohort), recorded_columns(cohort.subjects)
     for subject in cohort.subjects:
-        row: dict[str, object] = {"subject": subject.name, "sequences": "T1 T2" if subject.t2w else SOURCE}
+        row: dict[str, object] = {
+            "subject": subject.name,
+            "sequences": f"{SOURCE} {TARGET}" if subject.t2w else SOURCE,
+        }
         for split in splits:
             row[f"fold_{split.fold}_T1"] = _role(split.t1, subject.name)
             row[f"fold_{split.fold}_T2"] = _role(split.t2, subject.name)
@@ -127,9 +130,9 @@ def subjects_frame(
 
 
 def _left_out(cohort: Cohort) -> dict[str, list[str]]:
-    """Return why subjects, or their T2w scans, are not in the cohort, by name."""
+    """Return why subjects, or their target scans, are not in the cohort, by name."""
     told: dict[str, list[str]] = {}
-    for what, why in cohort.left_out.items():  # `sub-01`, or `T2w of sub-01`
+    for what, why in cohort.left_out.items():  # `sub-01`, or `FLAIR of sub-01`
         kind, _, name = what.rpartition(" of ")
         told.setdefault(name, []).append(f"{kind} left out: {why}".strip())
     return told

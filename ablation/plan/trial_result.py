@@ -28,7 +28,7 @@ class TrialResult:
         return fmean(self.metrics.get(metric_of(one), 0.0) for one in parts_of(objective))
 
     def of_patients(self, objective: str) -> list[float]:
-        """Return the validation score of each T2 patient, best weights; an undefined one counts as 0."""
+        """Return the validation score of each target patient, best weights; an undefined one counts as 0."""
         classes, metric = classes_of(objective), objective.rpartition("/")[2]
         wanted = {"split": "validation", "weights": "best", "sequence": TARGET}
         return [

@@ -121,7 +121,7 @@ def _choose_by(records: Iterable[Record]) -> str:
 
 
 def _is_rotated(records: Iterable[Record]) -> bool:
-    """Return whether T2 patients who validate in one fold are tested in another."""
+    """Return whether target patients who validate in one fold are tested in another."""
     patients: dict[str, set[str]] = {"validation": set(), "test": set()}
     for record in records:
         if record.params.get("cohort.test_patients") == "rotated":

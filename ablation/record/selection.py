@@ -17,7 +17,7 @@ def in_box(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def classes_in(frame: pd.DataFrame) -> list[str]:
-    """Return the classes that are scored, in the order of tables; internal air is a part of one.
+    """Return the classes that are scored, in the order of tables; `internal_air` is a part of one.
 
     Args:
         frame: as `results.csv` or `patients.csv`, or any of its rows.
@@ -26,7 +26,7 @@ def classes_in(frame: pd.DataFrame) -> list[str]:
 
 
 def scored_in(frame: pd.DataFrame) -> list[str]:
-    """Return all that is scored, in the order of tables: the classes, and internal air where there is air."""
+    """Return all that is scored, in the order of tables: the classes, and `internal_air` where it is."""
     return [] if frame.empty else [str(name) for name in frame["class"].unique()]
 
 
@@ -50,7 +50,7 @@ def select(
         frame: as `results.csv` or `patients.csv`, with more columns or fewer.
         split: `validation` or `test`.
         weights: `best` or `last`.
-        sequence: `T1` or `T2`.
+        sequence: `SOURCE` or `TARGET`.
         tissue: a class, or several.
     """
     wanted = frame["split"].eq(split) & frame["weights"].eq(weights)

@@ -16,6 +16,7 @@ from ablation.report.tables.summary import never_predicted
 from ablation.store.storage import public
 from ablation.sweep.run import Ended
 from ablation.sweep.workspace import Workspace
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class SweepResult:
         report: the page, if one was written.
         unwritten: why the report could not be written, else empty.
         choice: what a search came to, a sentence each.
+        sequences: what its two sequences are called.
     """
 
     trials: int
@@ -54,6 +56,7 @@ class SweepResult:
     report: Path | None = None
     unwritten: str = ""
     choice: tuple[str, ...] = ()
+    sequences: Sequences = STUDY_SEQUENCES
 
     @property
     def complete(self) -> bool:
@@ -95,6 +98,7 @@ def report_sweep(workspace: Workspace, ended: Ended) -> SweepResult:
         report=written.page,
         unwritten=unwritten,
         choice=written.choice,
+        sequences=workspace.cohort.sequences,
     )
 
 

@@ -13,7 +13,7 @@ from ablation.space.variation import shown
 
 SIZE = "t2_train_size"
 EXTERNAL = " (external)"
-SIZE_IN_NAME = r" \(\d+ T2 patients\)$"
+SIZE_IN_NAME = r" \(\d+ patients\)$"
 """Pattern of what names of arms say of the training size."""
 
 
@@ -33,7 +33,7 @@ def arm_name(strategy: str, tuned_layers: object, fusion: object) -> str:
 
 
 def arm_names(frame: pd.DataFrame, design: Design) -> pd.Series:
-    """Return the name of each row's arm: `conservative 9`, `open attention=none`, `open (4 T2 patients)`.
+    """Return the name of each row's arm: `conservative 9`, `open attention=none`, `open (4 patients)`.
 
     A setting is named where it is not the reference's, and the training size where it is not the largest.
 
@@ -87,7 +87,7 @@ def _name(row: Mapping[str, Any], design: Design, most: Any) -> str:
     if LEARNING_RATE in given:
         parts.append(f"{LABELS[LEARNING_RATE]}={_short(given[LEARNING_RATE])}")
     if SIZE in given and given[SIZE] != most:
-        parts.append(f"({given[SIZE]} T2 patients)")
+        parts.append(f"({given[SIZE]} patients)")
     return " ".join([named, *parts])
 
 

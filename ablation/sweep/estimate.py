@@ -22,7 +22,7 @@ from t1t2core.strategies import STRATEGIES, StrategyName
 from t1t2core.strategies.step_time import PatchSeconds, time_patch
 
 SCORED_PATIENTS = 6
-"""Validation and test patients of the study's T2 split; the estimate need not know better."""
+"""Validation and test patients of the study's split; the estimate need not know better."""
 SAME_COST = ("strategy", "tuned_layers", "fusion", "t2_train_size")
 LIKENESS = ((*SAME_COST, "learning_rate"), SAME_COST, ("strategy", "tuned_layers", "t2_train_size"))
 """Factors in which a recorded trial must be the same to tell how long one takes, the closest first."""
@@ -79,7 +79,7 @@ class Estimator:
         return [self.seconds(trial, trial.point.t2_train_size or 0) for trial in trials]
 
     def seconds(self, trial: PlannedTrial, patients: int) -> float:
-        """Return the seconds of one trial that trains on `patients` T2 scans."""
+        """Return the seconds of one trial that trains on `patients` scans."""
         return self._between_trials + self._alone(trial.point, trial.settings, patients)
 
     def learn_speed(self, trial: PlannedTrial, there: PatchSeconds) -> None:

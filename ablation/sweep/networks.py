@@ -68,7 +68,7 @@ class Networks:
         digest = self.store.find(recipe)
         assert digest is not None
         journal = read_journal(self.store.storage, recipe.digest)
-        scores = f": validation DSC on T1, {_dice(journal.metrics)}" if journal else ""
+        scores = f": validation DSC, {_dice(journal.metrics)}" if journal else ""
         log.info(f"pretrained network {digest[:SHOWN]}{scores}")
         self._settle(recipe, digest)
         return digest
@@ -120,7 +120,7 @@ def _later() -> suppress:
 
 
 def _dice(metrics: Mapping[str, float]) -> str:
-    """`bone 0.712, soft tissue 0.861`: of what is scored but internal air."""
+    """Return names and scores of all but `internal_air`."""
     begin, end = "best_validation_T1/", "/dsc"
     named = {name: value for name, value in metrics.items() if name.startswith(begin) and name.endswith(end)}
     scores = {name.removeprefix(begin).removesuffix(end): value for name, value in named.items()}

@@ -181,9 +181,10 @@ def _prepare(workspace: Workspace) -> Volumes:
     for line in warning_lines(warnings):
         log.warning(line)
     folds = [count_overlap(split)["t2_training_in_t1_training"] for split in splits]
+    own = workspace.settings.cohort
     log.info(
-        f"overlap {workspace.settings.cohort.overlap}: T2 training patients who also train T1, a fold: "
-        f"{', '.join(map(str, folds))}; T2 test patients who do: "
+        f"overlap {own.overlap}: {own.target} training patients who also train {own.source}, a fold: "
+        f"{', '.join(map(str, folds))}; {own.target} test patients who do: "
         f"{', '.join(str(count_overlap(split)['t2_test_in_t1_training']) for split in splits)}"
     )
     return volumes

@@ -45,7 +45,7 @@ CT_RANGE_HU = (-1024, 3071)
 HOLDER_HU, HOLDER_MM, HOLDER_GAP_MM, HOLDER_ANGLE = 150.0, 3.0, 4.0, math.radians(55)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class _Plan:
     """All that decides the bytes of a phantom folder."""
 
@@ -87,14 +87,7 @@ def write_phantom(
     Raises:
         InputError: a number out of range, or `folder` holds something else or cannot be written.
     """
-    plan = _Plan(
-        version=VERSION,
-        subjects=subjects,
-        with_t2w=with_t2w,
-        voxel_mm=float(voxel_mm),
-        seed=seed,
-        labelled=labelled,
-    )
+    plan = _Plan(VERSION, subjects, with_t2w, float(voxel_mm), seed, labelled)
     _check(plan)
     folder = Path(folder)
     if _is_complete(folder, plan):

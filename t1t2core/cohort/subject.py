@@ -38,6 +38,9 @@ class Sequences:
         return "_".join([*labels, names.get(own, own)])
 
 
+STUDY_SEQUENCES = Sequences()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """One patient's scans.
@@ -61,7 +64,7 @@ class Subject:
     ct: Path | None = None
     labels_t1w: Path | None = None
     labels_t2w: Path | None = None
-    sequences: Sequences = Sequences()
+    sequences: Sequences = STUDY_SEQUENCES
     classes: Classes = STUDY_CLASSES
     characteristics: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     identities: Mapping[str, Identity] = field(default_factory=dict, compare=False, repr=False)
@@ -107,7 +110,7 @@ class Cohort:
     simulated: bool = False
     left_out: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    sequences: Sequences = Sequences()
+    sequences: Sequences = STUDY_SEQUENCES
     classes: Classes = STUDY_CLASSES
 
     @property

@@ -135,6 +135,11 @@ class Classes:
                 return self.names.index(name)
         return self.values.index(0) if 0 in self.values else None
 
+    @cached_property
+    def outlined(self) -> str:
+        """The class whose outline shows how labels lie on a scan: the first but what surrounds the head."""
+        return next(name for name in self.order if self.labels[name] != self.outside)
+
     @property
     def label_values(self) -> tuple[int, ...]:
         """The values that label maps may have, without those that are others."""

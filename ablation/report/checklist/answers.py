@@ -10,6 +10,7 @@ from ablation.record.settings import setting_text
 from ablation.report.checklist.facts import Facts, named
 from ablation.report.page.primary import primary_answer
 from ablation.report.statistics.comparisons import comparisons
+from ablation.report.study.texts import ENCLOSED_AIR, labels_from_ct
 from ablation.report.tables.arms import best_arms
 from ablation.report.tables.choice import as_chosen
 from ablation.report.tables.subgroups import subgroups
@@ -45,7 +46,10 @@ def inclusion(facts: Facts) -> str:
     """What the program asks of a patient."""
     left_out = len(facts.subjects) - len(facts.took_part)
     told = f" {left_out} more were left out (see the flow of the patients)." if left_out else ""
-    rule = "Every patient has a T1w scan and a CT or label maps; for T2w roles a T2w scan too."
+    source, target = facts.sequences.source, facts.sequences.target
+    rule = (
+        f"Every patient has a {source} scan and a CT or label maps; for {target} roles a {target} scan too."
+    )
     return f"{rule}{told}"
 
 
@@ -72,22 +76,23 @@ def _column(name: str, values: pd.Series) -> str:
 
 
 def missing(facts: Facts) -> str:
-    """Patients without T2w, and voxels that the CT never saw."""
+    """Patients without the target sequence, and voxels that the CT never saw."""
     if facts.took_part.empty:
         return ""
     without = int((~facts.took_part["sequences"].str.contains(TARGET)).sum())
     outside = facts.settings.preparation.outside_ct if facts.settings else "ignore"
-    voxels = "left out of training and scores" if outside == "ignore" else "taken for air"
+    voxels = "left out of training and scores" if outside == "ignore" else "taken for what surrounds the head"
     return (
-        f"{without} of {len(facts.took_part)} patients have no T2w scan and take part with T1w alone. Voxels "
-        f"that the CT did not see are {voxels}. Nothing was imputed."
+        f"{without} of {len(facts.took_part)} patients have no {facts.sequences.target} scan and take part "
+        f"with {facts.sequences.source} alone. Voxels that the CT did not see are {voxels}. Nothing was "
+        "imputed."
     )
 
 
 def size(facts: Facts) -> str:
     """Patients and networks of the comparisons, and what they could show."""
     test = select(facts.patients, split="test", sequence=TARGET)
-    words = f"{test['patient'].nunique()} T2w test patients"
+    words = f"{test['patient'].nunique()} {facts.sequences.target} test patients"
     table = comparisons(facts.results, facts.patients, pairs="best", tissues=classes_in(facts.results)[:1])
     detectable = table["detectable"].dropna()
     if detectable.empty:
@@ -103,13 +108,8 @@ def labels(facts: Facts) -> str:
     """Thresholds of the CT."""
     if facts.settings is None:
         return ""
-    own, classes = facts.settings.preparation, facts.settings.classes
-    if classes != STUDY_CLASSES:
-        return _own_labels(classes)
-    return (
-        f"From CT: bone above {own.bone_above_hu:g} HU, air below {own.air_below_hu:g} HU, soft tissue "
-        f"between; resampling {own.label_resampling}. Of patients with label maps these in place of CT."
-    )
+    classes = facts.settings.classes
+    return labels_from_ct(facts.settings.preparation) if classes == STUDY_CLASSES else _own_labels(classes)
 
 
 def _own_labels(classes: Classes) -> str:
@@ -172,16 +172,16 @@ def disjoint(facts: Facts) -> str:
     """The guard between the sequences, and who is on both sides."""
     if facts.settings is None:
         return ""
-    tags = facts.record.tags
+    tags, source, target = facts.record.tags, facts.sequences.source, facts.sequences.target
     leaks = sum(
         int(value)
         for name, value in tags.items()
         if name.endswith(("t2_test_in_t1_training", "t2_test_in_t1_validation"))
     )
     return (
-        "Patient: in a fold each has one role a sequence. Rule between T1 and T2: "
-        f"`{facts.settings.cohort.overlap}`; T2 test patients who trained or chose a pretrained network, "
-        f"over all folds: {leaks}."
+        f"Patient: in a fold each has one role a sequence. Rule between {source} and {target}: "
+        f"`{facts.settings.cohort.overlap}`; {target} test patients who trained or chose a pretrained "
+        f"network, over all folds: {leaks}."
     )
 
 
@@ -277,11 +277,8 @@ def scores(facts: Facts) -> str:
     distances = ", surface distances and surface Dice" if surface else ""
     probabilities = facts.patients.get("brier", pd.Series(dtype=float)).notna().any()
     calibrated = ", calibration of the probabilities" if probabilities else ""
-    enclosed = "Air inside the head is a class of its own beside air, most of which lies outside."
-    has_air = INTERNAL_AIR in facts.record.classes.scored
-    return (
-        f"Dice, precision, recall and Jaccard a class{distances}{calibrated}. {enclosed if has_air else ''}"
-    ).strip()
+    told = f"Dice, precision, recall and Jaccard a class{distances}{calibrated}."
+    return f"{told} {ENCLOSED_AIR}" if INTERNAL_AIR in facts.record.classes.scored else told
 
 
 def aggregation(_: Facts) -> str:

@@ -12,6 +12,7 @@ from ablation.record.plan_record import PlanRecord
 from ablation.record.settings import read_settings
 from ablation.report.statistics.network_scores import NetworkScores, network_scores
 from ablation.report.tables.subgroups import read_known
+from t1t2core.cohort.subject import Sequences
 from t1t2core.errors import InputError
 from t1t2core.settings import Settings
 
@@ -40,6 +41,11 @@ class Facts:
             return read_settings(None, self.record.records[0].params, source=self.record.space)
         except InputError:  # recorded without them, or by another version
             return None
+
+    @cached_property
+    def sequences(self) -> Sequences:
+        """What the two sequences are called."""
+        return self.record.sequences
 
     @cached_property
     def subjects(self) -> pd.DataFrame:

@@ -10,21 +10,21 @@ from ablation.report.checklist.facts import Facts, named
 from t1t2core.cohort.roles import ROLES
 from t1t2core.settings import SOURCE, TARGET
 
-FLOW = ["step", "T1w", "T2w", "who_and_why"]
-"""Columns: numbers of patients with a T1w and a T2w scan."""
 LEFT_OUT = "left out: "
-T2W_LEFT_OUT = "T2w left out: "
 
 
 def patient_flow(facts: Facts) -> pd.DataFrame:
-    """Return `FLOW`: a row a step, from the scans that were read to those that were scored.
+    """Return a row a step, from the scans that were read to those that were scored.
 
-    Empty where no `subjects.csv` is recorded.
+    Columns: `step`, the numbers of patients with a scan of each sequence, and `who_and_why`. Empty where
+    no `subjects.csv` is recorded.
     """
+    source, target = facts.sequences.source, facts.sequences.target
+    columns = ["step", source, target, "who_and_why"]
     if facts.took_part.empty:
-        return pd.DataFrame(columns=FLOW)
+        return pd.DataFrame(columns=columns)
     rows = [*_excluded(facts), *_left_out(facts), *_taken(facts), *_roles(facts), *_scored(facts)]
-    return pd.DataFrame(rows, columns=FLOW).astype({"T1w": "Int64", "T2w": "Int64"})
+    return pd.DataFrame(rows, columns=columns).astype({source: "Int64", target: "Int64"})
 
 
 Row = tuple[str, int | None, int | None, str]
@@ -44,27 +44,28 @@ def _excluded(facts: Facts) -> Iterator[Row]:
 
 def _left_out(facts: Facts) -> Iterator[Row]:
     """Who was left out since a scan was lacking, by reason."""
-    subjects = facts.subjects
+    subjects, target = facts.subjects, facts.sequences.target
     told = [
         (name, isinstance(sequences, str), sentence)
         for name, sequences, text in zip(
             subjects["subject"], subjects["sequences"], subjects[WARNINGS].fillna(""), strict=True
         )
         for sentence in text.split(BETWEEN_WARNINGS)
-        if sentence.startswith((LEFT_OUT, T2W_LEFT_OUT))
+        if sentence.startswith((LEFT_OUT, f"{target} {LEFT_OUT}"))
     ]
     alike: dict[tuple[bool, str], list[str]] = {}
     for name, stays, why in told:
         alike.setdefault((stays, why), []).append(name)
     for (stays, why), names in sorted(alike.items()):
-        step = "T2w scan left out" if stays else "left out"
+        step = f"{target} scan left out" if stays else "left out"
         counts = (None, len(names)) if stays else (len(names), None)
         yield step, *counts, f"{named(names)}: {why.partition(': ')[2]}"
 
 
 def _taken(facts: Facts) -> Iterator[Row]:
-    with_t2w = facts.took_part["sequences"].str.contains(TARGET)
-    yield "took part", len(with_t2w), int(with_t2w.sum()), "with a T1w scan; of them with a T2w scan"
+    with_target = facts.took_part["sequences"].str.contains(TARGET)
+    told = f"with a {facts.sequences.source} scan; of them with a {facts.sequences.target} scan"
+    yield "took part", len(with_target), int(with_target.sum()), told
 
 
 def _roles(facts: Facts) -> Iterator[Row]:
@@ -82,7 +83,8 @@ def _roles(facts: Facts) -> Iterator[Row]:
         pair = [f"fold_{folds[0]}_T1", f"fold_{folds[0]}_T2"]
         for role in ROLES:
             t1, t2 = (facts.took_part["subject"][facts.took_part[name] == role] for name in pair)
-            yield f"{label}: {role}", len(t1), len(t2), f"T2w: {named(t2.tolist())}" if len(t2) else ""
+            who = f"{facts.sequences.target}: {named(t2.tolist())}" if len(t2) else ""
+            yield f"{label}: {role}", len(t1), len(t2), who
 
 
 def _scored(facts: Facts) -> Iterator[Row]:

@@ -17,9 +17,9 @@ from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.rendered import Drawing
 from ablation.report.figures.robustness import draw_robustness
-from ablation.report.figures.segmentations import STUDY_SEQUENCES, draw_augmentation, draw_segmentations
+from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
 from ablation.space.design import STUDY, Design
-from t1t2core.cohort.subject import Sequences
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.evaluation.slices import PatientSlices
 from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import STUDY_CLASSES, Classes
@@ -60,13 +60,13 @@ def drawings(
         **of_study,
         "score_against_time": partial(draw_pareto, results),
         "compute_time": partial(draw_compute_time, results),
-        "patients": partial(draw_patients, results, patients),
+        "patients": partial(draw_patients, results, patients, sequences=sequences),
         "slices": partial(draw_segmentations, results, slices, **about),
         "slices_augmentation": partial(draw_augmentation, results, slices, **about),
         **{f"robustness_{name}": drawing for name, drawing in of_changed.items()},
         "learning_rates": partial(draw_rates, results),
         **{f"choice_of_{name}": partial(draw_rates, results, factor=name) for name in tuned},
-        "calibration": partial(draw_calibration, results, calibration),
+        "calibration": partial(draw_calibration, results, calibration, sequences=sequences),
         "learning_curves": partial(draw_curves, results, curves),
     }
 

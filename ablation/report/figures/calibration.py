@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from ablation.report.figures.arm import Look, largest, look, pick, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.calibration import reliability
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.settings import TARGET
 
 FEWEST_VOXELS = 100
@@ -13,7 +14,13 @@ FEWEST_VOXELS = 100
 
 
 @styled
-def draw_calibration(results: pd.DataFrame, calibration: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
+def draw_calibration(
+    results: pd.DataFrame,
+    calibration: pd.DataFrame,
+    layout: Layout = WIDE,
+    *,
+    sequences: Sequences = STUDY_SEQUENCES,
+) -> Drawn | None:
     """A panel a class, a line an arm. None where no probabilities were recorded.
 
     Args:
@@ -42,8 +49,8 @@ def draw_calibration(results: pd.DataFrame, calibration: pd.DataFrame, layout: L
         figure=figure,
         title="Reliability of the probabilities",
         caption="How often a voxel is of the class, by the probability that the networks gave it, pooled "
-        "over the T2 test voxels of all folds and seeds. On the diagonal probabilities can be believed; "
-        "below it the networks are too sure. Bins of fewer than 100 voxels are not drawn.",
+        f"over the {sequences.target} test voxels of all folds and seeds. On the diagonal probabilities "
+        "can be believed; below it the networks are too sure. Bins of fewer than 100 voxels are not drawn.",
         alt="Line charts of the share of voxels that are of a class by the probability given, one for each "
         "class.",
     )

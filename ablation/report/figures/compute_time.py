@@ -49,7 +49,7 @@ def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | N
         figure=figure,
         title="Compute time by strategy (Fig. 7 of the study)",
         caption="Time that a trial would take alone, with nothing shared (standalone_seconds), mean over "
-        f"folds and seeds, each arm {as_chosen(results)}, at the largest T2 training set; dots: single "
+        f"folds and seeds, each arm {as_chosen(results)}, at the largest training set; dots: single "
         "trials. The rest is what is not training epochs: start, scoring, and whatever else a trial does. "
         "The time to pretrain the network and to choose what is tuned is not in it." + _budget(trials),
         alt=_alt(means, divisor, unit),

@@ -50,7 +50,7 @@ def draw_curves(results: pd.DataFrame, curves: pd.DataFrame, layout: Layout = WI
         figure=figure,
         title="Learning curves",
         caption=f"Training loss and validation DSC by epoch, each arm {as_chosen(results)}, at the "
-        "largest T2 training set: means over folds and seeds as far as all of them were trained; thin: "
+        "largest training set: means over folds and seeds as far as all of them were trained; thin: "
         "single trials." + _left_out(arms, values),
         alt="Line charts of training loss and validation Dice by epoch. "
         f"Last mean of {list(metrics.values())[1]}: "

@@ -31,7 +31,7 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
         part = rows[rows["class"] == name]
         for place, size in enumerate(sizes):
             shift = SPREAD * ((place + 0.5) / len(sizes) - 0.5)
-            label = f"{size} T2 patient{'s' if size > 1 else ''}"
+            label = f"{size} patient{'s' if size > 1 else ''}"
             handles[label] = _line(axes, part[part["t2_train_size"] == size], depths, place, shift)
         if name in untuned.index:
             handles["no_fine_tuning"] = axes.axhline(untuned[name], color="#666666", lw=1.2, ls=(0, (2, 2)))
@@ -40,7 +40,7 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
     add_legend(figure, handles, layout)
     return Drawn(
         figure=figure,
-        title="Dice by layers tuned and size of the T2 training set (Fig. 5 of the study)",
+        title="Dice by layers tuned and size of the training set (Fig. 5 of the study)",
         caption="Test DSC of conservative fine-tuning by the number of convolutions tuned, counted from the "
         "output (fc: the last layer alone; all: open fine-tuning). Lines: means over "
         f"folds and seeds at the learning rate {as_chosen(results).removeprefix('as ')} among those that "
@@ -80,5 +80,5 @@ def _alt(rows: pd.DataFrame, size: int) -> str:
     ]
     return (
         f"Line charts of test Dice against the convolutions tuned, a line a training size. "
-        f"Highest mean with {size} T2 patients: {', '.join(best)}."
+        f"Highest mean with {size} patients: {', '.join(best)}."
     )

@@ -55,7 +55,7 @@ def draw_pareto(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
         figure=figure,
         title="Score against compute time",
         caption="Test DSC against the time that a trial would take alone; means over folds and seeds, each "
-        f"arm {as_chosen(results)}, at the largest T2 training set. Filled and named: the Pareto front, "
+        f"arm {as_chosen(results)}, at the largest training set. Filled and named: the Pareto front, "
         "arms that no other beats in both score and time; differences along it may be smaller than their "
         "uncertainty.",
         alt="Scatter charts of test Dice against compute time. Pareto front, fastest first: "

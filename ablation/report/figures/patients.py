@@ -7,6 +7,7 @@ from ablation.record.selection import classes_in, select
 from ablation.report.figures.arm import LOOKS, Look, largest, look, scored_rows, titles_of
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
 from ablation.report.tables.choice import as_chosen
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.settings import TARGET
 
 ROW = 0.3
@@ -16,7 +17,13 @@ ALIKE = Look("#666666", "o", "-", "")
 
 
 @styled
-def draw_patients(results: pd.DataFrame, patients: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
+def draw_patients(
+    results: pd.DataFrame,
+    patients: pd.DataFrame,
+    layout: Layout = WIDE,
+    *,
+    sequences: Sequences = STUDY_SEQUENCES,
+) -> Drawn | None:
     """A panel a class, a row an arm, a line a patient. None without scores of patients.
 
     Args:
@@ -45,9 +52,9 @@ def draw_patients(results: pd.DataFrame, patients: pd.DataFrame, layout: Layout 
     return Drawn(
         figure=figure,
         title="Dice of each test patient",
-        caption=f"Test DSC of each of the {len(names)} T2 test patients, a line a patient; means over the "
-        f"folds and seeds that tested the patient, each arm {as_chosen(results)}, at the largest T2 "
-        "training set. Where lines run side by side, patients differ more than arms do.",
+        caption=f"Test DSC of each of the {len(names)} {sequences.target} test patients, a line a patient; "
+        f"means over the folds and seeds that tested the patient, each arm {as_chosen(results)}, at the "
+        "largest training set. Where lines run side by side, patients differ more than arms do.",
         alt=f"Dot charts of the test Dice of {len(names)} patients by arm. Range over patients, first class: "
         + _ranges(means, arms),
     )

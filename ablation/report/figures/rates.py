@@ -48,7 +48,7 @@ def draw_rates(results: pd.DataFrame, layout: Layout = WIDE, *, factor: str = LE
         figure=figure,
         title=f"Choice of the {label}",
         caption=f"{_score_in_words(rule).capitalize()}, mean over folds and seeds, at each {label} tried, "
-        f"with the largest T2 training set. Ringed: the value {choice}, which all tables use. Test scores "
+        f"with the largest training set. Ringed: the value {choice}, which all tables use. Test scores "
         "play no part in it.",
         alt=f"Line charts of {_score_in_words(rule)} against the {label}. Chosen: {_choice(rates)}",
     )

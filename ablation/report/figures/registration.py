@@ -1,4 +1,4 @@
-"""Registration checks: the CT's bone outlined on the MR, the least certain alignments first."""
+"""Registration checks: a class of the labels outlined on the MR, the least certain alignments first."""
 
 import io
 from collections.abc import Mapping
@@ -9,10 +9,13 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_figure, png, styled
+from ablation.report.study.texts import ALONG_THE_SKULL, CONTRAST
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.evaluation.slices import grey_levels, upright
 from t1t2core.preparation.alignment import LIMITS, Alignment
 from t1t2core.preparation.prepare import PreparedScan, PreparedSubject
 from t1t2core.settings import SOURCE, TARGET
+from t1t2core.settings.classes import Classes
 
 MOST_PANELS = 24
 COLUMNS = {True: 6, False: 2}
@@ -25,7 +28,12 @@ SHOWN = {"bone_contrast": "contrast", "sharpness": "sharp"}
 
 
 @styled
-def draw_registration(subjects: Mapping[str, PreparedSubject], layout: Layout = WIDE) -> Drawn | None:
+def draw_registration(
+    subjects: Mapping[str, PreparedSubject],
+    layout: Layout = WIDE,
+    *,
+    sequences: Sequences = STUDY_SEQUENCES,
+) -> Drawn | None:
     """A panel a subject and sequence, at most `MOST_PANELS`. None without subjects."""
     order = worst_first(
         {
@@ -47,23 +55,35 @@ def draw_registration(subjects: Mapping[str, PreparedSubject], layout: Layout = 
     for axes, (name, sequence) in zip(grid.flat, shown, strict=False):
         subject = subjects[name]
         _show(axes, subject.scan(SOURCE if sequence == SOURCE else TARGET))
-        axes.set_title(f"{_short(name)} {sequence}\n{_measures(subject.alignment[sequence])}", fontsize=8)
+        title = f"{_short(name)} {sequences.suffix(sequence)}\n{_measures(subject.alignment[sequence])}"
+        axes.set_title(title, fontsize=8)
     return Drawn(
         figure=figure,
         title="Registration checks",
-        caption=f"MR slice halfway up, and the outline of the CT's bone on it: it should run along the dark "
-        f"skull. {len(shown)} of {len(order)} scans, the least certain alignments first (mean rank "
-        "of their measures). Contrast: how often bone is darker than soft tissue near it; sharp: how "
-        "much better the CT fits here than beside its place.",
-        alt=f"MR slices of {len(shown)} scans with the CT's bone outlined, least certain first: "
-        + ", ".join(f"{name} {sequence}" for name, sequence in shown[:5])
+        caption=_caption(subjects[shown[0][0]].t1.classes, f"{len(shown)} of {len(order)} scans"),
+        alt=f"MR slices of {len(shown)} scans with the labels' outline, least certain first: "
+        + ", ".join(f"{name} {sequences.suffix(sequence)}" for name, sequence in shown[:5])
         + (" and others." if len(shown) > 5 else "."),
     )
 
 
-def registration_png(subjects: Mapping[str, PreparedSubject]) -> bytes | None:
+def _caption(classes: Classes, which: str) -> str:
+    """What is outlined, which scans are shown, and what their measures mean."""
+    name = classes.outlined.replace("_", " ")
+    skull = f": {ALONG_THE_SKULL}" if classes.is_study else ""
+    contrast = CONTRAST if classes.is_study else ""
+    return (
+        f"MR slice halfway up, and the outline of {name} on it{skull}. {which}, the least certain alignments "
+        f"first (mean rank of their measures). {contrast}Sharp: how much better the CT fits here than beside "
+        "its place."
+    )
+
+
+def registration_png(
+    subjects: Mapping[str, PreparedSubject], sequences: Sequences = STUDY_SEQUENCES
+) -> bytes | None:
     """The checks as PNG, for the record; None without subjects."""
-    drawn = draw_registration(subjects)
+    drawn = draw_registration(subjects, sequences=sequences)
     if drawn is None:
         return None
     buffer = io.BytesIO()
@@ -88,8 +108,7 @@ def worst_first(alignments: Mapping[tuple[str, str], Alignment]) -> list[tuple[s
 
 def _show(axes: Axes, scan: PreparedScan) -> None:
     classes = scan.classes
-    first = next(name for name in classes.order if classes.labels[name] != classes.outside)
-    outlined = scan.labels == classes.labels[first]
+    outlined = scan.labels == classes.labels[classes.outlined]
     k = outlined.shape[2] // 2
     x, y, _ = scan.voxel_mm
     axes.imshow(upright(grey_levels(scan.image[:, :, k])), cmap="gray", vmin=0, vmax=255, aspect=y / x)

@@ -12,8 +12,9 @@ from matplotlib.patches import Patch
 
 from ablation.report.figures.arm import largest, pick, scored_rows
 from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
+from ablation.report.study.texts import COLOURS
 from ablation.report.tables.choice import as_chosen
-from t1t2core.cohort.subject import Sequences
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.evaluation.slices import (
     UNKNOWN,
     WRONG,
@@ -33,7 +34,6 @@ LETTERS = 15
 """Of a line of a panel's title."""
 TITLE = 0.2
 """Inches of a line of a panel's title."""
-STUDY_SEQUENCES = Sequences()
 BOTH: tuple[Sequence, Sequence] = (SOURCE, TARGET)
 MARGIN = 0.25
 """Inches of what stands beside the panels."""
@@ -90,7 +90,7 @@ def draw_augmentation(
     classes: Classes = STUDY_CLASSES,
     sequences: Sequences = STUDY_SEQUENCES,
 ) -> Drawn | None:
-    """A slice of each sequence without and with T2 heads in training (Fig. 8). None where one is missing."""
+    """A slice of each sequence without and with the target in training (Fig. 8). None where one lacks."""
     strips, patients = [], []
     for sequence in BOTH:
         found = _patient_of_all(results, slices, sequence, set(AUGMENTATION))
@@ -199,7 +199,7 @@ def _some_unknown(strips: list[_Strip]) -> bool:
 
 def _key(strips: list[_Strip], classes: Classes) -> str:
     unknown = " White: no label, neither trained on nor scored." if _some_unknown(strips) else ""
-    words = "Black: air; blue: soft tissue; yellow: bone. " if classes.is_study else ""
+    words = COLOURS if classes.is_study else ""
     return (
         f"{words}Dark orange: voxels whose label differs from the true one.{unknown} The patient's left is "
         "on the right. The same slices for all arms, at fixed shares of the volume's height."

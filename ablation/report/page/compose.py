@@ -14,10 +14,10 @@ from ablation.report.page.html import Page, Picture, Sheet
 from ablation.report.page.primary import counted, primary_answer
 from ablation.report.page.warnings import machines_of, page_warnings
 from ablation.report.statistics.contrasts import margin_of
+from ablation.report.study.texts import ABOUT_AIR, OTHER_PROCESSORS
 from ablation.report.tables.choice import as_chosen, by_fold, varied_settings
 from ablation.report.tables.search import choice_sentences
 from ablation.report.tables.summary import summarise
-from ablation.space.design import Design
 from t1t2core.settings.classes import INTERNAL_AIR
 
 SHOWN_TAGS = {
@@ -58,7 +58,7 @@ def compose_page(
             *conclusions(results, patients, margin_of(record.design)),
             *counted(record, _frame(tables, "comparisons")),
         ],
-        summary=_summary(results, record.design),
+        summary=_summary(record, results),
         pictures=pictures,
         sections=tables,
         failures=record.failed,
@@ -87,32 +87,31 @@ def pictures_of(record: PlanRecord, figures: Mapping[str, Rendered]) -> list[Pic
         for name, figure in figures.items()
     ]
     if content := record.files.get(REGISTRATION_FILE):
+        classes = record.classes
+        labels = "the aligned CT" if classes.from_ct else "the label maps"
+        outlined = f"{classes.outlined.replace('_', ' ')} from {labels}"
         pictures.append(
             Picture(
                 name="registration",
                 title="Alignment of CT and MR",
-                caption="MR slices with the outline of bone from the aligned CT, worst quality first.",
-                alt="MR slices of several subjects with the outline of bone from CT drawn on them.",
+                caption=f"MR slices with the outline of {outlined}, worst quality first.",
+                alt=f"MR slices of several subjects with the outline of {outlined} drawn on them.",
                 wide=content,
             )
         )
     return pictures
 
 
-ABOUT_AIR = "Internal air is air inside the head; most other air lies outside it and flatters the score. "
-OTHER_PROCESSORS = "On another kind of processor the same trials score otherwise, by up to 0.03 of bone Dice."
-"""Rounding differs, and training magnifies it: docs/caveats.md has the figures."""
-
-
-def _summary(results: pd.DataFrame, design: Design) -> Sheet:
+def _summary(record: PlanRecord, results: pd.DataFrame) -> Sheet:
     table, names = summarise(results), scored_in(results)
     # Scores first: on a phone the rest is to the right of the screen.
     factors = ["t2_train_size", "learning_rate", *varied_settings(table)]
     shown = ["arm", *names, "seconds", *factors, "folds", "sequence"]
     frame = table[shown].rename(columns={"sequence": "tested_on"})
+    frame["tested_on"] = frame["tested_on"].map(record.sequences.suffix)
     return Sheet(
         name="summary",
-        title=f"Every arm at its chosen {design.tuned_in_words}: test Dice",
+        title=f"Every arm at its chosen {record.design.tuned_in_words}: test Dice",
         frame=frame,
         note=f"Each arm {as_chosen(results)}. Pooled over patients, means over folds and seeds. "
         f"{ABOUT_AIR if INTERNAL_AIR in names else ''}Seconds: of a trial computed alone.{by_fold(results)}",
@@ -129,10 +128,11 @@ def _provenance(record: PlanRecord) -> dict[str, str]:
         for tag, value in record.tags.items()
         if tag.startswith("overlap.")
     }
+    others = OTHER_PROCESSORS if record.classes.is_study else ""
     return {
         **shown,
         "Encoder digests": ", ".join(digests) or "none used",
-        "Machines of the trials": f"{'; '.join(machines) or 'none'}. {OTHER_PROCESSORS}",
+        "Machines of the trials": f"{'; '.join(machines) or 'none'}. {others}".strip(),
         "Commits of the trials": ", ".join(commits) or "none",
         "Patients in both sequences": json.dumps(overlap) if overlap else "unknown",
         "MLflow run": f"{record.parent.info.run_id} in experiment {record.parent.info.experiment_id}",

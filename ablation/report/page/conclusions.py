@@ -48,7 +48,7 @@ class Evidence:
 
 
 def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | None = None) -> list[str]:
-    """A paragraph of plain English for each of bone, soft tissue and air, and one for all where they agree.
+    """A paragraph of plain English for each class, and one for all where they agree.
 
     It opens with the arms that may be the best: the one with the best validation Dice, and each that the 95 %
     interval of their difference does not exclude (`comparisons(pairs="best")`), cheapest first. Then comes
@@ -62,7 +62,7 @@ def conclusions(results: pd.DataFrame, patients: pd.DataFrame, margin: float | N
     """
     best = best_arms(results)
     if not best:
-        return ["No arm has been validated on T2 yet, so there is no answer."]
+        return ["No arm has been validated yet, so there is no answer."]
     against = comparisons(results, patients, pairs="best", margin=margin)
     found = Evidence(
         results,

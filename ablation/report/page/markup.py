@@ -102,7 +102,7 @@ def _is_text(column: pd.Series) -> bool:
 
 
 def _words(name: str) -> str:
-    """`soft_tissue` -> `Soft tissue`, `t2_train_size` -> `T2 train size`."""
+    """`learning_rate` -> `Learning rate`."""
     words = name.replace("_", " ")
     return words[:1].upper() + words[1:]
 

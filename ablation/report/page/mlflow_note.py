@@ -5,7 +5,6 @@ from ablation.record.plan_record import PlanRecord
 from ablation.record.runs_view import view_address
 from ablation.report.page.html import Page
 from ablation.report.page.markup import to_markdown
-from t1t2core.settings import TARGET
 
 TRIALS = "### Trials\n\n"
 """Stands before what the run itself noted: counts and reused trials."""
@@ -26,7 +25,7 @@ def note_of(record: PlanRecord, page: Page, page_file: str) -> str:
         [
             *(f"**{sentence}**" for sentence in page.warnings),
             *(f"- {paragraph}" for paragraph in page.answers),
-            _table(page),
+            _table(page, record.sequences.target),
             f"[The whole report]({page_address}); "
             f"[all trials with factors and scores]({view_address(info.experiment_id)}).",
             f"{TRIALS}{own}",
@@ -34,10 +33,10 @@ def note_of(record: PlanRecord, page: Page, page_file: str) -> str:
     )
 
 
-def _table(page: Page) -> str:
-    """The summary's rows of the largest training sets, on T2."""
+def _table(page: Page, target: str) -> str:
+    """The summary's rows of the largest training sets, on the target."""
     rows = page.summary.frame
-    rows = rows[rows["tested_on"] == TARGET]
+    rows = rows[rows["tested_on"] == target]
     sizes = rows["t2_train_size"]
     rows = rows[sizes.isna() | (sizes == sizes.max())]
     columns = list(rows.columns)

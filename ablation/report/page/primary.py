@@ -47,7 +47,7 @@ def counted(record: PlanRecord, against: pd.DataFrame) -> list[str]:
         return []
     primary = record.design.primary
     classes = record.classes.order
-    # Where the space states no primary comparison: of the study bone, which it is about.
+    # Where the space states no primary comparison: the first in tables, of the study the one it is about.
     tissue = classes[0] if primary is None else primary.tissue
     others = [name.replace("_", " ") for name in classes if name != tissue]
     pairs = int(against.groupby("class").size().max())
@@ -59,7 +59,7 @@ def counted(record: PlanRecord, against: pd.DataFrame) -> list[str]:
 
 
 def _listed(names: list[str]) -> str:
-    """`soft tissue and air are`."""
+    """Return the names as a subject, with its verb."""
     *others, last = names
     return f"{', '.join(others)} and {last} are" if others else f"{last} is"
 

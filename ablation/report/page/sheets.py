@@ -17,6 +17,7 @@ from ablation.report.study.claims import claims
 from ablation.report.study.comparison import compare_with_paper
 from ablation.report.study.layouts import OF_ANY_ARMS, TITLES, about_budgets, is_of_study, study_tables
 from ablation.report.study.paper import identity_failures
+from ablation.report.study.texts import IN_AIR
 from ablation.report.tables.attenuation import attenuation_table
 from ablation.report.tables.calibration import calibration_table
 from ablation.report.tables.choice import as_chosen, is_in_folds, rule_of
@@ -61,19 +62,20 @@ def sheets(record: PlanRecord, frames: Frames) -> dict[str, list[Sheet]]:
             Sheet(name=name, title=TITLES[name], frame=table, note=about_budgets(table))
             for name, table in of_study.items()
         ],
-        "Beyond Dice": _beyond_dice(frames),
+        "Beyond Dice": _beyond_dice(record, frames),
         "Robustness at test": _robustness(record, results),
         "Statistical comparisons": _comparisons(record, results, patients),
         "Groups of patients": _subgroups(record, results, patients),
-        "Choices on validation": _choices(results, design),
+        "Choices on validation": _choices(record, results),
         "Comparison with the study": [] if not is_study else _study(results, patients, margin_of(design)),
     }
     return {name: kept for name, group in groups.items() if (kept := [s for s in group if not s.frame.empty])}
 
 
-def _beyond_dice(frames: Frames) -> list[Sheet]:
+def _beyond_dice(record: PlanRecord, frames: Frames) -> list[Sheet]:
     """The whole scan, what its labels make of attenuation, and how far probabilities can be believed."""
-    compared = chosen(frames.results)
+    compared, classes = chosen(frames.results), record.classes
+    in_air = IN_AIR if classes.is_study else ""
     return [
         Sheet(
             name="regions",
@@ -81,7 +83,7 @@ def _beyond_dice(frames: Frames) -> list[Sheet]:
             frame=regions(compared, frames.everywhere),
             note="All other tables of Dice are of the box: the slices that training takes. Labels of new "
             "scans are written for the whole scan, and there the right-hand figures hold. The last column "
-            "is the share of the test scans' bone that lies outside the box.",
+            f"is the share of {classes.order[0].replace('_', ' ')} in the test scans that is outside the box.",
         ),
         Sheet(
             name="attenuation",
@@ -90,8 +92,8 @@ def _beyond_dice(frames: Frames) -> list[Sheet]:
             note="Of the whole scan, means over test patients, folds and seeds: what the labels are for in "
             "PET. Classes count as -1000, 40 and 1000 HU, scaled as CT is (bilinear, 120 kVp). By the true "
             "classes: what is lost by having three classes at all. Regions are those of the true classes; "
-            "rings are by the distance from the middle of the head. In air, go by the columns per cm. It is "
-            "a proxy: no PET was reconstructed.",
+            f"rings are by the distance from the middle of the head. {in_air}It is a proxy: no PET was "
+            "reconstructed.",
         ),
         Sheet(
             name="calibration",
@@ -185,7 +187,7 @@ def _changes(results: pd.DataFrame, patients: pd.DataFrame, design: Design) -> l
 
 def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame) -> list[Sheet]:
     """Comparisons of arms, and means with intervals."""
-    margin, label = margin_of(record.design), exploratory(record)
+    margin, label, source = margin_of(record.design), exploratory(record), record.sequences.source
     against = comparisons(results, patients, pairs="best", margin=margin)
     return [
         Sheet(
@@ -207,9 +209,9 @@ def _comparisons(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFra
         ),
         Sheet(
             name="comparisons_t1",
-            title="Arms that were tested on T1 as well, compared there",
+            title=f"Arms that were tested on {source} as well, compared there",
             frame=comparisons(results, patients, margin=margin, sequence=SOURCE),
-            note="As above, on the T1 test patients: what training on both sequences does to T1.",
+            note=f"As above, on {source} test patients: what training on both sequences does to {source}.",
         ),
         *_means(results, patients, against),
     ]
@@ -250,24 +252,24 @@ def _subgroups(record: PlanRecord, results: pd.DataFrame, patients: pd.DataFrame
             name="subgroups",
             title="Test Dice in groups of patients",
             frame=subgroups(results, patients, read_known(record.files)),
-            note="T2 test patients by what the cohort's table says of them; numbers are split at their "
-            "median. Means over patients, folds, seeds and pretrained networks averaged first; a group of "
-            "one patient has none, since that would be one person's score. There are no tests: the groups "
-            "are small and were not chosen beforehand, so that some differ by chance. A difference here is a "
-            "question for another study.",
+            note=f"{record.sequences.target} test patients by what the cohort's table says of them; numbers "
+            "are split at their median. Means over patients, folds, seeds and pretrained networks averaged "
+            "first; a group of one patient has none, since that would be one person's score. There are no "
+            "tests: the groups are small and were not chosen beforehand, so that some differ by chance. A "
+            "difference here is a question for another study.",
         )
     ]
 
 
-def _choices(results: pd.DataFrame, design: Design) -> list[Sheet]:
+def _choices(record: PlanRecord, results: pd.DataFrame) -> list[Sheet]:
     """Choices made on validation, and the importance of factors."""
     return [
         Sheet(
             name="learning_rates",
-            title=f"How each arm was chosen: its {design.tuned_in_words}",
+            title=f"How each arm was chosen: its {record.design.tuned_in_words}",
             frame=learning_rates(results),
-            note=f"Mean validation Dice on T2 over {_over(results)}seeds. Chosen: {as_chosen(results)}; test "
-            "scores play no part, and every table and figure, and `best:`, goes by this choice.",
+            note=f"Mean validation Dice on {record.sequences.target} over {_over(results)}seeds. Chosen: "
+            f"{as_chosen(results)}; test scores play no part, and every table and figure, and `best:`, goes by this choice.",
         ),
         Sheet(
             name="importance",

@@ -7,6 +7,7 @@ from ablation.record.plan_record import PlanRecord
 from ablation.record.results import shared_its_gpu
 from ablation.record.selection import select
 from ablation.report.page.conclusions import shortened
+from ablation.report.study.texts import OTHER_MACHINES
 from ablation.report.tables.choice import is_in_folds
 from ablation.report.tables.edges import edges
 from ablation.space.naming import external_strategy, is_external
@@ -74,12 +75,12 @@ def _external(record: PlanRecord) -> list[str]:
 
 
 def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
-    """Tell fold by fold how many T2 patients trained the pretrained network, where arms start from it."""
+    """Tell fold by fold how many target patients trained the pretrained network, where arms start from it."""
     ours = [name for name in results["strategy"].unique() if not is_external(name)]
     starts = {str(name): STRATEGIES[name].starts_pretrained for name in ours}
     if not any(starts.values()):
         return []
-    told = []
+    told, sequences = [], record.sequences
     if leaked := _trained_t1(record, results, "validation"):
         fresh = [name for name, pretrained in starts.items() if not pretrained]
         tilt = (
@@ -87,11 +88,14 @@ def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
             if fresh
             else " Validation scores are a little too good for it."
         )
-        told.append(f"T2 validation patients whose T1w scans trained the pretrained network: {leaked}.{tilt}")
+        told.append(
+            f"{sequences.target} validation patients whose {sequences.source} scans trained the pretrained "
+            f"network: {leaked}.{tilt}"
+        )
     if leaked := _trained_t1(record, results, "test"):
         told.append(
-            f"T2 test patients whose T1w scans trained the pretrained network: {leaked}. Their test scores "
-            "are too good for arms that start from it."
+            f"{sequences.target} test patients whose {sequences.source} scans trained the pretrained "
+            f"network: {leaked}. Their test scores are too good for arms that start from it."
         )
     return told
 
@@ -137,9 +141,10 @@ def _machines(record: PlanRecord) -> list[str]:
     if len(machines) < 2:
         return []
     told = "; ".join(f"{name} ({_trials(number)})" for name, number in machines.items())
+    much = OTHER_MACHINES if record.classes.is_study else ""
     return [
-        f"Trials ran on {len(machines)} kinds of machine: {told}. Scores differ between processor types, by "
-        "0.03 of bone Dice and more, so that a difference between arms may be one between machines."
+        f"Trials ran on {len(machines)} kinds of machine: {told}. Scores differ between processor types"
+        f"{much}, so that a difference between arms may be one between machines."
     ]
 
 

@@ -40,7 +40,7 @@ def count_agreement(differences: np.ndarray) -> Agreement:
 
 
 def agreement(scores: NetworkScores, tissue: str, first: str, second: str) -> Agreement:
-    """Count on the T2 test patients in how many `PAIRS` one arm scores higher than another.
+    """Count on the target test patients in how many `PAIRS` one arm scores higher than another.
 
     With several pretrained networks folds and seeds are averaged before; with one they are all that repeats
     a patient's score, and each counts.

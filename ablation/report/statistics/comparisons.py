@@ -73,7 +73,7 @@ def comparisons(
             they are 39. State beforehand which is the question.
         margin: a difference that does not matter; None where none is stated.
         tissues: classes; None: all.
-        sequence: that the arms were tested on; some are tested on T1 as well.
+        sequence: that the arms were tested on; some are tested on the source as well.
 
     Returns `COMPARISONS`, a row a class and pair; no row for fewer than two arms.
 

@@ -165,7 +165,7 @@ def margin_of(design: Design) -> float | None:
 def effects_of(
     scores: NetworkScores, tissue: str, contrasts: Sequence[Contrast], margin: float | None
 ) -> pd.DataFrame:
-    """Return difference, interval, p and verdict of each contrast on the T2 test patients, a row each."""
+    """Return difference, interval, p and verdict of each contrast on the target test patients, a row each."""
     cube = scores.of(TARGET, tissue)
     place = {arm: index for index, arm in enumerate(cube.arms)}
     empty = np.full(cube.values.shape[1:], np.nan)

@@ -32,7 +32,7 @@ def network_effects(results: pd.DataFrame, patients: pd.DataFrame, *, metric: st
 
     Returns:
         `NETWORK_EFFECTS`: `patient`, `network`, `fold_and_seed` and `rest` are shares of the variance of a
-        single difference, on T2 test patients; a share that the design cannot tell is NaN and part of the
+        single difference, on target test patients; a share that the design cannot tell is NaN and part of the
         rest. `network_spread` is the standard deviation of the difference between networks,
         `networks_needed` how many would tell the arms apart (80 % power, two-sided 5 %), empty where no
         number would; `meaning` says it in words. No rows with one network, or with rotated test patients,

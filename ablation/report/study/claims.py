@@ -11,13 +11,13 @@ from ablation.report.study.differences import student
 from ablation.report.study.evidence import Evidence, our_evidence, sized_arm, strategy_of, study_evidence
 from ablation.report.study.judgement import Finding, Part, together
 from ablation.report.study.layouts import DIFFERENCE
-from ablation.report.tables.arm_scores import DEPTHS, FUSIONS
+from ablation.report.tables.arm_scores import DEPTHS, FUSIONS, STUDY_DEPTHS
 from ablation.report.tables.training_size import ALL
 from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.strategies import STRATEGIES, StrategyName
 
-TUNED = [depth for depth in DEPTHS if depth]
+TUNED = list(STUDY_DEPTHS)
 CONSERVATIVES = [f"conservative {depth}" for depth in TUNED]
 HYBRIDS = [f"hybrid {fusion}" for fusion in FUSIONS if fusion]
 TRANSFERS: tuple[StrategyName, ...] = ("no_fine_tuning", "open", "conservative", "hybrid")

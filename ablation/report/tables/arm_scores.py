@@ -14,6 +14,7 @@ CONTROLS = ("scratch", "norm_adaptation")
 """What the study lacks."""
 MOST_LAYERS = 1000
 """Convolutions of a network that tables know the order of."""
+STUDY_DEPTHS = ("fc", "3", "6", "9", "12", "15", "18")
 DEPTHS = ("fc", *map(str, range(1, MOST_LAYERS + 1)), "")
 """Of `tuned_layers`, from few to all: `open` leaves it empty."""
 FUSIONS = ("concatenation", "multiplication", "average", "maximum", "")
@@ -24,7 +25,7 @@ ORDERS = {"strategy": (*STUDIED, *CONTROLS), "tuned_layers": DEPTHS, "fusion": F
 def comparable(results: pd.DataFrame) -> pd.DataFrame:
     """The rows that the study's tables compare, in their order.
 
-    Each arm at the learning rate that validation chose, and at its strategy's largest number of T2
+    Each arm at the learning rate that validation chose, and at its strategy's largest number of
     training patients (the study's tables have all of its eight).
     """
     rows = chosen(results)

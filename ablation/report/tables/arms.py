@@ -8,7 +8,7 @@ from t1t2core.settings import TARGET
 
 
 def validation_scores(results: pd.DataFrame) -> pd.DataFrame:
-    """Mean validation Dice on T2 of each arm and class: `class, arm, validation`, best first in its class.
+    """Mean target validation Dice of each arm and class: `class, arm, validation`, best first in its class.
 
     Each arm at its chosen learning rate, weights best; mean over folds and seeds of the pooled scores, an
     undefined one counting as 0, as in the choice of the rate. Equal arms stay in the order of the plan.

@@ -14,7 +14,7 @@ def attenuation_table(compared: pd.DataFrame, attenuation: pd.DataFrame) -> pd.D
     Columns: arm, `t2_train_size`, `sequence`, `region`, `ct_per_cm` (its mean attenuation by CT),
     `bias_percent` (of the region's sum), `error_percent` (sum of absolute differences over that of the CT),
     and the same by the true classes, `labels_bias_percent` and `labels_error_percent`, which no prediction
-    of three classes can better. Where CT has hardly any attenuation, in air, percentages mean little; there
+    of as many classes can better. Where CT has hardly any attenuation percentages mean little; there
     `bias_per_cm` and `error_per_cm` tell.
 
     Args:

@@ -44,7 +44,7 @@ def by_fold(results: pd.DataFrame) -> str:
 
 
 def score_name(results: pd.DataFrame) -> str:
-    """Return the name of the score that chooses, as a column: `mean`, `bone`, `bone_jsc`, `epochs`."""
+    """Return the name of the score that chooses, as a column: `mean`, `CLASS`, `CLASS_jsc`, `epochs`."""
     rule = rule_of(results)
     if not goes_up(rule):
         return COLUMNS[rule]
@@ -55,7 +55,7 @@ def score_name(results: pd.DataFrame) -> str:
 def scored(results: pd.DataFrame) -> pd.DataFrame:
     """Return rows of trials with a column `score`, of which more is better; several of a trial are averaged.
 
-    It is that of the T2 validation patients with the best weights, a row a class; an undefined one counts
+    It is that of the target validation patients with the best weights, a row a class; an undefined one counts
     as 0. Test scores play no part (Sec. 3.5 names neither).
     """
     rule = rule_of(results)

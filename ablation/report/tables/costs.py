@@ -32,7 +32,7 @@ def compute_time(results: pd.DataFrame) -> pd.DataFrame:
 def training_steps(rows: pd.DataFrame, *, converged: bool = False) -> dict[str, float]:
     """Return the training steps of each arm, a mean over folds and seeds, as far as they can be compared.
 
-    Where a trial lacks its number of steps, that of all is taken as epochs times T2 training patients, which
+    Where a trial lacks its number of steps, that of all is taken as epochs times training patients, which
     it is proportional to where arms take their patches alike. An arm that does not train is left out.
 
     Args:

@@ -45,7 +45,7 @@ class Scored:
     def name(self) -> str:
         """The arm and its factors."""
         one = self.candidate
-        size = f", {one.t2_train_size} T2w patients" if one.t2_train_size else ""
+        size = f", {one.t2_train_size} patients" if one.t2_train_size else ""
         rate = f", learning rate {one.learning_rate:g}" if one.learning_rate else ""
         settings = "".join(f", {name} {shown(value)}" for name, value in one.settings)
         return arm_name(one.strategy, one.tuned_layers, one.fusion) + size + rate + settings

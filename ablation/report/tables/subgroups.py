@@ -35,7 +35,7 @@ def read_known(files: Mapping[str, bytes]) -> pd.DataFrame:
 
 
 def subgroups(results: pd.DataFrame, patients: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
-    """Return the test Dice of each arm in each group of T2 test patients.
+    """Return the test Dice of each arm in each group of target test patients.
 
     Args:
         results, patients: as in `results.csv` and `patients.csv`.

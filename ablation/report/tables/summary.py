@@ -16,14 +16,15 @@ from ablation.report.tables.choice import (
 )
 from ablation.space.factors import ARM, FACTORS
 from ablation.space.objectives import goes_up
+from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.settings import TARGET
 
 
 def summarise(results: pd.DataFrame) -> pd.DataFrame:
     """Means over folds and seeds of the chosen rows, an arm a row: test Dice of each class, and time.
 
-    Undefined where a fold is. Where the pretrained network was scored on T1 heads as well, that is a row of
-    its own, its sequence T1.
+    Undefined where a fold is. Where the pretrained network was scored on the source sequence as well, that is
+    a row of its own.
     """
     rows = select(chosen(results), split="test")
     keys = ["arm", *ARM, "learning_rate", *varied_settings(rows), "sequence"]
@@ -62,19 +63,20 @@ def learning_rates(results: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns=folds).drop(columns="chosen_in", errors="ignore")
 
 
-def render(summary: pd.DataFrame, title: str) -> Table:
+def render(summary: pd.DataFrame, title: str, sequences: Sequences = STUDY_SEQUENCES) -> Table:
     """For the terminal."""
     table = Table(title=title, title_justify="left")
     columns = list(summary.columns)
     classes = columns[columns.index("sequence") + 1 : columns.index("seconds")]
-    for name in ("arm", "tested on", "T2 patients", "learning rate", *classes, "seconds", "folds"):
+    for name in ("arm", "tested on", "patients", "learning rate", *classes, "seconds", "folds"):
         table.add_column(name.replace("_", " "), justify="left" if name in ("arm", "tested on") else "right")
     for row in summary.to_dict("records"):
         dice = ["undefined" if pd.isna(row[name]) else f"{row[name]:.3f}" for name in classes]
         size = "" if pd.isna(row["t2_train_size"]) else str(row["t2_train_size"])
         seconds = "" if pd.isna(row["seconds"]) else f"{row['seconds']:.1f}"
         rate = "" if pd.isna(row["learning_rate"]) else f"{row['learning_rate']:g}"
-        table.add_row(row["arm"], row["sequence"], size, rate, *dice, seconds, str(row["folds"]))
+        tested_on = sequences.suffix(row["sequence"])
+        table.add_row(row["arm"], tested_on, size, rate, *dice, seconds, str(row["folds"]))
     return table
 
 

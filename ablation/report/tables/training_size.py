@@ -1,4 +1,4 @@
-"""What more T2 training patients bring at each depth of tuning (Fig. 5)."""
+"""What more training patients bring at each depth of tuning (Fig. 5)."""
 
 import pandas as pd
 
@@ -14,10 +14,10 @@ ALL = "all"
 
 
 def training_size(results: pd.DataFrame) -> pd.DataFrame:
-    """Test Dice of each class by tuned layers and T2 training patients, mean over folds and seeds.
+    """Test Dice of each class by tuned layers and training patients, mean over folds and seeds.
 
     Columns: `tuned_layers` (`all` is open fine-tuning), `t2_train_size`, `learning_rate`, `folds`, and one
-    for each of bone, soft tissue and air. Empty with fewer than two rows.
+    for each class. Empty with fewer than two rows.
 
     Sizes compete on equal terms: at each depth only learning rates count that every size was trained with,
     and among those each size takes the one that is best on its validation. So a size for which more rates

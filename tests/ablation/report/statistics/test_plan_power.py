@@ -43,7 +43,7 @@ def points(folds: int, *, networks: list[int] | None = None) -> list[Point]:
 
 def told(sample: Sample, components: Components | None = None, *, arms: int = 2) -> str:
     """The line of the plan itself."""
-    return tell_power(sample, [], components, arms=arms, design=STUDY)[1]
+    return tell_power(sample, [], components, arms=arms, design=STUDY, tissue="bone")[1]
 
 
 def test_how_arms_are_compared_follows_from_test_patients_and_networks() -> None:
@@ -87,7 +87,7 @@ def test_with_several_networks_it_depends_on_where_the_spread_lies() -> None:
 def test_more_networks_and_rotated_sample_are_weighed_against_the_plan() -> None:
     plan, rotated = Sample("folds", 3, 3), rotated_sample(splits("abc", "def", "ghi", "jkl", "mn"))
     _, this, of_rotated, of_more, unit = tell_power(
-        plan, [rotated, more_networks(plan, 3)], None, arms=2, design=STUDY
+        plan, [rotated, more_networks(plan, 3)], None, arms=2, design=STUDY, tissue="bone"
     )
     assert this.endswith("3 test patients and 3 pretrained networks, one a fold: no smallest p, 3.26 SD")
     assert "cohort.test_patients=rotated, folds: [1, 2, 3, 4, 5]" in of_rotated
@@ -114,7 +114,7 @@ def test_recorded_trials_tell_it_in_dice() -> None:
     components = recorded_components(*frames, STUDY)
     assert components is not None
     assert math.sqrt(components.network) == pytest.approx(0.04, rel=0.6)
-    head, line, *_ = tell_power(Sample("seeds", 6, 5), [], components, arms=2, design=STUDY)
+    head, line, *_ = tell_power(Sample("seeds", 6, 5), [], components, arms=2, design=STUDY, tissue="bone")
     assert head.endswith("the spread is that of recorded trials, bone")
     assert line.endswith(f"no smallest p, {detectable(Sample('seeds', 6, 5), components):.3f} Dice")
 
@@ -139,12 +139,14 @@ def test_one_recorded_network_leaves_open_what_others_would_do() -> None:
 
 def test_nothing_is_known_of_one_arm_and_little_of_one_patient() -> None:
     assert recorded_components(*sweep(trial("open", test=[0.5, 0.6, 0.7])), STUDY) is None
-    assert tell_power(Sample("one", 14, 1), [], None, arms=1, design=STUDY) == []
+    assert tell_power(Sample("one", 14, 1), [], None, arms=1, design=STUDY, tissue="bone") == []
     several = told(Sample("seeds", 1, 5))
     assert several.endswith("1 test patient and 5 pretrained networks: no smallest p, 1.68 SD")
 
 
 def test_without_a_primary_comparison_several_share_the_error() -> None:
     correction = "Holm's correction multiplies p by up to 6"
-    assert correction in tell_power(Sample("one", 14, 1), [], None, arms=7, design=STUDY)[-1]
-    assert correction not in "".join(tell_power(Sample("one", 14, 1), [], None, arms=7, design=PRIMARY))
+    assert correction in tell_power(Sample("one", 14, 1), [], None, arms=7, design=STUDY, tissue="bone")[-1]
+    assert correction not in "".join(
+        tell_power(Sample("one", 14, 1), [], None, arms=7, design=PRIMARY, tissue="bone")
+    )
