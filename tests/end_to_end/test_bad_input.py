@@ -90,7 +90,8 @@ def test_a_misspelt_value_and_the_nearest_right_one(
 
 def test_a_value_out_of_range(session: Session) -> None:
     message = session.refused(space=session.space("tuned_layers: [fc, 9]", "tuned_layers: [fc, 10]"))
-    assert "arms[1].tuned_layers[1]: found 10; allowed: one or more of fc, 3, 6, 9, 12, 15, 18" in message
+    assert "tuned_layers: 10" in message
+    assert "fc, 3, 6, 9, 12, 15, 18" in message
 
 
 def test_an_empty_list(session: Session) -> None:

@@ -20,6 +20,7 @@ from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.errors import InputError
 from t1t2core.presets import PRESETS
 from t1t2core.settings import Settings, TrainingSettings
+from t1t2core.settings.classes import STUDY_CLASSES
 from t1t2core.training.compute import Device
 from tests.builders.spaces import read
 
@@ -142,13 +143,16 @@ def test_more_networks_than_anybody_would_train_are_told_with_what_multiplies_th
 def test_a_primary_comparison_names_two_arms_that_there_are(tmp_path: Path) -> None:
     arms = "arms: [{strategy: open}, {strategy: conservative, tuned_layers: 9}]\n"
     good = read(tmp_path, arms + "primary: {arm: conservative 9, against: open, class: bone}")
-    check_primary(points_of(good), good)
+    check_primary(points_of(good), good, STUDY_CLASSES)
     bad = read(tmp_path, arms + "primary: {arm: conservative 6, against: open, class: bone}")
     with pytest.raises(InputError, match=r"'conservative 6' is no arm; there are open, conservative 9; did"):
-        check_primary(points_of(bad), bad)
+        check_primary(points_of(bad), bad, STUDY_CLASSES)
     same = read(tmp_path, arms + "primary: {arm: open, against: open, class: bone}")
     with pytest.raises(InputError, match="arm and against are the same"):
-        check_primary(points_of(same), same)
+        check_primary(points_of(same), same, STUDY_CLASSES)
+    other = read(tmp_path, arms + "primary: {arm: conservative 9, against: open, class: bones}")
+    with pytest.raises(InputError, match=r"primary.class: 'bones' is no class; .* did you mean 'bone'?"):
+        check_primary(points_of(other), other, STUDY_CLASSES)
 
 
 def test_arms_whose_frozen_layers_are_computed_in_each_step_are_named(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_what_is_known_of_patients_and_scans_is_told(record: PlanRecord) -> None
     assert told["Missing scans and values"].startswith("1 of 6 patients have no T2w scan")
     assert told["Who labelled, and how much raters differ"].endswith("the program doubts: 1: sub-02.")
     assert told["Limits"] == "The heads are few."
-    assert told["Where it fails"].startswith("Lowest bone Dice of the best arm: sub-01")
+    assert told["Where it fails"].startswith("Lowest Dice of bone of the best arm: sub-01")
 
 
 def test_the_document_has_a_box_for_each_item_and_marks_what_is_left(record: PlanRecord) -> None:

@@ -415,7 +415,7 @@ def test_slices_are_rows_and_arms_columns_with_errors_marked() -> None:
             table_of(one, other), {key_of(one): slices_of(), key_of(other): slices_of(wrong=2)}
         )
     )
-    assert titles(result) == ["MR", "CT labels", "no_fine_tuning", "open"]
+    assert titles(result) == ["MR", "true labels", "no_fine_tuning", "open"]
     grid = result.figure.axes
     assert len(grid) == 12
     assert [axes.get_ylabel() for axes in grid[::4]] == ["slice 4", "slice 6", "slice 8"]
@@ -464,7 +464,7 @@ def test_augmentation_is_shown_on_both_sequences() -> None:
     )
     both = {key_of(rows): slices_of() | slices_of(sequence="T1") for rows in (one, other)}
     result = drawn(draw_augmentation(table_of(one, other), both))
-    assert titles(result) == ["MR", "CT labels", "without T2 in training", "with T2 in training"]
+    assert titles(result) == ["MR", "true labels", "without target scans", "with target scans"]
     assert [axes.get_ylabel() for axes in result.figure.axes[::4]] == ["T1w, slice 6", "T2w, slice 6"]
     only_t2 = {key: {("T2", "P1"): own["T2", "P1"]} for key, own in both.items()}
     assert draw_augmentation(table_of(one, other), only_t2) is None
