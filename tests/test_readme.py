@@ -36,6 +36,7 @@ NOT_RUN = (
     "ray get-auth-token",
     "ray rsync-down",
     "ray rsync-up",
+    "ray symmetric-run",
     "ray up",
     "sbatch",
 )
