@@ -83,7 +83,7 @@ def _beyond_dice(record: PlanRecord, frames: Frames) -> list[Sheet]:
             frame=regions(compared, frames.everywhere),
             note="All other tables of Dice are of the box: the slices that training takes. Labels of new "
             "scans are written for the whole scan, and there the right-hand figures hold. The last column "
-            f"is the share of {classes.order[0].replace('_', ' ')} in the test scans that is outside the box.",
+            f"is the share of {classes.order[0].replace('_', ' ')} in test scans that is outside the box.",
         ),
         Sheet(
             name="attenuation",
@@ -269,7 +269,8 @@ def _choices(record: PlanRecord, results: pd.DataFrame) -> list[Sheet]:
             title=f"How each arm was chosen: its {record.design.tuned_in_words}",
             frame=learning_rates(results),
             note=f"Mean validation Dice on {record.sequences.target} over {_over(results)}seeds. Chosen: "
-            f"{as_chosen(results)}; test scores play no part, and every table and figure, and `best:`, goes by this choice.",
+            f"{as_chosen(results)}; test scores play no part, and every table and figure, and `best:`, goes "
+            "by this choice.",
         ),
         Sheet(
             name="importance",

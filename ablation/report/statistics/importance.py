@@ -31,8 +31,8 @@ FOLD = "fold"
 def importance(results: pd.DataFrame) -> pd.DataFrame:
     """Importance of each factor that varies, within each strategy and across them.
 
-    The objective is the score by which tuned values are chosen (on target validation, weights best, an undefined
-    one counting as 0), such as the mean Dice of the classes; test scores play no part.
+    The objective is the score by which tuned values are chosen (on target validation, weights best, an
+    undefined one counting as 0), such as the mean Dice of the classes; test scores play no part.
 
     Args:
         results: as in `results.csv`.
