@@ -56,6 +56,8 @@ STEPS = (
 since it makes its own experiment out of networks, training and scores, none of which knows of strategies."""
 GROUND = {"errors", "files", "presets", "seeds", "settings", "version"}
 """Under all steps: imports none of them."""
+NAME_THE_STUDYS = {"ablation/sweep/workspace.py": "the folder of the phantom is named by what it simulates"}
+"""Files of the experiment system that name the study's sequences or classes as defaults, and why."""
 DOCUMENTS = sorted(path.relative_to(ROOT) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 MOST_LINES_OF_README = 200
 
@@ -197,6 +199,22 @@ def test_only_strategies_and_the_studys_tables_name_a_strategy() -> None:
         and not path.is_relative_to(ROOT / "ablation/report")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Constant) and node.value in names
+    ]
+    assert findings == []
+
+
+def test_the_system_says_what_a_cohorts_sequences_and_classes_are_called() -> None:
+    """The study's are defaults: their names stand with its tables and claims, and where nothing else can be.
+
+    Elsewhere they are `SOURCE` and `TARGET`, `Sequences.suffix`, and the names of `Classes`.
+    """
+    findings = [
+        f"{place}:{number} {line.strip()}"
+        for path in _files("ablation")
+        if not path.is_relative_to(ROOT / "ablation/report/study")
+        if (place := path.relative_to(ROOT).as_posix()) not in NAME_THE_STUDYS
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if re.search(r"\b(T1|T2|T1w|T2w|bone|air|soft_tissue)\b", line)
     ]
     assert findings == []
 

@@ -69,7 +69,7 @@ def test_the_best_arm_labels_a_scan_as_its_folds_do_together(bench: Bench, t2w: 
     assert given.exit_code == 0, given.output
     name = t2w.name.removesuffix(".nii.gz")
     assert given.stdout.splitlines() == [str(bench.folder / "out" / f"{name}_dseg.nii.gz")]
-    assert "conservative 9, 8 T2w patients of conservative: validation DSC of bone 0.600" in given.stderr
+    assert "conservative 9, 8 patients of conservative: validation DSC of bone 0.600" in given.stderr
     direct = label_scan(read_scan(t2w), bench.networks, SMALL.preparation, SMALL.training, FLOAT32)
     assert len(np.unique(bench.labels(name))) > 1
     assert np.array_equal(bench.labels(name), sitk.GetArrayFromImage(direct))

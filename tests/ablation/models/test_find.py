@@ -27,7 +27,7 @@ def test_the_best_arm_of_a_class_is_that_of_the_mean_over_folds_and_all_its_fold
     assert len(ids(ledger, "best:conservative:soft_tissue")) == 2
     assert not {*ids(ledger, "best:conservative:soft_tissue")} & {*steady}
     about = find_model(ledger, "best:conservative:bone", "T2").about
-    assert about == "conservative 9, 8 T2w patients of conservative: validation DSC of bone 0.600, mean of 2"
+    assert about == "conservative 9, 8 patients of conservative: validation DSC of bone 0.600, mean of 2"
 
 
 def test_each_arm_competes_at_the_rate_that_was_best_for_it(ledger: Ledger) -> None:

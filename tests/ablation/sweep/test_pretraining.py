@@ -148,7 +148,7 @@ def test_networks_are_trained_published_recorded_and_found_again(
     assert {run.data.tags["encoder_digest"]: run.info.status for run in desk.runs} == dict.fromkeys(
         digests, "FINISHED"
     )
-    assert f"pretrained network {digests[0][:12]}: validation DSC on T1, bone " in caplog.text
+    assert f"pretrained network {digests[0][:12]}: validation DSC, bone " in caplog.text
     assert desk.left_in_storage == []
     caplog.clear()
     assert desk.ensure(RECIPE, other) == digests

@@ -145,7 +145,7 @@ def test_a_line_a_training_size_with_open_as_all_convolutions() -> None:
     np.testing.assert_allclose(eight, [0.25, 0.45, 0.65])
     np.testing.assert_allclose(none, [0.15, 0.15])
     assert [label.get_text() for label in axes.get_xticklabels()] == ["fc", "18", "all"]
-    assert legend(result.figure) == ["2 T2 patients", "8 T2 patients", "no_fine_tuning"]
+    assert legend(result.figure) == ["2 patients", "8 patients", "no_fine_tuning"]
     assert [axes.get_title() for axes in result.figure.axes] == ["Bone", "Soft tissue", "Air"]
 
 
@@ -155,7 +155,7 @@ def test_single_folds_are_dots() -> None:
 
 
 def test_the_words_give_the_best_depth() -> None:
-    assert "with 8 T2 patients: Bone 0.650 at all" in drawn(draw_depth(depth_table())).alt
+    assert "with 8 patients: Bone 0.650 at all" in drawn(draw_depth(depth_table())).alt
 
 
 def test_one_depth_is_no_figure() -> None:
@@ -377,7 +377,7 @@ def test_many_patients_need_no_legend() -> None:
     names = {f"P{number}": 0.0 for number in range(14)}
     result = drawn(draw_patients(table_of(trial()), patients_of(names, trial())))
     assert result.figure.legends == []
-    assert "14 T2 test patients" in result.caption
+    assert "14 T2w test patients" in result.caption
 
 
 # Segmented slices (Figs 6 and 8)
@@ -602,7 +602,7 @@ def test_curves_and_slices_are_asked_for_chosen_trials_only(everything: dict[str
 def test_an_arm_tried_on_fewer_patients_says_so() -> None:
     results = table_of(trial("open"), trial("conservative", "9", size=4))
     labels = panel(draw_compute_time(results)).get_yticklabels()
-    assert [label.get_text() for label in labels] == ["open", "conservative 9 (4 T2 patients)"]
+    assert [label.get_text() for label in labels] == ["open", "conservative 9 (4 patients)"]
 
 
 def test_the_studys_arms_go_first() -> None:

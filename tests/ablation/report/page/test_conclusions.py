@@ -199,7 +199,7 @@ def test_a_class_without_a_test_score_is_undefined_not_zero() -> None:
 
 
 def test_nothing_recorded_has_no_answer() -> None:
-    assert conclusions(*sweep()) == ["No arm has been validated on T2 yet, so there is no answer."]
+    assert conclusions(*sweep()) == ["No arm has been validated yet, so there is no answer."]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(7.26, "7.3 s"), (90, "1.5 min"), (9000, "2.5 h")])

@@ -23,7 +23,7 @@ def test_who_validates_and_trained_the_t1_network_is_told_fold_by_fold(ledger: L
     arms = [factors(name, fold=fold) for name in ("open", "scratch") for fold in (1, 2)]
     (warning,) = told(add_sweep(ledger, arms, tags=LEAKED))
     assert warning == (
-        "T2 validation patients whose T1w scans trained the pretrained network: 2 of 3 in fold 1, 0 of 3 in "
+        "T2w validation patients whose T1w scans trained the pretrained network: 2 of 3 in fold 1, 0 of 3 in "
         "fold 2. This favours arms that start from it over scratch when validation chooses."
     )
 
@@ -31,6 +31,14 @@ def test_who_validates_and_trained_the_t1_network_is_told_fold_by_fold(ledger: L
 def test_arms_that_start_alike_are_not_tilted_but_their_validation_is_too_good(ledger: Ledger) -> None:
     (warning,) = told(add_sweep(ledger, [factors("open"), factors("conservative", "9")], tags=LEAKED))
     assert warning.endswith("Validation scores are a little too good for it.")
+
+
+def test_a_leak_is_told_by_the_sequences_own_names(ledger: Ledger) -> None:
+    arms = [factors("open") | {"cohort.source": "PD", "cohort.target": "FLAIR"}]
+    (warning,) = told(add_sweep(ledger, arms, tags=LEAKED))
+    assert warning.startswith(
+        "FLAIR validation patients whose PD scans trained the pretrained network: 2 of 3"
+    )
 
 
 def test_what_starts_from_no_network_has_no_leak(ledger: Ledger) -> None:

@@ -17,7 +17,7 @@ def test_the_name_has_the_training_size_only_where_sizes_differ() -> None:
     assert results["arm"].unique().tolist() == [
         "no_fine_tuning",
         "conservative 9",
-        "conservative 9 (2 T2 patients)",
+        "conservative 9 (2 patients)",
     ]
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from ablation.record.results import RESULTS
 from ablation.report.tables.choice import chosen
 from ablation.report.tables.summary import learning_rates, never_predicted, render, summarise
+from t1t2core.cohort.subject import Sequences
 from tests.builders.tables import frame_of
 
 CLASSES = ("bone", "soft_tissue", "air", "internal_air")
@@ -153,12 +154,13 @@ def test_the_terminal_shows_every_arm_and_says_what_is_undefined() -> None:
         if row["class"] == "internal_air":
             row["dsc"] = np.nan
     console = Console(width=160, record=True, file=io.TextIOWrapper(io.BytesIO(), encoding="utf-8"))
-    console.print(render(summarise(table_of(untuned(), rows)), "mine: mean test DSC"))
+    summary = summarise(table_of(untuned(), rows))
+    console.print(render(summary, "mine: mean test DSC", Sequences(target="FLAIR")))
     text = console.export_text()
     assert "mine: mean test DSC" in text
     (line,) = [line for line in text.splitlines() if "conservative fc" in line]
     cells = [cell.strip() for cell in line.strip("│ ").split("│")]
-    expected = ["conservative fc", "T2", "8", "0.001", "0.500", "0.500", "0.500", "undefined", "10.0", "1"]
+    expected = ["conservative fc", "FLAIR", "8", "0.001", "0.500", "0.500", "0.500", "undefined", "10.0", "1"]
     assert cells == expected
 
 
