@@ -32,12 +32,7 @@ def read_manifest(file: Path, settings: CohortSettings | None = None) -> Cohort:
     table = read_table(file, required=columns.required, optional=columns.optional)
     rows = [(line, columns.without_placeholders(file.parent, columns.named(cells))) for line, cells in table]
     if not any(cells["ct"] or cells["labels_t1w"] for _, cells in rows):
-        both = " and ".join(columns.shown(kind) for kind in _LABELS)
-        raise InputError(
-            f"{file}: column 'ct' is missing or empty (or {both} in its place)"
-            if columns.may_have_ct
-            else f"{file}: column '{columns.shown('labels_t1w')}' is missing or empty"
-        )
+        raise InputError(f"{file}: {columns.without_truth}")
     check_excluded(own.exclude, [cells["subject"] for _, cells in rows])
     rows = [(line, cells) for line, cells in rows if cells["subject"] not in own.exclude]
     named = Counter(cells["subject"].casefold() for _, cells in rows)
@@ -76,6 +71,14 @@ class _Columns:
     def shown(self, kind: str) -> str:
         """Return the name of the column of a kind of scan."""
         return self.sequences.shown(kind)
+
+    @property
+    def without_truth(self) -> str:
+        """What is missing where nothing tells the classes."""
+        if not self.may_have_ct:
+            return f"column '{self.shown('labels_t1w')}' is missing or empty"
+        both = " and ".join(self.shown(kind) for kind in _LABELS)
+        return f"column 'ct' is missing or empty (or {both} in its place)"
 
     @property
     def required(self) -> tuple[str, ...]:
