@@ -12,6 +12,32 @@ from ablation.commands.progress import progress_line
 from ablation.commands.terminal import command
 from t1t2core.errors import InputError
 
+NEEDS_SCANS = "for --robustness, --external, --export"
+Register = Annotated[
+    str | None, typer.Option(metavar="CLASS", help="register the arm that is best for a class")
+]
+Robustness = Annotated[
+    str | None,
+    typer.Option(metavar="CLASS", help="first test the arm that is best for a class on changed scans"),
+]
+External = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=DIR",
+        help="label maps of the test patients that something else made, as one more arm; repeatable",
+    ),
+]
+Export = Annotated[
+    tuple[str, Path] | None,
+    typer.Option(metavar="nnunet DIR", help="write scans and folds as a dataset of nnU-Net v2, and stop"),
+]
+Cohort = Annotated[
+    str | None, typer.Option(metavar="phantom|DIR|FILE.csv", help=f"{NEEDS_SCANS}: the scans  [as recorded]")
+]
+StorageUri = Annotated[
+    str | None, typer.Option(metavar="URI", help=f"{NEEDS_SCANS}: object storage  [as recorded]")
+]
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -21,38 +47,12 @@ def main(
     space: Annotated[Path, typer.Option("--space", metavar="FILE", help="the search space (YAML)")],
     output: options.Output = Path("runs"),
     tracking_uri: options.TrackingUri = None,
-    register: Annotated[
-        str | None,
-        typer.Option(metavar="CLASS", help="register the arm that is best for a class"),
-    ] = None,
-    robustness: Annotated[
-        str | None,
-        typer.Option(metavar="CLASS", help="first test the arm that is best for a class on changed scans"),
-    ] = None,
-    external: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=DIR",
-            help="label maps of the test patients that something else made, as one more arm; repeatable",
-        ),
-    ] = None,
-    export: Annotated[
-        tuple[str, Path] | None,
-        typer.Option(metavar="nnunet DIR", help="write scans and folds as a dataset of nnU-Net v2, and stop"),
-    ] = None,
-    cohort: Annotated[
-        str | None,
-        typer.Option(
-            metavar="phantom|DIR|FILE.csv",
-            help="for --robustness, --external, --export: the scans  [as recorded]",
-        ),
-    ] = None,
-    storage: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URI", help="for --robustness, --external, --export: object storage  [as recorded]"
-        ),
-    ] = None,
+    register: Register = None,
+    robustness: Robustness = None,
+    external: External = None,
+    export: Export = None,
+    cohort: Cohort = None,
+    storage: StorageUri = None,
 ) -> int:
     """Write the report of a search space from the record alone; an unfinished sweep is told as it stands."""
     if not (robustness or external or export) and (cohort is not None or storage is not None):

@@ -18,13 +18,13 @@ from ablation.record.external import (
 )
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
-from ablation.store.volumes import prepare_cohort
 from ablation.sweep.progress import Show
 from t1t2core.cohort.names import is_safe_name
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
 from t1t2core.evaluation.external import MapScore, label_map_defects, score_label_map
-from t1t2core.settings import TARGET
+from t1t2core.preparation.prepare import PreparedScan
+from t1t2core.settings import TARGET, Settings
 from t1t2core.settings.classes import Classes
 
 ENDING = "_dseg.nii.gz"
@@ -65,23 +65,26 @@ def score_external(
     suffix = found.cohort.sequences.target
     classes = {name: values_in(folder, found.cohort.classes) for name, folder in folders.items()}
     files = {name: _files(name, folder, patients, suffix, classes[name]) for name, folder in folders.items()}
-    some = replace(found.cohort, subjects=tuple(patients))
-    preparation, evaluation = found.settings.preparation, found.settings.evaluation
-    prepared = prepare_cohort(some, preparation, found.storage, lambda *_: None)
+    prepared = found.prepared(patients)
     arms = {arm.name: arm for arm in unpack_external(plan.files.get(EXTERNAL_FILE))}
     for name, paths in files.items():
         scores = {}
         for number, subject in enumerate(patients, start=1):
             show(f"{name}: {number} of {len(patients)} label maps")
             truth = prepared[subject.name].scan(TARGET)
-            path = paths[subject.name]
-            regions = score_label_map(path, subject, truth, preparation, evaluation, classes[name])
-            scores[subject.name] = [_as_recorded(subject.name, one) for one in regions]
-        folder = str(folders[name].resolve())
-        arms[name] = ExternalArm(name, folder, _digest(paths), scores)
+            scores[subject.name] = _score(paths[subject.name], subject, truth, found.settings, classes[name])
+        arms[name] = ExternalArm(name, str(folders[name].resolve()), _digest(paths), scores)
     content = pack_external(arms.values())
     ledger.keep_files(plan.parent.info.run_id, {EXTERNAL_FILE: content})
     return replace(plan, files={**plan.files, EXTERNAL_FILE: content})
+
+
+def _score(
+    path: Path, subject: Subject, truth: PreparedScan, settings: Settings, classes: Classes
+) -> list[dict[str, Any]]:
+    """The scores of a label map as the record has them, a region each."""
+    regions = score_label_map(path, subject, truth, settings.preparation, settings.evaluation, classes)
+    return [_as_recorded(subject.name, one) for one in regions]
 
 
 def _folders(given: Sequence[str]) -> dict[str, Path]:

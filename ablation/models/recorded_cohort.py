@@ -2,7 +2,8 @@
 
 import argparse
 import shlex
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablation.names import COHORT_FINGERPRINT
@@ -10,9 +11,11 @@ from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.settings import SETTINGS_FILE, read_settings
 from ablation.store.storage import Storage
+from ablation.store.volumes import prepare_cohort
 from ablation.sweep.workspace import PHANTOM, examine_cohort, find_cohort
 from t1t2core.cohort.subject import Cohort, Subject
 from t1t2core.errors import InputError
+from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.settings import Settings
 
 
@@ -28,6 +31,11 @@ class RecordedCohort:
     def subjects(self) -> dict[str, Subject]:
         """The subjects by name."""
         return {subject.name: subject for subject in self.cohort.subjects}
+
+    def prepared(self, subjects: Sequence[Subject]) -> dict[str, PreparedSubject]:
+        """Return the volumes of some of them by name; those that storage lacks are made."""
+        some = replace(self.cohort, subjects=tuple(subjects))
+        return prepare_cohort(some, self.settings.preparation, self.storage, lambda *_: None)
 
 
 def find_recorded_cohort(
