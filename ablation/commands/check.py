@@ -11,6 +11,7 @@ from rich.table import Table
 from ablation.commands import options
 from ablation.commands.terminal import BAD_INPUT, FAILED, command, imported, show
 from t1t2core.network.about import about_network
+from t1t2core.settings import SOURCE, TARGET
 
 if TYPE_CHECKING:
     from ablation.api import CohortCheck
@@ -79,7 +80,7 @@ def _short(found: "CohortCheck") -> Table:
     sequences = found.survey.cohort.sequences
     table = Table(title=f"{found.survey.cohort.name}: subjects", title_justify="left")
     columns = {"subject": "subject", "usable": "usable"}
-    for place, sequence in (("T1", sequences.source), ("T2", sequences.target)):
+    for place, sequence in ((SOURCE, sequences.source), (TARGET, sequences.target)):
         columns |= {
             name: f"{sequence} {name.removeprefix(f'{place}_').replace('_', ' ')}"
             for name in found.table.columns

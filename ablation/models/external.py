@@ -24,6 +24,7 @@ from t1t2core.cohort.names import is_safe_name
 from t1t2core.cohort.subject import Subject
 from t1t2core.errors import InputError
 from t1t2core.evaluation.external import MapScore, label_map_defects, score_label_map
+from t1t2core.settings import TARGET
 from t1t2core.settings.classes import Classes
 
 ENDING = "_dseg.nii.gz"
@@ -72,7 +73,7 @@ def score_external(
         scores = {}
         for number, subject in enumerate(patients, start=1):
             show(f"{name}: {number} of {len(patients)} label maps")
-            truth = prepared[subject.name].scan("T2")
+            truth = prepared[subject.name].scan(TARGET)
             path = paths[subject.name]
             regions = score_label_map(path, subject, truth, preparation, evaluation, classes[name])
             scores[subject.name] = [_as_recorded(subject.name, one) for one in regions]

@@ -17,9 +17,10 @@ from ablation.names import (
 )
 from ablation.record.trials import Record
 from ablation.space.naming import external_strategy
+from t1t2core.settings import TARGET
 
 VERSION = 1
-TESTED = {"split": "test", "sequence": "T2", "weights": "best"}
+TESTED = {"split": "test", "sequence": TARGET, "weights": "best"}
 """The scores of a trial beside which those of label maps stand."""
 NOT_TRAINED = "not_trained"
 

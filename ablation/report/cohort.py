@@ -14,6 +14,7 @@ from t1t2core.cohort.subject import Cohort
 from t1t2core.evaluation.outline_pictures import PLANES, draw_outlines, outline_colours
 from t1t2core.files import write_atomically
 from t1t2core.preparation.survey import Survey
+from t1t2core.settings import SOURCE, TARGET
 
 PAGE = "index.html"
 
@@ -61,7 +62,7 @@ def _splits_sheet(splits: tuple[FoldSplit, ...], cohort: Cohort) -> Sheet:
             "test": len(roles.test),
         }
         for split in splits
-        for sequence, roles in (("T1", split.t1), ("T2", split.t2))
+        for sequence, roles in ((SOURCE, split.t1), (TARGET, split.t2))
     ]
     return Sheet(name="splits", title="Subjects in each role", frame=pd.DataFrame(rows))
 
@@ -69,7 +70,7 @@ def _splits_sheet(splits: tuple[FoldSplit, ...], cohort: Cohort) -> Sheet:
 def _panel(survey: Survey, name: str) -> Panel:
     subject = survey.prepared[name]
     sequences = survey.cohort.sequences
-    names = [sequences.suffix(sequence) for sequence in ("T1", "T2") if sequence in subject.alignment]
+    names = [sequences.suffix(sequence) for sequence in (SOURCE, TARGET) if sequence in subject.alignment]
     planes = ", ".join(PLANES)
     return Panel(
         picture=Picture(
