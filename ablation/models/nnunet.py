@@ -23,6 +23,7 @@ from t1t2core.errors import InputError
 from t1t2core.files import write_atomically
 from t1t2core.preparation.grid import to_image
 from t1t2core.preparation.own_grid import labels_on_scan
+from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import IGNORED, Classes
 
 DATASET, FOLDS, ROLES_FILE = "dataset.json", "splits_final.json", "splits.csv"
@@ -72,8 +73,8 @@ def export_nnunet(
     is_ignored = False
     for number, subject in enumerate(some.subjects, start=1):
         show(f"nnU-Net: {number} of {len(cases)} scans")
-        alignment = prepared[subject.name].alignment["T2"]
-        scan, labels = labels_on_scan(subject, "T2", alignment, preparation)
+        alignment = prepared[subject.name].alignment[TARGET]
+        scan, labels = labels_on_scan(subject, TARGET, alignment, preparation)
         name = f"{subject.name}_0000{ENDING}"
         if subject.name in tested:
             _write(scan, folder / "imagesTs" / name)
@@ -154,7 +155,7 @@ def _roles(splits: Iterable[FoldSplit]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["subject", "fold", "sequence", "role"])
     for split in splits:
-        for sequence, roles in (("T1", split.t1), ("T2", split.t2)):
+        for sequence, roles in ((SOURCE, split.t1), (TARGET, split.t2)):
             writer.writerows(
                 (name, split.fold, sequence, role) for role in ROLES for name in getattr(roles, role)
             )

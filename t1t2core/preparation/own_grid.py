@@ -9,7 +9,7 @@ from t1t2core.preparation.alignment import Alignment, transform_of
 from t1t2core.preparation.anatomy import mr_anatomy
 from t1t2core.preparation.threads import one_thread
 from t1t2core.preparation.truth import Truth, read_source
-from t1t2core.settings import PreparationSettings, Sequence
+from t1t2core.settings import SOURCE, PreparationSettings, Sequence
 
 
 @one_thread()
@@ -24,7 +24,7 @@ def labels_on_scan(
     Raises:
         InputError: a file cannot be read.
     """
-    path = subject.t1w if sequence == "T1" else subject.t2w
+    path = subject.t1w if sequence == SOURCE else subject.t2w
     assert path is not None, "the subject has the sequence"
     scan = read_scan(path)
     mr = mr_anatomy(scan)

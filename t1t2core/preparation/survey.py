@@ -12,7 +12,7 @@ from t1t2core.cohort.subject import Cohort
 from t1t2core.errors import InputError, SubjectsError
 from t1t2core.preparation.cohort import check_classes, check_prepared, prepare_each
 from t1t2core.preparation.prepare import PreparedSubject
-from t1t2core.settings import CohortSettings, Settings
+from t1t2core.settings import SOURCE, TARGET, CohortSettings, Settings
 from t1t2core.settings import Sequence as SequenceName
 
 Findings = Mapping[str, Sequence[str]]
@@ -111,9 +111,9 @@ def survey_cohort(
 
 def _trained(splits: Iterable[FoldSplit]) -> dict[tuple[str, SequenceName], tuple[str, ...]]:
     """Who trains, by fold and sequence."""
-    sequences: tuple[SequenceName, ...] = ("T1", "T2")
+    sequences: tuple[SequenceName, ...] = (SOURCE, TARGET)
     return {
-        (f"fold {split.fold}", sequence): (split.t1 if sequence == "T1" else split.t2).training
+        (f"fold {split.fold}", sequence): (split.t1 if sequence == SOURCE else split.t2).training
         for split in splits
         for sequence in sequences
     }
