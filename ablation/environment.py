@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 
 VARIABLES = {
     # Nothing leaves the machine, no address is printed, nothing is drawn over the terminal.
@@ -23,6 +24,14 @@ VARIABLES = {
 }
 IN_WORKERS = ("OMP_WAIT_POLICY", "PYTORCH_ALLOC_CONF")
 """Of these, what also counts in a process that only computes."""
+
+
+def version_here() -> str:
+    """Return the version of the package; `unknown` of a copy of the code that was not installed."""
+    try:
+        return version("t1t2-ablation")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def set_up() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation import __version__
+from ablation.environment import version_here
 from t1t2core.errors import InputError
 from t1t2core.files import write_atomically
 from t1t2core.settings.classes import Classes
@@ -59,7 +59,7 @@ class Derivative:
             "GeneratedBy": [
                 {
                     "Name": GENERATOR,
-                    "Version": __version__,
+                    "Version": version_here(),
                     "Description": f"Labels whole scans with recorded networks; {LABELS} names the values",
                 }
             ],

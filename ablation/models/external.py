@@ -40,9 +40,7 @@ def score_external(
     storage: str | None,
     show: Show,
 ) -> PlanRecord:
-    """Score folders of label maps on the test patients of a plan, and keep the scores with the plan.
-
-    A name that is there already is renewed.
+    """Score folders of label maps on a plan's test patients, and keep the scores with it; or renew them.
 
     Args:
         given: `NAME=DIR` each.
@@ -61,10 +59,9 @@ def score_external(
         raise InputError(f"no trial of {plan.space} is finished: there are no test patients to score")
     found = find_recorded_cohort(ledger, plan, cohort=cohort, output=output, storage=storage)
     tested = {name for names in tested_patients(plan.records).values() for name in names}
-    patients = [found.subjects[name] for name in sorted(tested)]
-    suffix = found.cohort.sequences.target
+    patients, target = [found.subjects[n] for n in sorted(tested)], found.cohort.sequences.target
     classes = {name: values_in(folder, found.cohort.classes) for name, folder in folders.items()}
-    files = {name: _files(name, folder, patients, suffix, classes[name]) for name, folder in folders.items()}
+    files = {name: _files(name, folder, patients, target, classes[name]) for name, folder in folders.items()}
     prepared = found.prepared(patients)
     arms = {arm.name: arm for arm in unpack_external(plan.files.get(EXTERNAL_FILE))}
     for name, paths in files.items():

@@ -15,7 +15,6 @@ import SimpleITK as sitk
 from ablation.models.recorded_cohort import RecordedCohort, find_recorded_cohort
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
-from ablation.store.volumes import prepare_cohort
 from ablation.sweep.progress import Show
 from t1t2core.cohort.roles import ROLES, FoldSplit
 from t1t2core.cohort.split import draw_splits
@@ -44,56 +43,60 @@ def export_nnunet(
 ) -> None:
     """Write the target scans of a plan, their true classes and the plan's folds as nnU-Net v2 reads them.
 
-    Scans and label maps keep the grid of the scans. Who trains or validates in a fold is in `imagesTr`, who
-    is tested in one in `imagesTs`; where test patients rotate, most are in both, and `splits_final.json`
-    keeps the test patients of a fold out of its training.
+    All keep the grid of the scans. Who trains or validates in a fold is in `imagesTr`, who is tested in one
+    in `imagesTs`; where test patients rotate, most are in both.
 
     Args:
         cohort, output, storage: see `find_recorded_cohort`.
         show: is given the line that tells how far it is.
 
     Raises:
-        InputError: the folder holds something, nothing of the plan is finished, or the cohort is not the
-            recorded one.
+        InputError: the folder holds something, nothing is finished, or the cohort is not the recorded one.
     """
+    _check(plan, folder)
+    found = find_recorded_cohort(ledger, plan, cohort=cohort, output=output, storage=storage)
+    splits = _splits(found, plan)
+    trains = {name for split in splits for name in (*split.t2.training, *split.t2.validation)}
+    tested = {name for split in splits for name in split.t2.test}
+    cases = [found.subjects[name] for name in sorted(trains | tested)]
+    prepared, preparation = found.prepared(cases), found.settings.preparation
+    order, is_ignored = _order(found.cohort.classes), False
+    values = _values(order, found.cohort.classes)
+    for number, subject in enumerate(cases, start=1):
+        show(f"nnU-Net: {number} of {len(cases)} scans")
+        alignment = prepared[subject.name].alignment[TARGET]
+        scan, labels = labels_on_scan(subject, TARGET, alignment, preparation)
+        if subject.name in tested:
+            _write(scan, folder / "imagesTs" / f"{subject.name}_0000{ENDING}")
+        if subject.name in trains:
+            is_ignored |= bool((labels == IGNORED).any())
+            _write(scan, folder / "imagesTr" / f"{subject.name}_0000{ENDING}")
+            _write(to_image(values[labels], scan), folder / "labelsTr" / f"{subject.name}{ENDING}")
+    _write_json(folder / DATASET, _about(plan, found, len(trains), order, is_ignored=is_ignored))
+    folds = [{"train": list(split.t2.training), "val": list(split.t2.validation)} for split in splits]
+    _write_json(folder / FOLDS, folds)
+    write_atomically(folder / ROLES_FILE, _roles(splits).encode())
+
+
+def _check(plan: PlanRecord, folder: Path) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"--export nnunet {folder}: is not empty; name a new folder")
     if not plan.records:
         raise InputError(f"no trial of {plan.space} is finished: there is nothing to export")
-    found = find_recorded_cohort(ledger, plan, cohort=cohort, output=output, storage=storage)
-    splits = _splits(found, plan)
-    cases = sorted({name for split in splits for role in ROLES for name in getattr(split.t2, role)})
-    some = replace(found.cohort, subjects=tuple(found.subjects[name] for name in cases))
-    preparation = found.settings.preparation
-    prepared = prepare_cohort(some, preparation, found.storage, lambda *_: None)
-    trains = {name for split in splits for name in (*split.t2.training, *split.t2.validation)}
-    tested = {name for split in splits for name in split.t2.test}
-    order = _order(found.cohort.classes)
-    values = _values(order, found.cohort.classes)
-    is_ignored = False
-    for number, subject in enumerate(some.subjects, start=1):
-        show(f"nnU-Net: {number} of {len(cases)} scans")
-        alignment = prepared[subject.name].alignment[TARGET]
-        scan, labels = labels_on_scan(subject, TARGET, alignment, preparation)
-        name = f"{subject.name}_0000{ENDING}"
-        if subject.name in tested:
-            _write(scan, folder / "imagesTs" / name)
-        if subject.name in trains:
-            is_ignored |= bool((labels == IGNORED).any())
-            _write(scan, folder / "imagesTr" / name)
-            _write(to_image(values[labels], scan), folder / "labelsTr" / f"{subject.name}{ENDING}")
-    about = {
+
+
+def _about(
+    plan: PlanRecord, found: RecordedCohort, number: int, order: Sequence[str | None], *, is_ignored: bool
+) -> dict[str, Any]:
+    """The content of `dataset.json`, with so many training scans."""
+    return {
         "name": plan.space,
         "description": f"{found.cohort.sequences.target} scans of {found.cohort.name}",
         "channel_names": {"0": found.cohort.sequences.target},
         "labels": _names(order) | ({IGNORE: len(order)} if is_ignored else {}),
-        "numTraining": len(trains),
+        "numTraining": number,
         "file_ending": ENDING,
     }
-    folds = [{"train": list(split.t2.training), "val": list(split.t2.validation)} for split in splits]
-    _write_json(folder / DATASET, about)
-    _write_json(folder / FOLDS, folds)
-    write_atomically(folder / ROLES_FILE, _roles(splits).encode())
 
 
 def values_in(folder: Path, classes: Classes) -> Classes:
