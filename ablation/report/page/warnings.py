@@ -80,7 +80,8 @@ def _leaks(record: PlanRecord, results: pd.DataFrame) -> list[str]:
     starts = {str(name): STRATEGIES[name].starts_pretrained for name in ours}
     if not any(starts.values()):
         return []
-    told, sequences = [], record.sequences
+    told: list[str] = []
+    sequences = record.sequences
     if leaked := _trained_t1(record, results, "validation"):
         fresh = [name for name, pretrained in starts.items() if not pretrained]
         tilt = (
