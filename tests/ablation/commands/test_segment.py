@@ -248,7 +248,7 @@ def test_labels_are_a_bids_derivative(bench: Bench, t2w: Path) -> None:
 def test_a_validator_accepts_the_derivative(bench: Bench, t2w: Path) -> None:
     validator = Path(sys.executable).parent / "bids-validator-deno"
     if not validator.exists():
-        pytest.skip("bids-validator-deno is not installed, as pip install -e '.[test]' does")
+        pytest.skip("bids-validator-deno is not installed, as pip install -e '.[bids]' does")
     assert bench.segment(f"runs:/{bench.runs[0]}", t2w).exit_code == 0
     ended = subprocess.run(
         [validator, "--json", bench.folder / "out"], capture_output=True, text=True, check=False
