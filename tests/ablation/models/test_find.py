@@ -121,7 +121,7 @@ def test_what_is_not_there_is_told_with_the_nearest(ledger: Ledger) -> None:
 def test_runs_that_are_no_finished_trials_are_refused(ledger: Ledger) -> None:
     run = record_trial(ledger)
     parent = ledger.client.get_run(run).data.tags["mlflow.parentRunId"]
-    with pytest.raises(InputError, match=r"is a whole plan; .*best:conservative:bone"):
+    with pytest.raises(InputError, match=r"is a whole plan; .*best:conservative:CLASS"):
         find_model(ledger, f"runs:/{parent}", "T2")
     ledger.client.set_terminated(run, "KILLED")
     with pytest.raises(InputError, match="did not finish: KILLED"):

@@ -498,7 +498,7 @@ def test_bone_is_outlined_on_each_scan_up_to_the_limit() -> None:
     shown = [axes for axes in result.figure.axes if axes.images]
     assert len(shown) == MOST_PANELS
     assert f"{MOST_PANELS} of 26 scans" in result.caption
-    assert shown[0].get_title() == "P01 T1\ncontrast 0.90"
+    assert shown[0].get_title() == "P01 T1w\ncontrast 0.90"
     assert shown[0].collections, "the outline"
 
 

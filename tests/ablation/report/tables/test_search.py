@@ -47,7 +47,7 @@ def add_search(ledger: Ledger, objectives: Sequence[str] = DICE) -> PlanRecord:
 def test_the_best_whole_candidate_is_chosen_and_its_spread_told(ledger: Ledger) -> None:
     record = add_search(ledger)
     assert choice_sentences(record) == [
-        "Chosen by validation/bone/dsc of 3 candidates, 1 of them given up early: conservative 9, 8 T2w "
+        "Chosen by validation/bone/dsc of 3 candidates, 1 of them given up early: conservative 9, 8 "
         "patients, learning rate 0.001: 0.625 (mean of 2 trials, standard deviation 0.035)."
     ]
     table = search_table(record)
