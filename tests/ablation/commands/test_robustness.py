@@ -215,7 +215,7 @@ def test_a_space_without_trials(bench: Bench) -> None:
 
 
 def test_a_cohort_that_nothing_is_tested_on(bench: Bench) -> None:
-    refused(bench.report("--cohort", bench.folder / "heads"), "are for --robustness CLASS")
+    refused(bench.report("--cohort", bench.folder / "heads"), "are for --robustness, --external and --export")
 
 
 def refused(result: Result, *parts: str) -> None:
