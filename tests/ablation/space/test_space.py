@@ -160,7 +160,11 @@ arms:
 def test_a_factor_without_meaning_makes_no_trials_and_is_empty(
     tmp_path: Path, strategy: StrategyName
 ) -> None:
-    own = {"conservative": ", tuned_layers: [fc, 3]", "hybrid": ", fusion: [average, maximum]"}
+    own = {
+        "conservative": ", tuned_layers: [fc, 3]",
+        "first_layers": ", tuned_layers: [3, 6]",
+        "hybrid": ", fusion: [average, maximum]",
+    }
     text = f"""
 arms:
   - {{strategy: {strategy}{own.get(strategy, "")}}}
