@@ -42,7 +42,7 @@ def test_what_is_trained_is_not_told_again(workspace: Workspace) -> None:
     for seed, network in enumerate(networks_of(workspace.points, workspace.study)[:3]):
         weights = Segmenter(network.recipe.network, seed=seed).state_dict()
         workspace.encoders.publish(weights, network.recipe, {})
-    told = [line for line in preview(workspace).lines if "train" in line]
+    told = [line for line in preview(workspace).lines if "to train" in line]
     assert len(told) == 1, "of one network there is nothing to compare"
     assert told[0].startswith("pretrained networks: 4, 3 trained, 1 to train, about 0:00:")
 
