@@ -17,7 +17,7 @@ from t1t2core.experiment import Experiment
 from t1t2core.network.attention import Attention
 from t1t2core.settings import NetworkSettings, Settings
 from t1t2core.strategies import Factors
-from t1t2core.training import fit as fit_module
+from t1t2core.training import optimiser as optimiser_module
 from t1t2core.training.compute import Compute
 from t1t2core.training.norms import PLAIN_BATCHES
 from t1t2core.trial import make_experiment
@@ -36,7 +36,7 @@ def meta_as_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """What torch does not offer on `meta`, and what is done once before the first step."""
     monkeypatch.setattr(Compute, "autocast", lambda self: nullcontext())
     monkeypatch.setattr(
-        fit_module, "Adam", lambda groups, fused, **options: torch.optim.Adam(groups, **options)
+        optimiser_module, "Adam", lambda groups, fused, **options: torch.optim.Adam(groups, **options)
     )
 
 
