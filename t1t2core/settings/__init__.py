@@ -19,6 +19,7 @@ from t1t2core.settings.types import (
     Precision,
     Selection,
     Sequence,
+    Shape,
     identity,
 )
 
@@ -36,6 +37,7 @@ __all__ = [
     "Selection",
     "Sequence",
     "Settings",
+    "Shape",
     "TrainingSettings",
     "identity",
 ]
