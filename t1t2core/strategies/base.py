@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from t1t2core.cohort.roles import FoldSplit
     from t1t2core.experiment import Experiment, Scans
     from t1t2core.network.base import Network
+    from t1t2core.network.staged import StagedNetwork
     from t1t2core.preparation.prepare import PreparedSubject
     from t1t2core.settings import Fusion, Sequence
     from t1t2core.strategies.staged import AnyExperiment
@@ -212,6 +213,10 @@ class Strategy:
         if self.starts_pretrained:
             built.load_pretrained(self._required(pretrained))
         built.freeze(self.frozen_stages(factors, network, len(built.stages)))
+        return self.altered(built, factors, network)
+
+    def altered(self, built: StagedNetwork, factors: Factors, network: NetworkSettings) -> Network:
+        """Return the network that is trained in the place of the one that was built; usually that."""
         return built
 
     def rebuild(

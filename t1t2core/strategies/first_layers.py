@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 
 from t1t2core.network.architectures import STUDY, architecture_of
 from t1t2core.settings import NetworkSettings
-from t1t2core.strategies.base import CLASSES, TRAINED, Strategy
+from t1t2core.strategies.base import TRAINED, Strategy
 from t1t2core.strategies.factors import Factors, TunedLayers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
-
     from t1t2core.network.base import Network
+    from t1t2core.network.staged import StagedNetwork
 
 
 class FirstLayers(Strategy):
@@ -39,19 +36,11 @@ class FirstLayers(Strategy):
             return None
         return f"tuned_layers: {tuned_layers}: no first stages of {architecture} have so many; {allowed}"
 
-    def build(
-        self,
-        factors: Factors,
-        network: NetworkSettings,
-        *,
-        pretrained: Mapping[str, Tensor] | None,
-        classes: int = CLASSES,
-    ) -> Network:
-        """Build the pretrained network with all but its first stages frozen."""
+    def altered(self, built: StagedNetwork, factors: Factors, network: NetworkSettings) -> Network:
+        """Return the pretrained network with all but its first stages frozen."""
         from t1t2core.network.first_stages import FirstStages
 
         if not isinstance(factors.tuned_layers, int):
             raise ValueError("strategy first_layers needs a number of tuned layers")
-        whole = super().build(factors, network, pretrained=pretrained, classes=classes)
         numbers = architecture_of(network.architecture).first_numbers
-        return FirstStages(whole, numbers.index(factors.tuned_layers) + 1)
+        return FirstStages(built, numbers.index(factors.tuned_layers) + 1)

@@ -8,15 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from t1t2core.settings import NetworkSettings
-from t1t2core.strategies.base import CLASSES, Strategy
+from t1t2core.strategies.base import Strategy
 from t1t2core.strategies.factors import Factors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
-
     from t1t2core.network.base import Network
+    from t1t2core.network.staged import StagedNetwork
 
 
 class Gradual(Strategy):
@@ -28,18 +25,8 @@ class Gradual(Strategy):
 
     needs_stages = True
 
-    def build(
-        self,
-        factors: Factors,
-        network: NetworkSettings,
-        *,
-        pretrained: Mapping[str, Tensor] | None,
-        classes: int = CLASSES,
-    ) -> Network:
-        """Build the pretrained network, which is frozen when its first epoch begins."""
+    def altered(self, built: StagedNetwork, factors: Factors, network: NetworkSettings) -> Network:
+        """Return the pretrained network, which is frozen when its first epoch begins."""
         from t1t2core.network.gradual import GradualNetwork
-        from t1t2core.network.staged import StagedNetwork
 
-        whole = super().build(factors, network, pretrained=pretrained, classes=classes)
-        assert isinstance(whole, StagedNetwork)
-        return GradualNetwork(whole, network.gradual_epochs)
+        return GradualNetwork(built, network.gradual_epochs)

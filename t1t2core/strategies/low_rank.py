@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING
 
 from t1t2core.seeds import torch_seed
 from t1t2core.settings import NetworkSettings
-from t1t2core.strategies.base import CLASSES, Strategy
+from t1t2core.strategies.base import Strategy
 from t1t2core.strategies.factors import Factors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from torch import Tensor
-
     from t1t2core.network.base import Network
+    from t1t2core.network.staged import StagedNetwork
 
 
 class LowRank(Strategy):
@@ -25,18 +22,10 @@ class LowRank(Strategy):
 
     needs_stages = True
 
-    def build(
-        self,
-        factors: Factors,
-        network: NetworkSettings,
-        *,
-        pretrained: Mapping[str, Tensor] | None,
-        classes: int = CLASSES,
-    ) -> Network:
-        """Build the pretrained network with additions that are 0 at the start."""
+    def altered(self, built: StagedNetwork, factors: Factors, network: NetworkSettings) -> Network:
+        """Return the pretrained network with additions that are 0 at the start."""
         from t1t2core.network.low_rank import LowRankNetwork
 
-        whole = super().build(factors, network, pretrained=pretrained, classes=classes)
         return LowRankNetwork(
-            whole, network.lora_rank, seed=torch_seed(factors.seed or 0, "low-rank additions")
+            built, network.lora_rank, seed=torch_seed(factors.seed or 0, "low-rank additions")
         )
