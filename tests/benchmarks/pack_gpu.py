@@ -9,6 +9,7 @@ takes some minutes.
 
 import argparse
 import lzma
+import os
 import re
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ NEEDED = (
     *("opentelemetry-semantic-conventions", "databricks-sdk", "google-auth", "pyasn1", "pyasn1-modules"),
     *("cryptography", "cffi", "cachetools", "colorlog", "sqlparse", "fastapi", "starlette", "gitpython"),
     *("gitdb", "smmap", "importlib-metadata", "python-dotenv", "annotated-types", "typing-inspection"),
-    "tensorboardx",
+    *("tensorboardx", "monai", "pydicom", "loky"),
 )
 """Libraries that the commands import and such a machine lacks."""
 LEFT_OUT = (
@@ -63,6 +64,15 @@ def pinned(names: Iterable[str]) -> list[str]:
     return [pins[canonical(name)] for name in names if canonical(name) in pins]
 
 
+def unpack(wheel: Path, site: Path) -> None:
+    """Unpack a wheel; programs in it, such as Ray's, stay executable, which `zipfile` alone forgets."""
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            path = archive.extract(member, site)
+            if mode := member.external_attr >> 16 & 0o777:
+                os.chmod(path, mode)
+
+
 def gather(site: Path) -> None:
     """Unpack the libraries' wheels into a folder, without what no command uses."""
     pip = [sys.executable, "-m", "pip", "--quiet"]
@@ -71,8 +81,7 @@ def gather(site: Path) -> None:
         only = ["--no-deps", "--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"]
         subprocess.run([*pip, "download", *only, *platforms, "--dest", wheels, *pinned(NEEDED)], check=True)
         for wheel in sorted(Path(wheels).glob("*.whl")):
-            with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(site)
+            unpack(wheel, site)
     subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(ROOT)], check=True)
     for name in (*LEFT_OUT, *OWN):
         shutil.rmtree(site / name, ignore_errors=True)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.experiment import Experiment
+from t1t2core.network.architectures import STUDY
 from t1t2core.network.stage import Features
 from t1t2core.preparation.prepare import PreparedSubject
 from t1t2core.settings import NetworkSettings, Precision, Settings, Shape
@@ -30,7 +31,7 @@ RATE = 1e-2
 SWITCHES = ("allow_tf32", "deterministic", "benchmark")
 """Of `torch.backends.cudnn`, which hold for the whole process."""
 PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
-ARMS: Mapping[str, Factors] = {
+STUDY_ARMS: Mapping[str, Factors] = {
     "no_fine_tuning": Factors(strategy="no_fine_tuning"),
     "norm_adaptation": Factors(strategy="norm_adaptation"),
     **{
@@ -45,20 +46,36 @@ ARMS: Mapping[str, Factors] = {
     "scratch": Factors(strategy="scratch"),
     "augmented": Factors(strategy="augmented"),
 }
-TRAINED = [arm for arm, factors in ARMS.items() if STRATEGIES[factors.strategy].trains]
-"""Arms that train weights."""
+TRAINED = [arm for arm, factors in STUDY_ARMS.items() if STRATEGIES[factors.strategy].trains]
+"""Arms of the study that train weights."""
+ARMS: Mapping[str, Factors] = {
+    **STUDY_ARMS,
+    "first_layers 9": Factors(strategy="first_layers", tuned_layers=9),
+    "gradual": Factors(strategy="gradual"),
+    "low_rank": Factors(strategy="low_rank"),
+    "contrast_randomised": Factors(strategy="contrast_randomised"),
+}
+NETWORKS = ("unet", "dynunet", "segresnet")
+"""Other networks than the study's; swin_unetr takes no patch of 48 voxels."""
 
 
 def small_trial(
-    bench: Bench, arm: str, precision: Precision, *, device: str | None = None, steps: int | None = None
+    bench: Bench,
+    arm: str,
+    precision: Precision,
+    *,
+    device: str | None = None,
+    steps: int | None = None,
+    network: str = STUDY,
 ) -> Experiment:
     """An arm on six small heads, two of them to train on.
 
     Args:
         device: another than the bench's.
         steps: of the training, others than usual.
+        network: its architecture.
     """
-    settings = bench.sizes.small
+    settings = _with_network(bench.sizes.small, network)
     if steps is not None:
         training = replace(settings.training, max_steps=steps)
         settings = replace(settings, training=training, pretraining=training)
@@ -74,6 +91,7 @@ def paper_trial(
     patients: int = 1,
     kept: int = 0,
     steps: int = 1,
+    network: str = STUDY,
 ) -> Experiment:
     """An arm at the paper preset, validated and tested on one patient.
 
@@ -81,9 +99,10 @@ def paper_trial(
         patients: that it is trained on.
         kept: bytes of features of frozen stages.
         steps: of an epoch.
+        network: its architecture.
     """
     training = with_steps(bench.sizes.paper.training, steps)
-    settings = replace(bench.sizes.paper, training=training, pretraining=training)
+    settings = replace(_with_network(bench.sizes.paper, network), training=training, pretraining=training)
     names = tuple(f"P{number + 1:02d}" for number in range(patients + 2))
     roles = Roles(names[:patients], names[-2:-1], names[-1:])
     heads = _alike(bench.sizes.grid, patients + 2)
@@ -91,6 +110,10 @@ def paper_trial(
         precision=precision or bench.sizes.precision, device=bench.device, features=FeatureStore(kept)
     )
     return _experiment(arm, FoldSplit(1, t1=roles, t2=roles), heads, settings, compute, patients=patients)
+
+
+def _with_network(settings: Settings, network: str) -> Settings:
+    return replace(settings, network=replace(settings.network, architecture=network))
 
 
 def _experiment(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from t1t2core.experiment import Experiment
+from t1t2core.network.architectures import STUDY
 from t1t2core.network.attention import Attention
 from t1t2core.network.batch_norm import rectified
 from t1t2core.network.convolution import Convolution
@@ -19,6 +20,7 @@ from t1t2core.training.checkpoint import pack_state, unpack_state
 from t1t2core.training.loss import ClassSums, segmentation_loss
 from tests.benchmarks.gpu.arms import (
     ARMS,
+    NETWORKS,
     PRECISIONS,
     fit_of,
     kept_switches,
@@ -34,6 +36,8 @@ Work = Callable[[nn.Module, Tensor], Tensor]
 CHANNELS = (32, 64)
 CLOSABLE = ".attention.channel."
 """In the names of what has no gradient where all hidden units of a channel excitation are off."""
+THAWING = "gradual"
+"""An arm whose first stages are still frozen when so short a training ends."""
 ORDERS = ("channel_spatial", "spatial_channel", "concurrent_max", "concurrent_add")
 FARTHEST = {"float32": 1e-4, "bfloat16": 2e-2}
 """Largest relative error of an operation's values and gradients. With TF32 it would be 3e-4 in float32."""
@@ -147,8 +151,18 @@ def arms(bench: Bench) -> dict[str, Any]:
     return bench.parts(cases, needs=3)
 
 
-def _train_arm(bench: Bench, arm: str, precision: Precision) -> dict[str, Any]:
-    experiment = small_trial(bench, arm, precision)
+def networks(bench: Bench) -> dict[str, Any]:
+    """The same of other networks, tuned whole and in their last convolutions."""
+    cases = {
+        f"{network}, {arm}": partial(_train_arm, bench, arm, PRECISIONS[-1], network)
+        for network in NETWORKS
+        for arm in ("open", "conservative 9")
+    }
+    return bench.parts(cases, needs=3)
+
+
+def _train_arm(bench: Bench, arm: str, precision: Precision, architecture: str = STUDY) -> dict[str, Any]:
+    experiment = small_trial(bench, arm, precision, network=architecture)
     network = experiment.network
     # Without training all that can change has changed when the experiment is made.
     before = clone(network.state_dict())
@@ -161,7 +175,7 @@ def _train_arm(bench: Bench, arm: str, precision: Precision) -> dict[str, Any]:
     finite = all(bool(torch.isfinite(tensor).all()) for tensor in after.values())
     scores = experiment.score().scores
     frozen = sorted(changed - may_change)
-    still = sorted(name for name in may_change - changed if CLOSABLE not in name)
+    still = sorted(name for name in may_change - changed if CLOSABLE not in name and arm != THAWING)
     return {
         "frozen": len(after) - len(may_change),
         "frozen that changed": frozen,

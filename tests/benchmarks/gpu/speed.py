@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from t1t2core.experiment import Experiment
+from t1t2core.network.architectures import STUDY
 from t1t2core.network.attention import Attention
 from t1t2core.network.block import Block
 from t1t2core.network.stage import Features
@@ -20,6 +21,7 @@ from t1t2core.settings import Precision
 from t1t2core.training.loss import ClassSums, segmentation_loss
 from tests.benchmarks.gpu.arms import (
     GIB,
+    NETWORKS,
     TRAINED,
     batch_of,
     convolutions_of,
@@ -84,6 +86,22 @@ def steps(bench: Bench) -> dict[str, Any]:
     return bench.parts(cases, needs=4)
 
 
+def network_steps(bench: Bench) -> dict[str, Any]:
+    """Milliseconds of a step of other networks: tuned whole, and their last convolutions.
+
+    The latter with and without the features that their frozen stages give, which are kept.
+    """
+    cases: dict[str, Callable[[], Any]] = {}
+    for network in (STUDY, *NETWORKS):
+        step = partial(_step_ms, bench, network=network)
+        cases |= {
+            f"{network}, open": partial(step, "open"),
+            f"{network}, conservative 9": partial(step, "conservative 9"),
+            f"{network}, conservative 9, nothing kept": partial(step, "conservative 9", kept=0),
+        }
+    return bench.parts(cases, needs=4)
+
+
 def _step_ms(
     bench: Bench,
     arm: str,
@@ -91,6 +109,7 @@ def _step_ms(
     precision: Precision | None = None,
     kept: int = PLENTY,
     patients: int = 1,
+    network: str = STUDY,
     change: Change = lambda _: None,
 ) -> float:
     """Milliseconds of a step by the clock, of some steps together.
@@ -98,11 +117,14 @@ def _step_ms(
     Args:
         kept: bytes of features of frozen stages.
         patients: that it is trained on.
+        network: its architecture.
         change: what is done to the experiment first.
     """
     number = bench.sizes.steps
     with kept_switches():
-        experiment = paper_trial(bench, arm, precision, steps=number, kept=kept, patients=patients)
+        experiment = paper_trial(
+            bench, arm, precision, steps=number, kept=kept, patients=patients, network=network
+        )
         change(experiment)
         fit = fit_of(experiment)
         settle(experiment, bench)
