@@ -32,7 +32,7 @@ class Convolution(nn.Conv3d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, channels_in, X, Y, Z) to (B, channels_out, X, Y, Z)."""
         dtype = _type_on_cpu(x)
-        if dtype in _types_for_pairs() and _pays(self.out_channels, x):
+        if dtype is not None and dtype in _types_for_pairs() and _pays(self.out_channels, x):
             output: Tensor = _Paired.apply(x.to(dtype), self.weight)
             return output
         if dtype == torch.float32 and not torch.is_grad_enabled():

@@ -35,6 +35,7 @@ STAGES = {
     "agreement": (20, proofs.agreement),
     "compiled": (40, speed.compiled),
     "forecast": (0, forecast),
+    "profile": (8, speed.profile),
 }
 """By name, the most wanted first: the least seconds for which each is begun, and what it does."""
 

@@ -8,7 +8,7 @@ from ablation.space.space import read_space
 from t1t2core.preparation.patches import patch_starts
 from t1t2core.presets import PRESETS
 from t1t2core.strategies import STRATEGIES
-from tests.benchmarks.gpu.arms import ARMS
+from tests.benchmarks.gpu.arms import TRAINED
 from tests.benchmarks.gpu.bench import SKIPPED, Bench
 from tests.benchmarks.gpu.packing import PART, RATE
 from tests.benchmarks.gpu.speed import SCORING, VALIDATION
@@ -43,8 +43,7 @@ def forecast(bench: Bench) -> dict[str, Any]:
 
 
 def _needed() -> list[str]:
-    trained = [arm for arm, factors in ARMS.items() if STRATEGIES[factors.strategy].trains]
-    return [*trained, VALIDATION, SCORING]
+    return [*TRAINED, VALIDATION, SCORING]
 
 
 def _trial_seconds(point: Point, epochs: int, steps: dict[str, float]) -> float:

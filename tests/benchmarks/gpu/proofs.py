@@ -102,12 +102,18 @@ def _loss(labels: Tensor, _: nn.Module, logits: Tensor) -> Tensor:
 
 
 def _pass(module: nn.Module, x: Tensor, work: Work) -> list[Tensor]:
-    """The value, then the gradients of the input and of each parameter, under one random gradient of it."""
+    """The value, then the gradients of the input and of all parameters, under one random gradient of it.
+
+    The parameters' gradients are one vector: in a single number, such as that of a bias, what the voxels give
+    may cancel out, so that nothing but rounding is left of it.
+    """
     x = x.detach().requires_grad_()
     y = work(module, x)
     draw = torch.Generator().manual_seed(1)
     gradient = torch.randn(y.shape, dtype=torch.float64, generator=draw).to(y)
-    return [y.detach(), *torch.autograd.grad(y, [x, *module.parameters()], gradient)]
+    of_x, *of_parameters = torch.autograd.grad(y, [x, *module.parameters()], gradient)
+    found = [y.detach(), of_x]
+    return [*found, torch.cat([each.flatten() for each in of_parameters])] if of_parameters else found
 
 
 def _error_of_logits(bench: Bench, autocast: Callable[[], torch.autocast]) -> float:
