@@ -57,7 +57,7 @@ ARMS = (
 FEW_ARMS = ("{strategy: conservative, tuned_layers: [fc]}",)
 CROWDED_ARMS = ("{strategy: conservative, tuned_layers: [6, 9, 18]}", "{strategy: open}")
 NO_RUNS = f"{SKIPPED}: --runs names no output folder with prepared volumes"
-LIMIT_SECONDS = 150.0
+LIMIT_SECONDS = 300.0
 UNTOUCHED = 200e6
 """Bytes: what a process takes that only opens the card is more."""
 LEFT_FREE = 3 * GIB // 2
