@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         Sweep,
         check_cohort,
         examine,
+        export_model,
         export_nnunet,
         load_model,
         open,  # noqa: A004
@@ -22,6 +23,7 @@ __all__ = [
     "__version__",
     "check_cohort",
     "examine",
+    "export_model",
     "export_nnunet",
     "load_model",
     "open",

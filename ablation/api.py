@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.models import nnunet
+from ablation.models import exported, nnunet
 from ablation.models.external import score_external
 from ablation.models.labeller import Labeller, load_labeller
+from ablation.models.recorded_cohort import recorded_storage
 from ablation.models.robustness import measure_robustness
 from ablation.models.winner import register_winner
 from ablation.record.ledger import open_record
@@ -293,6 +294,38 @@ def export_nnunet(
     plan = read_plan(ledger, read_space(Path(space)).name, Path(space))
     where: dict[str, Any] = {"cohort": cohort, "output": Path(output), "storage": storage}
     nnunet.export_nnunet(ledger, plan, Path(folder), **where, show=show or log_now_and_then())
+
+
+def export_model(
+    space: str | Path,
+    folder: str | Path,
+    form: exported.Form,
+    *,
+    best_for: str | None = None,
+    output: str | Path = "runs",
+    tracking_uri: str | None = None,
+    storage: str | None = None,
+) -> Path:
+    """Write the networks of a recorded plan's best arm, which vote, for other programs.
+
+    Args:
+        space: its file.
+        folder: a new one.
+        form: a bundle of MONAI, or one ONNX file.
+        best_for: the class that the arm labels best on validation; the first one, unless given.
+        storage: where it is not that of the recorded command.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: nothing of this space is recorded, there is no such class, or the networks have no such
+            form.
+    """
+    ledger = open_record(Path(output), tracking_uri)
+    plan = read_plan(ledger, read_space(Path(space)).name, Path(space))
+    store = recorded_storage(plan, Path(output), storage)
+    return exported.export_model(ledger, plan, store, Path(folder), form, best_for)
 
 
 def examine(

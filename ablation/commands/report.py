@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ablation.api import export_nnunet, write_report
+from ablation.api import export_model, export_nnunet, write_report
 from ablation.commands import options
 from ablation.commands.progress import progress_line
 from ablation.commands.terminal import command
@@ -29,7 +29,17 @@ External = Annotated[
 ]
 Export = Annotated[
     tuple[str, Path] | None,
-    typer.Option(metavar="nnunet DIR", help="write scans and folds as a dataset of nnU-Net v2, and stop"),
+    typer.Option(
+        metavar="nnunet|bundle|onnx DIR",
+        help="write scans and folds as a dataset of nnU-Net v2, or the best arm's networks as a bundle of "
+        "MONAI or as ONNX, and stop",
+    ),
+]
+BestFor = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS", help="for --export bundle, onnx: of which the arm is best  [the first one]"
+    ),
 ]
 Cohort = Annotated[
     str | None, typer.Option(metavar="phantom|DIR|FILE.csv", help=f"{NEEDS_SCANS}: the scans  [as recorded]")
@@ -51,6 +61,7 @@ def main(
     robustness: Robustness = None,
     external: External = None,
     export: Export = None,
+    best_for: BestFor = None,
     cohort: Cohort = None,
     storage: StorageUri = None,
 ) -> int:
@@ -67,7 +78,9 @@ def main(
         "storage": storage,
     }
     if export is not None:
-        return _export(space, *export, where)
+        return _export(space, *export, best_for, where)
+    if best_for is not None:
+        raise InputError("--best-for is for --export bundle and --export onnx")
     with progress_line() as line:
         page, address = write_report(
             space, register=register, robustness=robustness, external=external or (), **where, show=line
@@ -78,11 +91,21 @@ def main(
     return 0
 
 
-def _export(space: Path, form: str, folder: Path, where: Mapping[str, Any]) -> int:
-    """Write a plan's scans and folds for another program."""
-    if form != "nnunet":
-        raise InputError(f"--export {form}: nnunet DIR is expected")
-    with progress_line() as line:
-        export_nnunet(space, folder, **where, show=line)
-    print(folder)
+def _export(space: Path, form: str, folder: Path, best_for: str | None, where: Mapping[str, Any]) -> int:
+    """Write a plan's scans and folds, or its best networks, for another program."""
+    if form == "nnunet":
+        if best_for is not None:
+            raise InputError("--best-for is for --export bundle and --export onnx")
+        with progress_line() as line:
+            export_nnunet(space, folder, **where, show=line)
+        print(folder)
+        return 0
+    if where["cohort"] is not None:
+        raise InputError(f"--export {form}: no --cohort is needed")
+    places = {name: where[name] for name in ("output", "tracking_uri", "storage")}
+    match form:
+        case "bundle" | "onnx":
+            print(export_model(space, folder, form, best_for=best_for, **places))
+        case _:
+            raise InputError(f"--export {form}: nnunet, bundle or onnx is expected, and a folder")
     return 0

@@ -37,12 +37,12 @@ class Labeller:
     def __init__(
         self, networks: list[RecordedNetwork], sequence: Sequence, runs: tuple[str, ...] = ()
     ) -> None:
-        self._networks, self._sequence, self.runs = networks, sequence, runs
+        self.networks, self._sequence, self.runs = networks, sequence, runs
 
     @property
     def classes(self) -> Classes:
         """What the labels mean."""
-        return self._networks[0].settings.classes
+        return self.networks[0].settings.classes
 
     def label(self, scan: str | Path, target: str | Path | None = None) -> sitk.Image:
         """Label a whole scan; what is doubtful about it is logged.
@@ -58,14 +58,14 @@ class Labeller:
             InputError: the scan cannot be used.
         """
         scan = Path(scan)
-        first = self._networks[0]
+        first = self.networks[0]
         classes, cohort = first.settings.classes, first.settings.cohort
         suffix = cohort.source if self._sequence == SOURCE else cohort.target
         check_scans([scan], self._sequence)
         image = read_scan(scan)
         for warning in (*scan_notes(scan), *doubts(image, suffix, has_skull=classes.is_study)):
             log.warning("%s: %s", scan, warning)
-        networks = [one.network for one in self._networks]
+        networks = [one.network for one in self.networks]
         labels = label_scan(image, networks, first.preparation, first.training, classes=classes)
         there = set(np.unique(sitk.GetArrayViewFromImage(labels)).tolist())
         for name in classes.foreground:

@@ -51,7 +51,7 @@ def find_recorded_cohort(
     Raises:
         InputError: it is not there, or not the recorded one.
     """
-    given = _given(plan.tags.get("command", ""))
+    given = _given(plan)
     source = cohort or given.cohort
     first = plan.records[0]
     content = ledger.read_file(first.run_id, SETTINGS_FILE)
@@ -68,13 +68,17 @@ def find_recorded_cohort(
             f"{found.fingerprint[:12]}, recorded {recorded[:12]}): it has other scans or subjects, or they "
             f"have changed{elsewhere}"
         )
-    store = Storage(storage or given.storage or str(output / "store"))
-    return RecordedCohort(found, settings, store)
+    return RecordedCohort(found, settings, recorded_storage(plan, output, storage))
 
 
-def _given(command: str) -> argparse.Namespace:
+def recorded_storage(plan: PlanRecord, output: Path, storage: str | None) -> Storage:
+    """Return the storage of the recorded command, or that in `output`, unless one is given."""
+    return Storage(storage or _given(plan).storage or str(output / "store"))
+
+
+def _given(plan: PlanRecord) -> argparse.Namespace:
     """Return where cohort and storage were by the recorded command."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--cohort", default=PHANTOM)
     parser.add_argument("--storage")
-    return parser.parse_known_args(shlex.split(command))[0]
+    return parser.parse_known_args(shlex.split(plan.tags.get("command", "")))[0]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mlflow.entities import Run
 
-from ablation.models.find import best_model
+from ablation.models.find import Model, best_model
 from ablation.models.registry import Card, register
 from ablation.names import COHORT_FINGERPRINT
 from ablation.record.ledger import Ledger
@@ -26,9 +26,14 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
         InputError: there is no such class, nothing is finished, or MLflow does not allow the name.
     """
     best = best_model(ledger, plan, tissue)
+    return register(ledger, best.runs, f"{plan.space}-{tissue}", card_of(plan, best, tissue))
+
+
+def card_of(plan: PlanRecord, best: Model, tissue: str) -> Card:
+    """Return the card of the arm that is best for a class."""
     runs = best.runs
     first = runs[0].data
-    card = Card(
+    return Card(
         space=plan.space,
         classes=recorded_classes(first.params),
         arm=best.arm,
@@ -44,7 +49,6 @@ def register_winner(ledger: Ledger, plan: PlanRecord, tissue: str) -> str:
             "voxel_mm": first.params["preparation.voxel_mm"],
         },
     )
-    return register(ledger, runs, f"{plan.space}-{tissue}", card)
 
 
 def _means(runs: Sequence[Run], prefix: str) -> dict[str, float]:

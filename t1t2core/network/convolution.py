@@ -17,6 +17,8 @@ from torch.backends import cpu, mkldnn
 from torch.nn import functional
 from torch.nn.grad import conv3d_weight
 
+from t1t2core.network.plain import is_plain
+
 PAIRED_CHANNELS = 8
 """Channels that leave a convolution, at most, for which pairs of voxels pay; 16 fill a vector."""
 STRIDE = (1, 1, 2)
@@ -79,8 +81,8 @@ class _Paired(torch.autograd.Function):
 
 
 def _type_on_cpu(x: Tensor) -> torch.dtype | None:
-    """The type it is computed in; None elsewhere."""
-    if x.device.type != "cpu":
+    """The type it is computed in; None elsewhere, and where it is to be computed by torch alone."""
+    if x.device.type != "cpu" or is_plain():
         return None
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
 

@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 from torch import Tensor
 
 from t1t2core.network.kernel_cache import kept_on_this_machine
+from t1t2core.network.plain import is_plain
 
 WIDTH = 256
 """Numbers that make a row."""
@@ -83,6 +84,7 @@ def _is_at_home(x: Tensor) -> bool:
     """Return whether it lies where these loops run, in a type that they know."""
     return (
         x.device.type == "cpu"
+        and not is_plain()
         and x.dtype in (torch.float32, torch.bfloat16)
         and torch.get_num_threads() <= MOST_THREADS
     )

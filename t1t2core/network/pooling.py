@@ -29,7 +29,9 @@ def max_unpool(x: Tensor, places: Tensor) -> Tensor:
     if kernels.suits(x):
         doubled: Tensor = _Unpool.apply(x, places)
         return doubled
-    doubled = functional.max_unpool3d(x, _index(places), [2, 2, 2])
+    sides = [2 * side for side in x.shape[2:]]
+    # torch's function for it checks sizes, by which it cannot be traced.
+    doubled = torch.ops.aten.max_unpool3d(x, _index(places), sides, [2, 2, 2], [0, 0, 0])
     # It comes with the channels first: convolution and gradient would each move them.
     return doubled.contiguous(memory_format=torch.channels_last_3d)
 
