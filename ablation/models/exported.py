@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -113,8 +113,6 @@ def _write_bundle(root: Path, voted: Voted, network: RecordedNetwork, card: Card
 
 def _metadata(card: Card, network: RecordedNetwork) -> dict[str, Any]:
     names = card.classes.names
-    patch = list(network.training.patch)
-    volume = {"type": "image", "spatial_shape": patch, "dtype": "float32", "is_patch_data": True}
     return {
         "schema": SCHEMA,
         "version": BUNDLE_VERSION,
@@ -141,28 +139,23 @@ def _metadata(card: Card, network: RecordedNetwork) -> dict[str, Any]:
             for name, value in scores.items()
         },
         "intended_use": "Research. Not for the care of patients.",
-        "network_data_format": {
-            "inputs": {
-                IMAGE: {
-                    **volume,
-                    "format": "magnitude",
-                    "modality": "MR",
-                    "num_channels": 1,
-                    "value_range": [],
-                    "channel_def": {"0": IMAGE},
-                }
-            },
-            "outputs": {
-                LOGITS: {
-                    **volume,
-                    "format": "segmentation",
-                    "num_channels": len(names),
-                    "value_range": [],
-                    "channel_def": {str(label): name for label, name in enumerate(names)},
-                }
-            },
-        },
+        "network_data_format": _network_format(list(network.training.patch), names),
     }
+
+
+def _network_format(patch: list[int], names: Sequence[str]) -> dict[str, Any]:
+    """What goes into the network and what comes out."""
+    volume = {
+        "type": "image",
+        "spatial_shape": patch,
+        "dtype": "float32",
+        "value_range": [],
+        "is_patch_data": True,
+    }
+    image = {"format": "magnitude", "modality": "MR", "num_channels": 1, "channel_def": {"0": IMAGE}}
+    channels = {str(label): name for label, name in enumerate(names)}
+    logits = {"format": "segmentation", "num_channels": len(names), "channel_def": channels}
+    return {"inputs": {IMAGE: volume | image}, "outputs": {LOGITS: volume | logits}}
 
 
 def _inference(network: RecordedNetwork) -> dict[str, Any]:
@@ -200,7 +193,7 @@ def _readme(card: Card) -> str:
 
     python -m monai.bundle run --config_file configs/inference.json --bundle_root . --dataset_dir FOLDER
 
-labels each `*.nii.gz` of FOLDER, on its own grid, into `labels/`. It needs MONAI with `fire`, and t1t2-ablation,
+labels each `*.nii.gz` of FOLDER, on its own grid, into `labels/`. It needs MONAI, `fire` and t1t2-ablation,
 which prepares scans as those were that the networks learnt from. The networks alone, for prepared patches,
 are `models/model.ts`, which `torch.jit.load` reads without any of these.
 

@@ -23,7 +23,7 @@ from t1t2core.training.compute import Compute
 IMAGE, LOGITS = "image", "logits"
 """Names of what goes in, (B, 1, x, y, z), and of what comes out, (B, classes, x, y, z)."""
 FARTHEST = 1e-3
-"""Largest difference of a logit that a file may have from its networks."""
+"""Largest difference of a logit that a file may have from its networks; of logits above 1, by the largest."""
 
 
 class Voted(nn.Module):
@@ -124,7 +124,7 @@ def _not_exportable(form: str, error: Exception) -> InputError:
 
 
 def _check(found: Tensor, expected: Tensor, form: str) -> None:
-    farthest = float((found - expected).abs().max())
+    farthest = float((found - expected).abs().max() / expected.abs().max().clamp(min=1))
     if not farthest <= FARTHEST:
         raise InputError(
             f"this network cannot be written as {form}: what was written gives other logits, by up to "

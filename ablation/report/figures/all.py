@@ -1,6 +1,7 @@
 """All figures of a report at once."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -11,6 +12,7 @@ from ablation.report.figures.calibration import draw_calibration
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
 from ablation.report.figures.depth import draw_depth
+from ablation.report.figures.drawn import Drawn, Layout
 from ablation.report.figures.forest import draw_forest
 from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
@@ -18,6 +20,7 @@ from ablation.report.figures.rates import draw_rates
 from ablation.report.figures.rendered import Drawing
 from ablation.report.figures.robustness import draw_robustness
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
+from ablation.report.study.texts import FIGURES
 from ablation.space.design import STUDY, Design
 from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.evaluation.slices import PatientSlices
@@ -41,8 +44,7 @@ def drawings(
     """All figures, still to be drawn, by the name of their files, in the order of a page.
 
     Args:
-        results: as `results.csv`, of the box.
-        patients: as `patients.csv`, likewise.
+        results, patients: as `results.csv` and `patients.csv`, of the box.
         calibration: as `calibration_frame` gives it.
         curves: columns `trial_key`, `metric`, `step` and `value`; empty where there are none.
         slices: of trials by key, see `t1t2core.evaluation.slices.unpack_slices`.
@@ -55,7 +57,7 @@ def drawings(
     tuned = [name for name in design.tuned if name in design.settings]
     of_changed = {} if changed is None else {n: partial(draw_robustness, results, changed, n) for n in tested}
     of_study = {} if design.settings else {"dsc_by_depth": partial(draw_depth, results)}
-    return {
+    found: dict[str, Drawing] = {
         "changes": partial(draw_forest, results, patients, design),
         **of_study,
         "score_against_time": partial(draw_pareto, results),
@@ -69,6 +71,20 @@ def drawings(
         "calibration": partial(draw_calibration, results, calibration, sequences=sequences),
         "learning_curves": partial(draw_curves, results, curves),
     }
+    is_study = classes == STUDY_CLASSES and sequences == STUDY_SEQUENCES
+    return _numbered(found) if is_study else found
+
+
+def _numbered(drawings: Mapping[str, Drawing]) -> dict[str, Drawing]:
+    """Let the titles of figures that the study has too name its own."""
+    own = {name: number for name, number in FIGURES.items() if name in drawings}
+    return {**drawings, **{n: partial(_draw_numbered, drawings[n], number) for n, number in own.items()}}
+
+
+def _draw_numbered(drawing: Drawing, number: int, layout: Layout) -> Drawn | None:
+    """Draw a figure whose title names the study's own."""
+    drawn = drawing(layout)
+    return drawn and replace(drawn, title=f"{drawn.title} (Fig. {number} of the study)")
 
 
 def drawn_trials(results: pd.DataFrame) -> list[str]:

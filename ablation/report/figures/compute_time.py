@@ -47,7 +47,7 @@ def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | N
     panels[0].invert_yaxis()
     return Drawn(
         figure=figure,
-        title="Compute time by strategy (Fig. 7 of the study)",
+        title="Compute time by strategy",
         caption="Time that a trial would take alone, with nothing shared (standalone_seconds), mean over "
         f"folds and seeds, each arm {as_chosen(results)}, at the largest training set; dots: single "
         "trials. The rest is what is not training epochs: start, scoring, and whatever else a trial does. "

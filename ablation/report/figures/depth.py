@@ -40,7 +40,7 @@ def draw_depth(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | None:
     add_legend(figure, handles, layout)
     return Drawn(
         figure=figure,
-        title="Dice by layers tuned and size of the training set (Fig. 5 of the study)",
+        title="Dice by layers tuned and size of the training set",
         caption="Test DSC of conservative fine-tuning by the number of convolutions tuned, counted from the "
         "output (fc: the last layer alone; all: open fine-tuning). Lines: means over "
         f"folds and seeds at the learning rate {as_chosen(results).removeprefix('as ')} among those that "

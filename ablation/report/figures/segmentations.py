@@ -73,7 +73,7 @@ def draw_segmentations(
     strips = list(_strips({arm: by_arm[arm] for arm in shown}, classes))
     return Drawn(
         figure=_draw(strips, layout, classes),
-        title=f"Segmented slices{_study_figure(6, classes, sequences)}",
+        title="Segmented slices",
         caption=f"Axial {sequences.target} slices of test patient {patient}: the scan, true labels, and the "
         f"labels of each arm (fold {fold}, {as_chosen(results)}). {_key(strips, classes)}",
         alt="Axial slices of a test patient: the scan, true labels, and the labels of "
@@ -108,20 +108,13 @@ def draw_augmentation(
         )
     return Drawn(
         figure=_draw(strips, Layout(width=min(layout.width, 7), columns=layout.columns), classes),
-        title=f"Segmented slices without and with {sequences.target} in training"
-        f"{_study_figure(8, classes, sequences)}",
+        title=f"Segmented slices without and with {sequences.target} in training",
         caption=f"Axial slices of test patients ({', '.join(patients)}): the scan, true labels, the network "
         f"trained on {sequences.source} alone, and the one trained on both sequences together. "
         f"{_key(strips, classes)}",
         alt="An axial slice of each sequence: the scan, true labels, and the labels of networks trained "
         f"without and with {sequences.target} heads, with wrong voxels marked.",
     )
-
-
-def _study_figure(number: int, classes: Classes, sequences: Sequences) -> str:
-    """Name the study's own figure, where it shows the same classes and sequences."""
-    is_same = classes == STUDY_CLASSES and sequences == STUDY_SEQUENCES
-    return f" (Fig. {number} of the study)" if is_same else ""
 
 
 def _patient_of_all(

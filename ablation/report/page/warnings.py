@@ -67,7 +67,8 @@ def _external(record: PlanRecord) -> list[str]:
     return [
         f"{external_strategy(arm.name)}: label maps that something else made, from {arm.folder} "
         f"({len(arm.scores)} test patients, content {arm.digest[:12]}). They were scored here, on the same "
-        "test patients and at the same voxels as the other arms. They have no validation scores, so no class "
+        "test patients and at the same voxels as the other arms; the way there from the voxels of the scans, "
+        "where these are finer, costs them a little. They have no validation scores, so no class "
         "can have this arm as its best by validation, and nothing is known of what they cost or were "
         "trained on."
         for arm in record.external_arms

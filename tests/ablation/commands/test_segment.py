@@ -17,33 +17,17 @@ from typer.testing import CliRunner, Result
 
 from ablation.commands.segment import app, scan_name
 from ablation.models.registry import register
-from ablation.record.ledger import Ledger
-from ablation.store.pretrained import EncoderStore
-from ablation.store.storage import Storage
 from t1t2core.cohort.scan import read_scan
 from t1t2core.evaluation.labelling import label_scan
 from t1t2core.settings import CohortSettings
 from tests.builders.heads import FLOAT32
-from tests.builders.records import CARD, SMALL, publish_encoder, record_trial, tuned_network
+from tests.builders.recorded_sweep import RecordedSweep
+from tests.builders.records import CARD, SMALL, record_trial
 from tests.conftest import Record
 
 
-class Bench:
-    """An output folder with a sweep of three folds, each with a pretrained network of its own."""
-
-    def __init__(self, folder: Path, record: Record) -> None:
-        self.folder = folder
-        self.encoders = EncoderStore(Storage(str(folder / "runs" / "store")))
-        self.ledger: Ledger = record.open()
-        self.digests = [publish_encoder(self.encoders, seed=seed) for seed in (5, 6)]
-        self.networks = [
-            tuned_network(self.encoders, digest, "conservative", 9, seed=fold)
-            for fold, digest in enumerate(self.digests, start=1)
-        ]
-        self.runs = [
-            record_trial(self.ledger, network, encoder=digest, fold=fold, dice=0.6)
-            for fold, (network, digest) in enumerate(zip(self.networks, self.digests, strict=True), start=1)
-        ]
+class Bench(RecordedSweep):
+    """One that labels scans."""
 
     def segment(self, *arguments: str | Path) -> Result:
         """The command as given, with this output folder."""

@@ -28,6 +28,7 @@ from ablation.report.figures.registration import MOST_PANELS, draw_registration,
 from ablation.report.figures.rendered import render
 from ablation.report.figures.segmentations import draw_augmentation, draw_segmentations
 from ablation.space.design import Design
+from t1t2core.cohort.subject import Sequences
 from t1t2core.evaluation.slices import PatientSlices, Slices
 from t1t2core.preparation.alignment import Alignment
 from tests.builders.heads import make_subjects
@@ -607,6 +608,17 @@ def test_an_arm_tried_on_fewer_patients_says_so() -> None:
 
 def test_the_studys_arms_go_first() -> None:
     assert pick(["conservative fc", "conservative 6", "open"], most=2) == ["conservative 6", "open"]
+
+
+def test_titles_name_the_studys_figures_where_its_sequences_and_classes_are(
+    everything: dict[str, Any],
+) -> None:
+    others = {"sequences": Sequences("T1w", "FLAIR")}
+    for about, named in (({}, True), (others, False)):
+        for name, number in {"dsc_by_depth": 5, "slices": 6, "compute_time": 7}.items():
+            drawn = drawings(**everything, **about)[name](WIDE)
+            assert drawn is not None
+            assert drawn.title.endswith(f" (Fig. {number} of the study)") is named
 
 
 def test_files_are_the_same_each_time(everything: dict[str, Any]) -> None:
