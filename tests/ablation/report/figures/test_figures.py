@@ -613,7 +613,7 @@ def test_the_studys_arms_go_first() -> None:
 def test_titles_name_the_studys_figures_where_its_sequences_and_classes_are(
     everything: dict[str, Any],
 ) -> None:
-    others = {"sequences": Sequences("T1w", "FLAIR")}
+    others = {"sequences": Sequences(target="FLAIR")}
     for about, named in (({}, True), (others, False)):
         for name, number in {"dsc_by_depth": 5, "slices": 6, "compute_time": 7}.items():
             drawn = drawings(**everything, **about)[name](WIDE)
