@@ -100,7 +100,7 @@ def test_label_maps_that_cannot_be_scored(sweep: PartsSweep, tmp_path: Path) -> 
 def test_a_folder_for_a_dataset_is_a_new_one(sweep: PartsSweep, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     refused(report(sweep, "--export", "nnunet", tmp_path), "is not empty")
-    refused(report(sweep, "--export", "monai", tmp_path), "nnunet DIR is expected")
+    refused(report(sweep, "--export", "monai", tmp_path), "nnunet, bundle or onnx is expected")
 
 
 def refused(result: Result, *parts: str) -> None:
