@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ablation.environment import set_up, version_here
+from ablation.compat import set_up, version_here
 
 if TYPE_CHECKING:
     from ablation.api import (

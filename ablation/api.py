@@ -15,8 +15,8 @@ from ablation.models.labeller import Labeller, load_labeller
 from ablation.models.recorded_cohort import recorded_storage
 from ablation.models.robustness import measure_robustness
 from ablation.models.winner import register_winner
-from ablation.record.ledger import open_record
-from ablation.record.plan_record import read_plan
+from ablation.record.ledger import Ledger, open_record
+from ablation.record.plan_record import PlanRecord, read_plan
 from ablation.record.results import NAMED, patients_frame, results_frame
 from ablation.report.sweep_result import SweepResult, report_sweep
 from ablation.space.space import read_space
@@ -209,17 +209,15 @@ def write_report(
     # What draws takes a second to import.
     from ablation.report.write import PAGE, write_report
 
-    name = read_space(Path(space)).name
-    ledger = open_record(Path(output), tracking_uri)
-    plan = read_plan(ledger, name, Path(space))
+    ledger, plan = _recorded(space, output, tracking_uri)
     where: dict[str, Any] = {"cohort": cohort, "output": Path(output), "storage": storage}
     if robustness is not None:
         plan = measure_robustness(ledger, plan, robustness, **where, show=show or log_now_and_then())
     if names := list(external):
         plan = score_external(ledger, plan, names, **where, show=show or log_now_and_then())
-    write_report(ledger, plan, Path(output) / name)
+    write_report(ledger, plan, Path(output) / plan.space)
     address = "" if register is None else register_winner(ledger, plan, register)
-    return Path(output) / name / "report" / PAGE, address
+    return Path(output) / plan.space / "report" / PAGE, address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +267,12 @@ def check_cohort(
     return CohortCheck(survey=found, table=table, page=page)
 
 
+def _recorded(space: str | Path, output: str | Path, tracking_uri: str | None) -> tuple[Ledger, PlanRecord]:
+    """Open the record, and read what it has of a search space."""
+    ledger = open_record(Path(output), tracking_uri)
+    return ledger, read_plan(ledger, read_space(Path(space)).name, Path(space))
+
+
 def export_nnunet(
     space: str | Path,
     folder: str | Path,
@@ -290,8 +294,7 @@ def export_nnunet(
     Raises:
         InputError: nothing of this space is recorded, or the cohort is not the recorded one.
     """
-    ledger = open_record(Path(output), tracking_uri)
-    plan = read_plan(ledger, read_space(Path(space)).name, Path(space))
+    ledger, plan = _recorded(space, output, tracking_uri)
     where: dict[str, Any] = {"cohort": cohort, "output": Path(output), "storage": storage}
     nnunet.export_nnunet(ledger, plan, Path(folder), **where, show=show or log_now_and_then())
 
@@ -322,8 +325,7 @@ def export_model(
         InputError: nothing of this space is recorded, there is no such class, or the networks have no such
             form.
     """
-    ledger = open_record(Path(output), tracking_uri)
-    plan = read_plan(ledger, read_space(Path(space)).name, Path(space))
+    ledger, plan = _recorded(space, output, tracking_uri)
     store = recorded_storage(plan, Path(output), storage)
     return exported.export_model(ledger, plan, store, Path(folder), form, best_for)
 

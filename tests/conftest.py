@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablation import environment
+from ablation import compat
 from ablation.record.ledger import Ledger
 from t1t2core.cohort.phantom import write_phantom
 from tests.builders.shared import made_once
 
-environment.set_up()  # as a command does; MLflow is asked for its variables when it is used
+compat.set_up()  # as a command does; MLflow is asked for its variables when it is used
 # Ray gives its workers the least priority: beside tests that compute they would hardly get a processor.
 os.environ.update(RAY_worker_niceness="0")
 # Processes of MLflow's servers that wait for work which nobody here gives them: each takes seconds to import.

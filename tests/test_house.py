@@ -254,7 +254,7 @@ def test_each_room_says_what_it_is_for() -> None:
 
 
 def test_a_stranger_maps_each_package_in_ten_minutes() -> None:
-    most = {"ablation": 21, "t1t2core": 16}
+    most = {"ablation": 20, "t1t2core": 16}
     for package, number in most.items():
         entries = [path.name for path in (ROOT / package).iterdir() if path.name != "__pycache__"]
         assert len(entries) <= number, sorted(entries)

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from ablation import environment
+from ablation import compat
 from ablation.record.garbage import no_collection
 
 
@@ -38,7 +38,7 @@ def doctor() -> None:
 
 def _enter(name: str) -> None:
     """Import a command and start it."""
-    environment.set_up()
+    compat.set_up()
     with no_collection():
         command = import_module(f"ablation.commands.{name}")
         terminal = import_module("ablation.commands.terminal")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.environment import version_here
+from ablation.compat import version_here
 from t1t2core.errors import InputError
 from t1t2core.files import write_atomically
 from t1t2core.settings.classes import Classes

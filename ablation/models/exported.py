@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from pydantic import TypeAdapter
 
-from ablation.environment import version_here
+from ablation.compat import version_here
 from ablation.models.find import best_model
 from ablation.models.labeller import check_agreement
 from ablation.models.network import RecordedNetwork, load_network

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from ablation.environment import cores
+from ablation.compat import cores
 from ablation.plan.digest import digest_of
 from ablation.store.processes import helpers
 from ablation.store.storage import Storage

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import ray
 
-from ablation import environment
-from ablation.compat import cores_by_ray
+from ablation import compat
 from ablation.plan.resources import TrialResources
 from ablation.space.resources import Resources
 from ablation.store.storage import first_line
@@ -69,11 +68,11 @@ def _start(address: str, folder: str | None) -> None:
             log_to_driver=False,
             logging_level=logging.CRITICAL,
             include_dashboard=False if is_local else None,
-            num_cpus=min(environment.cores(), cores_by_ray()) if is_local else None,
+            num_cpus=min(compat.cores(), compat.cores_by_ray()) if is_local else None,
             _temp_dir=folder,
             # Workers of a Ray that is started here have our environment. Variables alone install nothing, and
             # are the same for the whole job, so that its workers are still reused.
-            runtime_env=None if is_local else {"env_vars": environment.of_workers()},
+            runtime_env=None if is_local else {"env_vars": compat.of_workers()},
         )
     except Exception as error:  # plain ones too, where a process of its own does not come up in time
         where = "Ray cannot be started here" if is_local else f"no Ray cluster answers at {address}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 import torch
 
-from ablation.environment import cores
+from ablation.compat import cores
 from ablation.plan.plan import Network, networks_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.space.naming import setting_labels

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from ablation.environment import cores
+from ablation.compat import cores
 from ablation.plan.plan import preparations_of, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study

@@ -23,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from ablation import environment
+from ablation import compat
 from ablation.plan.plan import Trial
 from ablation.plan.resources import Room, TrialResources
 from ablation.record.ledger import Ledger
@@ -176,7 +176,7 @@ def main() -> None:
     given = parser.parse_args()
     if "postgresql" in given.records and missing():
         parser.error(missing())
-    environment.set_up()
+    compat.set_up()
     # Processes of MLflow's that wait for work which nobody here gives them.
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     PROCESSES.set_forkserver_preload(["tests.benchmarks.scale", "ablation.sweep.feed", "mlflow"])

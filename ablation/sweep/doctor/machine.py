@@ -10,8 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from ablation.compat import cores_by_ray
-from ablation.environment import cores
+from ablation.compat import cores, cores_by_ray
 from ablation.sweep.doctor.finding import Finding, Status
 from ablation.sweep.doctor.gpu import VISIBLE
 from ablation.sweep.doctor.units import bytes_of
