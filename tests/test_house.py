@@ -20,7 +20,6 @@ from t1t2core.strategies import STRATEGIES
 ROOT = Path(__file__).parents[1]
 ROOMS = (
     "names",
-    "environment",
     "compat",
     "space",
     "plan",
