@@ -49,7 +49,7 @@ class Sweep:
     """
 
     def __init__(self, request: Request) -> None:
-        self.workspace: Workspace = open_workspace(request)
+        self.workspace: Workspace = _open(request)
         self._preview: Preview | None = None
 
     def plan(self) -> pd.DataFrame:
@@ -135,7 +135,13 @@ def open(  # noqa: A001 - as `ablation.open`
 
 def pretrain(request: Request, workers: int = 1) -> tuple[dict[str, str], builtins.list[str]]:
     """Train and publish the pretrained networks that a request needs (see `sweep.run.train_pretrained`)."""
-    return train_pretrained(open_workspace(request), workers)
+    return train_pretrained(_open(request), workers)
+
+
+def _open(request: Request) -> Workspace:
+    """Look at the folders that a request names, then at all else."""
+    doctor.check_before_run(request)
+    return open_workspace(request)
 
 
 def results(

@@ -90,7 +90,7 @@ def _short(found: "CohortCheck") -> Table:
         columns = {"subject": "subject", "usable": "usable"}
     for text in (*columns.values(), "findings and warnings"):
         table.add_column(text, overflow="fold")
-    for row in found.table.fillna("").to_dict("records"):
+    for row in found.table.astype(object).fillna("").to_dict("records"):
         told = [text for text in (row["findings"], row.get("warnings", "")) if text]
         table.add_row(*(str(row[name]) for name in columns), " | ".join(told))
     return table

@@ -13,7 +13,7 @@ from ablation.compat import cores
 from ablation.plan.plan import preparations_of, recipes_of
 from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.study import Study
-from ablation.record.database import ARTIFACTS, database_file
+from ablation.record.database import ARTIFACTS
 from ablation.record.ledger import Ledger, asked_address, record_address
 from ablation.record.pretraining import EXPERIMENT as PRETRAINING
 from ablation.record.served import served_record
@@ -25,7 +25,6 @@ from ablation.space.points import Point, expand
 from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Search, epoch_findings, objective_findings
 from ablation.space.space import Space, read_space
-from ablation.store.file_system import mount_of
 from ablation.store.foreign import adopt_foreign
 from ablation.store.pretrained import EncoderStore
 from ablation.store.processes import helpers
@@ -110,6 +109,11 @@ class Request:
         words += ["--rerun"] if self.rerun else []
         words += ["--join"] if self.join else []
         return public(shlex.join(["python", "-m", "ablation.run", *words]))
+
+    @property
+    def is_served(self) -> bool:
+        """Whether one of the drivers that share the output folder serves the record to all."""
+        return self.join and not asked_address(self.tracking_uri)
 
     @property
     def ray_address(self) -> str:
@@ -207,8 +211,7 @@ def open_workspace(request: Request) -> Workspace:
         check_output(folder)
     storage = _open_storage(request)
     request = _with_foreign(request, settings, storage)
-    is_served = request.join and not asked_address(request.tracking_uri)
-    ledger = Ledger(address, request.output / ARTIFACTS, shares_files=is_served)
+    ledger = Ledger(address, request.output / ARTIFACTS, shares_files=request.is_served)
     _check_names(ledger, space)
     cohort = _read_cohort(request, settings.cohort)
     splits = draw_splits(cohort, settings.cohort)
@@ -256,16 +259,9 @@ def _with_foreign(request: Request, settings: Settings, storage: Storage) -> Req
 def _record_of(request: Request) -> str:
     """Return MLflow's address; that of a record which many drivers share is served by one of them."""
     address = record_address(request.output, request.tracking_uri)
-    if request.join and not asked_address(request.tracking_uri):
+    if request.is_served:
         check_output(request.output)
         return served_record(request.output).address
-    file = database_file(address)
-    mount = None if file is None else mount_of(file)
-    if mount is not None and mount.is_network:
-        log.warning(
-            f"the record is in a SQLite file on {mount.kind}, where two commands may spoil it: give --join, "
-            "with which one of them serves the record, or --tracking-uri"
-        )
     return address
 
 

@@ -1,16 +1,23 @@
 """All checks, one after the other."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from ablation.record.database import database_file
 from ablation.record.ledger import record_address
+from ablation.store.file_system import existing
 from ablation.sweep.cluster import RAY_FOLDER
 from ablation.sweep.doctor import folders, gpu, machine, ray_here, services, versions
-from ablation.sweep.doctor.finding import Check, Finding
+from ablation.sweep.doctor.finding import Check, Finding, Status
 from ablation.sweep.doctor.machines import examine_cluster
+from ablation.sweep.workspace import Request
+from t1t2core.errors import InputError
+
+log = logging.getLogger(__name__)
 
 
 def examine(
@@ -39,6 +46,34 @@ def examine(
         record_address(output, tracking_uri),
         address or os.environ.get("RAY_ADDRESS"),
     )
+
+
+def check_before_run(request: Request) -> None:
+    """Look at what would spoil a run's record or its leases, which takes a moment; warn where it may.
+
+    Raises:
+        InputError: the record's folder has no locks, the output's clock is far from this machine's, or no
+            record can have the address.
+    """
+    output = request.output
+    address = record_address(output, request.tracking_uri)
+    checks = []
+    if _can_be_written(output):  # who cannot write there is told so by what would write
+        checks.append(Check("clock", partial(folders.check_clock, output)))
+    file = None if request.is_served else database_file(address)
+    if file is not None and _can_be_written(file.parent):
+        checks.append(Check("file system", partial(folders.check_file_system, output, address)))
+        checks.append(Check("locks", partial(folders.check_locks, file.parent)))
+    for finding in (check.finding() for check in checks):
+        if finding.status == Status.FAIL:
+            raise InputError(f"--output {output} cannot be used: {finding.told}")
+        if finding.status == Status.WARN:
+            log.warning(finding.told)
+
+
+def _can_be_written(folder: Path) -> bool:
+    there = existing(folder)
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _findings(output: Path, storage: str, tracking_uri: str, address: str | None) -> Iterator[Finding]:

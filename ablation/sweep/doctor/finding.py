@@ -36,9 +36,14 @@ class Finding:
     found: str
     advice: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def told(self) -> str:
+        """What was looked at, what there is and what to do, in one line without secrets."""
         told = public("; ".join(filter(None, (self.found, self.advice))))
-        return f"{self.status:<4}  {self.name}: {' '.join(told.split())}"
+        return f"{self.name}: {' '.join(told.split())}"
+
+    def __str__(self) -> str:
+        return f"{self.status:<4}  {self.told}"
 
 
 @dataclass(frozen=True)
