@@ -6,7 +6,9 @@ by two voxels: a quarter of it is zeros, but vectors are full. With the channels
 channels of a pair are the 8 of its first voxel, then the 8 of its second: nothing is copied.
 
 In float32 torch leaves single small images, and on one thread kernels of one voxel, to convolutions of its
-own: they take four times as long as oneDNN's, and give the channels first, so that what follows is slower.
+own: they take three to fourteen times as long as oneDNN's, and give the channels first, so that what follows
+is slower. Without gradients oneDNN can be asked for by name. With them a single image is computed as two, its
+halves: two images are not left to torch's own.
 """
 
 from typing import Any
@@ -23,6 +25,9 @@ PAIRED_CHANNELS = 8
 """Channels that leave a convolution, at most, for which pairs of voxels pay; 16 fill a vector."""
 STRIDE = (1, 1, 2)
 ONES = (1, 1, 1)
+SMALL = 20480
+"""Channels times the first two sides of a single image, at most, for which torch takes a convolution of its
+own: `ConvParams::use_mkldnn` in aten/src/ATen/native/Convolution.cpp of PyTorch."""
 
 
 class Convolution(nn.Conv3d):
@@ -39,7 +44,27 @@ class Convolution(nn.Conv3d):
             return output
         if dtype == torch.float32 and not torch.is_grad_enabled():
             return _convolve_alone(x, self.weight, ONES)
-        return super().forward(x)
+        return _in_halves(self, x) if _is_left_to_torch(self, x) else super().forward(x)
+
+
+class ConvolutionOfOne(nn.Conv3d):
+    """Any convolution; of a single small image on a CPU by oneDNN."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `torch.nn.Conv3d`."""
+        if not _is_left_to_torch(self, x):
+            return super().forward(x)
+        if torch.is_grad_enabled():
+            return _in_halves(self, x)
+        pads = _sides(self.padding)
+        return torch.mkldnn_convolution(x, self.weight, self.bias, pads, self.stride, self.dilation, 1)
+
+
+def use_onednn(module: nn.Module) -> None:
+    """Have the convolutions of a network that is not of ours computed by oneDNN, also of a single image."""
+    for part in module.modules():
+        if type(part) is nn.Conv3d and part.padding_mode == "zeros" and not isinstance(part.padding, str):
+            part.__class__ = ConvolutionOfOne
 
 
 class Classifier(nn.Conv3d):
@@ -91,6 +116,43 @@ def _types_for_pairs() -> tuple[torch.dtype, ...]:
     """float32 only where a vector holds 16 numbers; what computes in bfloat16 itself has such vectors."""
     is_wide = cpu.get_cpu_capability() == "AVX512"
     return (torch.bfloat16, torch.float32) if is_wide else (torch.bfloat16,)
+
+
+def _is_left_to_torch(layer: nn.Conv3d, x: Tensor) -> bool:
+    """Whether torch would compute it itself, and slowly: one small image in float32."""
+    return (
+        _type_on_cpu(x) == torch.float32
+        and mkldnn.is_available()
+        and len(x) == 1
+        and x.shape[1:4].numel() <= SMALL
+        and max(layer.kernel_size) > 1
+        and layer.groups == 1
+        and layer.dilation == ONES
+    )
+
+
+def _in_halves(layer: nn.Conv3d, x: Tensor) -> Tensor:
+    """Convolve one image (1, C, X, Y, Z) as two that share a border; alone where no side can be halved."""
+    pads, kernels, strides = _sides(layer.padding), layer.kernel_size, layer.stride
+    sizes = zip(x.shape[2:], pads, kernels, strides, strict=True)
+    sides = [(side + 2 * pad - kernel) // stride + 1 for side, pad, kernel, stride in sizes]
+    axis = next((axis for axis, side in enumerate(sides) if side % 2 == 0), None)
+    if axis is None:
+        return functional.conv3d(x, layer.weight, layer.bias, strides, pads)
+    half = sides[axis] // 2
+    length = (half - 1) * strides[axis] + kernels[axis]
+    around = [pad if at == axis else 0 for at, pad in enumerate(pads) for _ in range(2)]
+    padded = functional.pad(x, around[::-1])
+    halves = [padded.narrow(axis + 2, start, length) for start in (0, half * strides[axis])]
+    pads = [0 if at == axis else pad for at, pad in enumerate(pads)]
+    both = functional.conv3d(torch.cat(halves), layer.weight, layer.bias, strides, pads)
+    return torch.cat([both[:1], both[1:]], dim=axis + 2)
+
+
+def _sides(padding: str | tuple[int, ...]) -> list[int]:
+    """Return the padding of each side; `use_onednn` leaves alone what names it."""
+    assert not isinstance(padding, str)
+    return list(padding)
 
 
 def _convolve_alone(x: Tensor, kernel: Tensor, stride: tuple[int, int, int]) -> Tensor:

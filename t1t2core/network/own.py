@@ -17,6 +17,7 @@ from torch import nn
 
 from t1t2core.errors import InputError
 from t1t2core.network.architecture import Architecture
+from t1t2core.network.convolution import use_onednn
 from t1t2core.network.seeded import seeded
 from t1t2core.network.stage import ClassifierStage
 from t1t2core.network.staged import StagedNetwork
@@ -30,6 +31,7 @@ class OwnNetwork(StagedNetwork):
         super().__init__(settings)
         with seeded(seed):
             made = _make(settings.architecture, settings.width, classes)
+        use_onednn(made)
         self.own = ClassifierStage(made) if _stages_of(made) is None else made
 
     @property

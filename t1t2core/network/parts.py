@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from t1t2core.network.architectures import ARCHITECTURES, STUDY
+from t1t2core.network.convolution import use_onednn
 from t1t2core.network.decoder import Decoder
 from t1t2core.network.encoder import Encoder
 from t1t2core.network.seeded import seeded
@@ -28,7 +29,10 @@ def make_parts(settings: NetworkSettings, *, classes: int, encoders: int = 1, se
     module = import_module(f"t1t2core.network.{settings.architecture}")
     with seeded(seed):
         _, encoder, decoder = module.make(settings.width, classes=classes, encoders=encoders)
-    return Row(encoder), Row(decoder)
+    rows = Row(encoder), Row(decoder)
+    for row in rows:
+        use_onednn(row)
+    return rows
 
 
 def foreign_names(settings: NetworkSettings, *, classes: int) -> dict[str, str]:

@@ -75,7 +75,9 @@ def work(address: str, folder: Path, trials: int, start: Barrier, done: "Queue[W
             if given is None:
                 time.sleep(IDLE_SECONDS)
                 continue
+            assert isinstance(given, dict)
             trial = feed.item(given["key"])
+            assert isinstance(trial, Trial)
             computed.append(trial.key)
             leave_outcome(storage, trial.key)
             feed.deliver(trial)
@@ -87,7 +89,7 @@ def work(address: str, folder: Path, trials: int, start: Barrier, done: "Queue[W
 def make_feed(plan: list[Trial], recorder: Any, ledger: Ledger, storage: Storage) -> Feed:
     """As `ablation.sweep.sweep` makes it; no pretrained network is trained."""
     resources = TrialResources(cpus=1.0, gpus=0.0)
-    networks = Networks(EncoderStore(storage), PretrainingRecord(ledger, "", 0.0))
+    networks = Networks(EncoderStore(storage), PretrainingRecord(ledger, {}, 0.0))
     room = Room(trial=resources, network=resources, slots=1)
     return Feed(Listed(plan), Spending(Budget()), recorder, networks, room, lambda *_: None)
 

@@ -1,13 +1,12 @@
 """`python -m tests.benchmarks.scale --trials 1000 --nodes 3`: what planning, scheduling and recording cost.
 
-The trials compute nothing, but load the encoder, report an epoch and leave a summary and scores; all else
-is the product's own: the plan, Ray Tune, the record. The nodes of the cluster are all on this machine.
+The trials compute nothing, but report an epoch and leave a summary and scores; all else is the product's own:
+the plan, Ray Tune, the record. The nodes of the cluster are all on this machine.
 """
 
 import argparse
 import json
 import os
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +16,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-import ray
 from ray import tune
 from ray.cluster_utils import Cluster
 
 from ablation.plan.plan import Trial, make_plan, recipes_of
-from ablation.plan.resources import TrialResources
+from ablation.plan.resources import Room, TrialResources
 from ablation.plan.study import Study
 from ablation.record.ledger import Ledger
+from ablation.record.pretraining import PretrainingRecord
 from ablation.record.recorder import Recorder
 from ablation.search.budget import Spending
 from ablation.search.source import Listed
@@ -35,21 +34,22 @@ from ablation.space.resources import Recovery
 from ablation.space.search_settings import Budget
 from ablation.space.space import Space
 from ablation.store.outcome import FOLDER, SUMMARY
+from ablation.store.pretrained import EncoderStore
 from ablation.store.storage import Storage
 from ablation.sweep import sweep
 from ablation.sweep.cluster import connect
+from ablation.sweep.networks import Networks
 from ablation.sweep.progress import Progress, log_now_and_then
 from ablation.sweep.workspace import NO_SPACE
 from ablation.worker.memory import peak_mb
+from ablation.worker.runner import Runner
 from ablation.worker.trial import Shared
 from t1t2core.cohort.roles import FoldSplit, Roles
-from t1t2core.network.segmenter import Segmenter
 from t1t2core.presets import PRESETS
 from t1t2core.training.compute import Device
 
 T = TypeVar("T")
 
-MIB = 2**20
 FOLDS = 3
 PATIENTS = tuple(f"sub-{number:02d}" for number in range(20))
 SETTINGS = PRESETS["paper"]
@@ -63,10 +63,6 @@ DIGEST = "encoder"
 WORKERS = "workers"
 """Folder in storage with a file a worker that has started."""
 POLL_SECONDS = 0.05
-REPORT_SECONDS = 1.0
-"""Between two reports of a node about its object store."""
-CHUNK = 5 * MIB
-"""Bytes that Ray sends at once (`object_manager_default_chunk_size`)."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,11 @@ class SharedByAll(Shared):
 
 
 class NoTrial(tune.Trainable):
-    """Stands in for `TrialRunner`: one epoch in no time."""
+    """Stands in for `Runner`: one epoch in no time."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return Runner.default_resource_request(config)
 
     def setup(self, config: dict[str, Any], shared: SharedByAll) -> None:  # type: ignore[override]
         """The first trial of each worker lasts until all workers are there, as real ones do."""
@@ -92,10 +92,8 @@ class NoTrial(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        trial = self._shared.trial(self._config)
-        if trial.encoder:
-            ray.get(self._shared.encoders[trial.encoder])
-        return {"history": leave_outcome(self._store, trial.key), "done": True, "over": True}
+        history = leave_outcome(self._store, self._config["key"])
+        return {"history": history, "done": True, "over": True}
 
 
 def leave_outcome(store: Storage, key: str) -> list[dict[str, float]]:
@@ -182,14 +180,11 @@ def open_recorder(ledger: Ledger, storage: Storage, plan: list[Trial]) -> Record
     )
 
 
-def shared_of(plan: list[Trial], encoder: ray.ObjectRef, storage: Storage, workers: int) -> SharedByAll:
+def shared_of(storage: Storage, workers: int) -> SharedByAll:
     """What the trials read."""
-    common = study()
     return SharedByAll(
-        study=common,
-        digests=dict.fromkeys(recipes_of([trial.point for trial in plan], common), DIGEST),
+        study=study(),
         subjects={},
-        encoders={DIGEST: encoder},
         storage=storage.address,
         threads=1,
         checkpoint_seconds=None,
@@ -198,39 +193,17 @@ def shared_of(plan: list[Trial], encoder: ray.ObjectRef, storage: Storage, worke
 
 
 @contextmanager
-def cluster_of(nodes: int) -> Iterator[Path]:
-    """A head that runs no trials and nodes that run one each, on this machine; this process has joined.
-
-    Gives the file in which the nodes report.
-    """
-    # All nodes report into one file, by turns.
-    system = {"debug_dump_period_milliseconds": int(1000 * REPORT_SECONDS)}
-    head = {"num_cpus": 0, "include_dashboard": False, "_system_config": system}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+def cluster_of(nodes: int) -> Iterator[None]:
+    """A head that runs no trials and nodes that run one each, on this machine; this process has joined."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     try:
         for _ in range(nodes):
             cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
         with connect(cluster.address):
-            assert cluster.head_node is not None
-            yield Path(cluster.head_node.get_logs_dir_path()) / "debug_state.txt"
+            yield
     finally:
         cluster.shutdown()
-
-
-def chunks_received(reports: Path, nodes: int) -> list[int]:
-    """How many chunks of objects have come from other nodes, by node; of the last ones each report tells."""
-    found: dict[str, int] = {}
-    asked_at, wait = time.time(), 20 * nodes * REPORT_SECONDS
-    while len(found) <= nodes and time.time() < asked_at + wait:
-        if reports.stat().st_mtime > asked_at + REPORT_SECONDS:
-            text = reports.read_text(encoding="utf-8")
-            node = re.search(r"^Node ID: (\w+)", text, re.MULTILINE)
-            count = re.search(r"num chunks received total: (\d+)", text)
-            if node and count:
-                found[node[1]] = int(count[1])
-        time.sleep(POLL_SECONDS)
-    return sorted(found.values())
 
 
 def measure(trials: int, nodes: int, folder: Path) -> None:
@@ -238,25 +211,17 @@ def measure(trials: int, nodes: int, folder: Path) -> None:
     figures = Figures()
     storage = Storage(str(folder / "store"))
     ledger = Ledger(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
-    segmenter = Segmenter(SETTINGS.network, seed=0)
-    weights = {name: tensor.numpy() for name, tensor in segmenter.state_dict().items()}
     plan = figures.timed("plan", lambda: plan_of(trials))
     assert len({trial.key for trial in plan}) == trials
-    with cluster_of(nodes) as reports:
-        shared = shared_of(plan, ray.put(weights), storage, nodes)
+    with cluster_of(nodes):
+        shared = shared_of(storage, nodes)
         recorder = figures.timed("open the record", lambda: open_recorder(ledger, storage, plan))
         figures.timed("sweep", lambda: run(plan, shared, recorder, nodes))
         figures.timed("close the record", lambda: recorder.close("FINISHED", "", patient=True))
-        chunks = chunks_received(reports, nodes)
     figures.seconds["workers start"] = (
         max(map(storage.modified, storage.names(WORKERS))) - figures.begun["sweep"]
     )
     show(figures, trials)
-    size = sum(array.nbytes for array in weights.values())
-    print(
-        f"  an encoder of {size / MIB:.1f} MiB; "
-        f"chunks of {CHUNK / MIB:.0f} MiB that came to each node: {chunks}"
-    )
     again = Ledger(ledger.tracking_uri, folder / "artifacts")
     recorded = figures.timed("recognise", again.finished)
     assert recorded.keys() == {trial.key for trial in plan}
@@ -266,17 +231,18 @@ def measure(trials: int, nodes: int, folder: Path) -> None:
 def run(plan: list[Trial], shared: SharedByAll, recorder: Recorder, slots: int) -> None:
     """The product's sweep, with trials that do nothing."""
     resources = TrialResources(cpus=1.0, gpus=0.0)
-    progress = Progress([1.0] * len(plan), 0.0, log_now_and_then())
-    with patch.object(sweep, "TrialRunner", NoTrial):
+    networks = Networks(EncoderStore(recorder.storage), PretrainingRecord(recorder.ledger, {}, 0.0))
+    with patch.object(sweep, "Runner", NoTrial):
         result = sweep.run_sweep(
             Listed(plan),
             shared,
             recorder,
-            resources,
+            networks,
+            Room(trial=resources, network=resources, slots=slots),
             Recovery(),
-            progress,
-            slots=slots,
+            Progress([1.0] * len(plan), 0.0, log_now_and_then()),
             spending=Spending(Budget()),
+            name=lambda trial: str(trial.point),
         )
     assert len(result.finished) == len(plan), result
 

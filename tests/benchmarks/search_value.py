@@ -16,7 +16,8 @@ from typing import Annotated
 
 import typer
 
-from ablation.plan.plan import Trial, make_plan, recipes_of
+from ablation.plan.plan import PlannedTrial, Trial, make_plan, recipes_of
+from ablation.plan.recipe import EncoderRecipe
 from ablation.plan.trial_result import TrialResult
 from ablation.search.budget import Spending
 from ablation.search.candidates import Candidate, candidates_of
@@ -53,6 +54,9 @@ class Unwritten:
     def introduce(self, tried: Tried) -> None:
         """Nothing."""
 
+    def changed(self) -> None:
+        """Nothing."""
+
     def announce(self, tried: Tried) -> None:
         """Nothing."""
 
@@ -84,7 +88,7 @@ class Grid:
         self._encoders = workspace.known_encoders(recipes_of(workspace.points, workspace.study))
         self.space = candidates_of(workspace.space, workspace.settings)
         finished = workspace.ledger.finished()
-        plan = self.plan(workspace.points)
+        plan = self.trials(workspace.points)
         missing = sum(trial.key not in finished for trial in plan)
         if missing:
             raise typer.BadParameter(f"{missing} of {len(plan)} trials of the grid are not recorded")
@@ -107,11 +111,15 @@ class Grid:
     def best(self) -> float:
         """Highest objective of a candidate."""
         everything = self.space.everything or ()
-        return max(self._mean(self.plan(self.space.points(candidate))) for candidate in everything)
+        return max(self._mean(self.trials(self.space.points(candidate))) for candidate in everything)
 
-    def plan(self, points: Sequence[Point]) -> list[Trial]:
+    def trials(self, points: Sequence[Point]) -> list[Trial]:
         """The trials of points."""
         return make_plan(points, self._workspace.study, self._encoders)
+
+    def plan(self, points: Sequence[Point], encoders: dict[EncoderRecipe, str]) -> list[PlannedTrial]:
+        """The same, as a search asks for them; all pretrained networks are there."""
+        return [*self.trials(points)]
 
     def play(self, search: Search, share: float) -> Found:
         """Lets a search spend its share of the grid's seconds, one trial after the other."""
@@ -121,11 +129,13 @@ class Grid:
             self.space,
             search,
             plan=self.plan,
+            encoders=self._encoders,
             recall=lambda key: None,
             spending=spending,
             journal=Unwritten(),
         )
         while trial := player.next():
+            assert isinstance(trial, Trial)
             result = self.results[trial.key]
             spent += self._costs[trial.key]
             player.ended(trial, result)
@@ -149,7 +159,7 @@ def main(
     many: Annotated[int, typer.Option(help="seeds of the summary")] = MANY_SEEDS,
 ) -> None:
     """Prints a table for each search, and how often each came near over many seeds."""
-    grid = Grid(open_workspace(Request(space=space, output=output), print))
+    grid = Grid(open_workspace(Request(space=space, output=output)))
     best, total = grid.best, grid.seconds
     print(f"grid: {len(grid.results)} trials, {len(grid.space.everything or ())} candidates, {total:.0f} s")
     print(f"best {OBJECTIVE} of the grid: {best:.4f}; budget of a search: {share * total:.0f} s")

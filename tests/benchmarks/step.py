@@ -81,7 +81,7 @@ def measure(width: int, compute: Compute) -> Figures:
     """The step and its convolutions, in turns."""
     step = Step(width, PATCHES[width], compute)
     convolutions = step.convolutions()
-    works = [step, *(_alone(part, given, compute) for part, given in convolutions)]
+    works: list[Callable[[], None]] = [step, *(_alone(part, given, compute) for part, given in convolutions)]
     whole, *each = _shortest(works, compute)
     alone = sum(each)
     operations = sum(3 * 2 * given.numel() * part.weight[:, 0].numel() for part, given in convolutions)

@@ -156,7 +156,7 @@ def main() -> None:
         request = Request(space=space, cohort=given.cohort, preset="demo", output=folder / "runs")
         options = ["--space", str(space), "--cohort", given.cohort, "--preset", "demo"]
         _timed("ablation.pretrain", *options, "--output", str(request.output))
-        workspace = open_workspace(request, lambda _: None)
+        workspace = open_workspace(request)
         seconds: dict[str, list[float]] = {"product": [], "baseline": []}
         for turn in range(given.repeats):
             with tempfile.TemporaryDirectory(prefix="baseline-") as own:

@@ -1,10 +1,12 @@
 """However a convolution is computed, it is what torch's own is."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from t1t2core.network.convolution import Classifier, Convolution
+from t1t2core.network.convolution import Classifier, Convolution, use_onednn
 from t1t2core.training.compute import device_here
 
 GRID = (24, 6, 4)
@@ -128,6 +130,50 @@ def test_a_single_image_is_labelled_as_it_would_be_in_a_batch(channels_in: int, 
     assert torch.equal(alone, batch[:1])
     # torch's own convolution, which is slow, would give the channels first.
     assert alone.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize(
+    ("layer", "grid"),
+    [
+        (nn.Conv3d(8, 8, 3, padding=1), (8, 6, 4)),
+        (nn.Conv3d(8, 8, 3, padding=1, bias=False), (5, 6, 7)),  # the first side cannot be halved
+        (nn.Conv3d(8, 16, 3, stride=2, padding=1), (8, 12, 4)),
+        (nn.Conv3d(8, 16, 2, stride=2), (6, 8, 4)),
+        (nn.Conv3d(1, 8, (3, 1, 5), padding=(1, 0, 2)), (8, 6, 4)),
+        (nn.Conv3d(8, 8, 3, padding=1), (5, 3, 7)),  # no side can be
+    ],
+)
+def test_any_convolution_of_a_single_image_is_torchs_own(
+    layer: nn.Conv3d, grid: tuple[int, int, int]
+) -> None:
+    x = draw(layer.in_channels, grid, torch.float32)[:1]
+    expected = run(layer, x)
+    network = nn.Sequential(copy.deepcopy(layer))
+    use_onednn(network)
+    found = run(network[0], x)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6 * float(value.abs().max()))
+    with torch.no_grad():
+        torch.testing.assert_close(network(x), expected["y"])
+        assert torch.equal(network(x), network(torch.cat([x, x]))[:1])
+
+
+@pytest.mark.parametrize("kind", [nn.Conv3d, Convolution])
+def test_torch_is_given_no_single_image_that_it_would_be_slow_with(kind: type[nn.Conv3d]) -> None:
+    layer = make(8, 16) if kind is Convolution else nn.Conv3d(8, 16, 3, padding=1)
+    network = nn.Sequential(layer)
+    use_onednn(network)
+    assert network.state_dict().keys() == {f"0.{name}" for name in layer.state_dict()}
+    for images in (1, 2):
+        x = draw(8, GRID, torch.float32)[:images].requires_grad_()
+        with torch.profiler.profile() as profile:
+            network(x).sum().backward()
+            with torch.no_grad():
+                network(x)
+        names = {event.name for event in profile.events()}
+        assert not {name for name in names if "slow_conv" in name}
+        assert "aten::mkldnn_convolution" in names
+    assert kind is Convolution or type(network[0]) is not nn.Conv3d
 
 
 @pytest.mark.usefixtures("one_thread")

@@ -13,6 +13,7 @@ from torch import nn
 from t1t2core.errors import InputError
 from t1t2core.network.build import build_network
 from t1t2core.network.foreign import read_foreign
+from t1t2core.network.plain import plain_operations
 from t1t2core.settings import NetworkSettings
 
 IMAGE = torch.randn((1, 1, 16, 24, 16), generator=torch.Generator().manual_seed(0))
@@ -24,7 +25,7 @@ def monais() -> UNet:
 
 
 def logits(network: nn.Module) -> torch.Tensor:
-    with torch.no_grad():
+    with torch.no_grad(), plain_operations():
         made: torch.Tensor = network.eval()(IMAGE)
     return made
 
