@@ -12,6 +12,8 @@ from t1t2core.settings import TARGET
 
 ROW = 0.3
 """Inches of height an arm takes."""
+TICKS = 4
+"""At most so many on the axis of a class: in a narrow range each has four decimals."""
 ALIKE = Look("#666666", "o", "-", "")
 """Where there are too many patients to tell apart."""
 
@@ -44,6 +46,7 @@ def draw_patients(
                 style = look(place) if len(names) <= len(LOOKS) else ALIKE
                 handles[patient] = _line(axes, means.loc[(name, patient)].reindex(arms), style)
         axes.set(title=title, xlabel="test DSC of a patient")
+        axes.locator_params(axis="x", nbins=TICKS)
         axes.set_yticks(range(len(arms)), arms)
         axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
     panels[0].invert_yaxis()

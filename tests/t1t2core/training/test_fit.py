@@ -333,4 +333,6 @@ def test_a_step_in_parts_is_the_step_but_for_rounding(
     for part, report in zip(parts, reports[1:], strict=True):
         assert report.loss == pytest.approx(reports[0].loss, rel=1e-5)
         assert report.accuracy == reports[0].accuracy
-        torch.testing.assert_close(part, whole, rtol=1e-3, atol=1e-5 * float(whole.abs().max()))
+        # Rounding moves the maximum of a pooling, or a ReLU, to another voxel now and then: that is some
+        # thousandths of the gradient, by whichever convolution.
+        assert float((part - whole).norm() / whole.norm()) < 5e-3
