@@ -178,6 +178,9 @@ class OptunaSearch:
             reason = f"fold {trial.point.fold} was stopped early"
             self._give_up(tried, GivenUp(reason, (fmean([*values, score]),)))
 
+    def taken(self) -> None:
+        """Do nothing: candidates that others are at work on are known from the record."""
+
     def left(self) -> list[PlannedTrial]:
         """Return the trials of candidates that could still be run."""
         return [t for one in self.tried if not one.given_up for t in one.trials if not _is_finished(one, t)]

@@ -1,8 +1,9 @@
 """Where the trials of a sweep come from: a list, or a search that decides as it goes."""
 
-import heapq
+from bisect import insort
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from random import SystemRandom
 from typing import Protocol
 
 from ablation.plan.plan import Network, PlannedTrial, Trial
@@ -40,12 +41,15 @@ class Source(Protocol):
     def pruned(self, trial: Trial, score: float) -> None:
         """Note that a trial was stopped early with this score."""
 
+    def taken(self) -> None:
+        """Note that another driver is at work on what was given last."""
+
     def left(self) -> list[PlannedTrial]:
         """Return the trials that it would still give, as far as they are known."""
 
 
 class Listed:
-    """Trials in a fixed order, each once the pretrained network that it starts from is there.
+    """Trials in their order, each once the pretrained network that it starts from is there.
 
     Of several slots one trains networks as long as any are left, so that no slot is idle when the trials of
     the first networks are done; the others run trials that are ready. So no trial waits for the network of
@@ -64,6 +68,7 @@ class Listed:
         self._with_keys, self._slots = with_keys, slots
         self._under_way: set[EncoderRecipe] = set()
         self._ready: list[tuple[int, Trial]] = []
+        self._at = 0
         self._waiting: dict[EncoderRecipe, list[tuple[int, PlannedTrial]]] = defaultdict(list)
         for rank, trial in enumerate(trials):
             if isinstance(trial, Trial):
@@ -76,7 +81,7 @@ class Listed:
         """Return the first of the list that is ready, or a network to train."""
         one_trains = self._under_way or self._slots == 1
         if self._ready and (one_trains or not self._networks):
-            return heapq.heappop(self._ready)[1]
+            return self._ready.pop(self._at % len(self._ready))[1]
         if not self._networks:
             return None
         network = self._networks.popleft()
@@ -89,7 +94,7 @@ class Listed:
         self._under_way.discard(network.recipe)
         ranks, trials = zip(*self._waiting.pop(network.recipe), strict=True)
         for rank, trial in zip(ranks, self._with_keys(trials, digest), strict=True):
-            heapq.heappush(self._ready, (rank, trial))
+            insort(self._ready, (rank, trial), key=lambda one: one[0])
 
     def lost(self, network: Network) -> list[PlannedTrial]:
         """Drop the trials of this network, and return them."""
@@ -104,6 +109,10 @@ class Listed:
 
     def pruned(self, trial: Trial, score: float) -> None:
         """Do nothing."""
+
+    def taken(self) -> None:
+        """Go on at any of those that are ready: drivers that go one way would meet at each trial."""
+        self._at = SystemRandom().randrange(len(self._ready) or 1)
 
     def left(self) -> list[PlannedTrial]:
         """Return those that were not given."""

@@ -162,6 +162,7 @@ class Feed(Searcher):
             self._take_result(item)
         elif claim is Claim.THEIRS:
             self._theirs.append(item)
+            self.source.taken()
         elif has_outcome(self._recorder.storage, item.key):
             self.deliver(item)
             self._recorded(item, True)

@@ -23,8 +23,10 @@ from t1t2core.training.compute import Compute
 IMAGE, LOGITS = "image", "logits"
 """Names of what goes in, (B, 1, x, y, z), and of what comes out, (B, classes, x, y, z)."""
 FARTHEST = 5e-3
-"""How far what a file computes may lie from its networks, as a share of the length of all logits. Pooling that
-remembers where a maximum was goes elsewhere where two values differ by rounding alone: one draw in a hundred, 1e-3."""
+"""How far what a file computes may lie from its networks, as a share of the length of all logits.
+
+Of two values that differ by rounding alone, pooling may take the other: up to 1e-3, one draw in a hundred.
+"""
 
 
 class Voted(nn.Module):

@@ -69,3 +69,17 @@ def test_trials_of_a_network_that_cannot_be_trained_are_dropped() -> None:
     first, _ = networks_of(listed)
     assert [trial.point for trial in listed.lost(replace(first))] == [POINTS[0], POINTS[2]]
     assert [trial.point for trial in listed.left()] == [POINTS[1], POINTS[3]]
+
+
+def test_drivers_that_meet_at_a_trial_go_different_ways_and_leave_none_out() -> None:
+    """Else each of many drivers would ask for every trial that another has just begun."""
+    trials = [replace(TRIAL, key=str(number)) for number in range(20)]
+    firsts = set()
+    for _ in range(20):
+        listed = Listed(trials)
+        assert listed.next() is trials[0]
+        listed.taken()
+        given = [one.key for one in iter(listed.next, None) if isinstance(one, Trial)]
+        assert sorted(given, key=int) == [trial.key for trial in trials[1:]]
+        firsts.add(given[0])
+    assert len(firsts) > 1
