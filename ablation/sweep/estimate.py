@@ -99,11 +99,14 @@ class Estimator:
 
     def network_seconds(self, recipe: EncoderRecipe) -> float:
         """Return the seconds that training a pretrained network takes one worker, from a measured step."""
+        own = self._study.settings
         settings = replace(
-            self._study.settings,
+            own,
             preparation=recipe.preparation,
             network=recipe.network,
             pretraining=recipe.pretraining,
+            # A budget that all arms have is none of pretraining's.
+            training=replace(own.training, match="none"),
         )
         alike = next(name for name, one in STRATEGIES.items() if one.training_group == "pretraining")
         from_scratch = Point.canonical(strategy=alike, fold=1, t2_train_size=1, seed=0)

@@ -15,7 +15,7 @@ from ablation.sweep.estimate import Estimator
 from t1t2core.cohort.roles import FoldSplit, Roles
 from t1t2core.network.block import Block
 from t1t2core.settings import NetworkSettings, PreparationSettings, Settings, TrainingSettings
-from t1t2core.strategies.step_time import MEASURED, time_patch
+from t1t2core.strategies.step_time import MEASURED, PatchSeconds, time_patch
 from t1t2core.training.compute import Device
 
 SMALL = TrainingSettings(patch=(16, 16, 16), stride=(16, 16, 16), max_epochs=100)
@@ -115,6 +115,17 @@ def test_a_budget_in_steps_does_not_depend_on_the_patients() -> None:
     assert estimator.seconds(trial(settings=steps, t2_train_size=2), 2) == estimator.seconds(
         trial(settings=steps, t2_train_size=8), 8
     )
+
+
+def test_a_budget_of_all_arms_is_none_of_the_pretrained_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablation.sweep.estimate.time_patch", lambda *_: PatchSeconds(1.0, 1.0))
+    own = replace(SMALL, max_epochs=None, max_steps=1)
+    alone = replace(SETTINGS, pretraining=replace(own, max_steps=100), training=own)
+    matched = replace(alone, training=replace(own, match="steps"))
+    seconds = [
+        Estimator(study(it), []).network_seconds(study(it).recipe(1, 0, it)) for it in (alone, matched)
+    ]
+    assert seconds[0] == seconds[1]
 
 
 def test_a_budget_in_epochs_does() -> None:
