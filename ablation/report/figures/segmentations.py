@@ -207,4 +207,5 @@ def _key(strips: list[_Strip], classes: Classes) -> str:
 
 
 def _wrapped(title: str) -> str:
-    return textwrap.fill(title, LETTERS, break_long_words=False)
+    """Break lines behind `=` too: `architecture=segresnet` is wider than a panel."""
+    return textwrap.fill(title.replace("=", "= "), LETTERS, break_long_words=False).replace("= ", "=")

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -427,6 +428,16 @@ def test_slices_are_rows_and_arms_columns_with_errors_marked() -> None:
     assert tuple(truth[-1, -1]) == (240, 228, 66), "back, and the patient's right: bone"
     assert grid[0].get_aspect() == 2, "voxels are twice as long from back to front"
     assert "no label" not in legend(result.figure)
+
+
+def test_titles_of_slices_that_are_long_do_not_overlap() -> None:
+    trials = [trial("conservative", layers) for layers in ("3", "6", "9", "12", "15", "18")]
+    table = table_of(*trials)
+    table["arm"] += " architecture=segresnet"
+    result = drawn(draw_segmentations(table, {key_of(rows): slices_of() for rows in trials}))
+    result.figure.canvas.draw()
+    boxes = [axes.title.get_window_extent() for axes in result.figure.axes if axes.get_title()]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_voxels_without_a_label_are_explained_where_there_are_some() -> None:
