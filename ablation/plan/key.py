@@ -9,7 +9,7 @@ from ablation.space.points import Point
 from t1t2core.cohort.split import FoldSplit, Roles
 from t1t2core.network.architectures import identity_of
 from t1t2core.preparation.prepare import PREPARATION_VERSION
-from t1t2core.settings import EvaluationSettings, Settings, identity
+from t1t2core.settings import EvaluationSettings, identity
 from t1t2core.strategies import STRATEGIES
 from t1t2core.version import SCIENCE_VERSION
 
@@ -20,7 +20,6 @@ class Keys:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._texts: dict[Hashable, str] = {}
-        self._shared: dict[Hashable, dict[str, str]] = {}
 
     def of(self, point: Point, split: FoldSplit, encoder: str | None) -> str:
         """Hash what the trial computes: not where, when, by how many workers or under what name.
@@ -29,51 +28,42 @@ class Keys:
             encoder: digest of its pretrained network.
         """
         settings = self._study.settings_of(point)
-        # A group of settings is told by its identity: `Variants` makes it once, and keeps it.
-        groups = settings.network, settings.training, settings.pretraining, settings.preparation
-        own = point.strategy, point.tuned_layers, point.fusion, point.t2_train_size, split.fold, encoder
-        shared = *own, *map(id, groups), id(settings.evaluation)
-        if shared not in self._shared:
-            self._shared[shared] = self._describe(point, split, encoder, settings)
-        factors = point.factors
-        text = self._text(("factors", *factors.values()), lambda: factors)
-        return digest_of_texts({**self._shared[shared], "factors": text})
-
-    def _describe(
-        self, point: Point, split: FoldSplit, encoder: str | None, settings: Settings
-    ) -> dict[str, str]:
-        """Return all but the factors: trials that differ in rate and seed alone have it in common."""
         precision = self._study.precision_of(settings)
         strategy = STRATEGIES[point.strategy]
         name, size, fold, text = point.strategy, point.t2_train_size, split.fold, self._text
+        # A group of settings is told by its identity: `Variants` makes it once, and keeps it.
         budgets = id(settings.training), id(settings.pretraining)
         network, preparation = settings.network, settings.preparation
+        factors = point.factors
         evaluation = settings.evaluation
-        return {
-            "science": text("science", lambda: SCIENCE_VERSION),
-            "t2": text(("t2", fold, size), lambda: _t2(split, size)),
-            "t1": text(("t1", fold, name), lambda: _scored(split.t1) if strategy.scored_on_t1 else None),
-            "t1_training": text(
-                ("t1_training", fold, name),
-                lambda: sorted(split.t1.training) if strategy.trains_on_t1 else None,
-            ),
-            "training": text(
-                ("training", name, point.tuned_layers, point.fusion, id(network), *budgets),
-                lambda: strategy.counted_training(point, settings),
-            ),
-            "network": text(
-                ("network", name, id(network)), lambda: identity_of(strategy.counted_network(network))
-            ),
-            "preparation": text(("preparation", id(preparation)), lambda: identity(preparation)),
-            "preparation_version": text("preparation_version", lambda: PREPARATION_VERSION),
-            "evaluation": text(
-                ("evaluation", strategy.trains, id(evaluation)),
-                lambda: _scoring(evaluation, strategy.trains),
-            ),
-            "precision": text(("precision", precision), lambda: precision),
-            "cohort": text("cohort", lambda: self._study.cohort_fingerprint),
-            "encoder": text(("encoder", encoder), lambda: encoder),
-        }
+        return digest_of_texts(
+            {
+                "science": text("science", lambda: SCIENCE_VERSION),
+                "factors": text(("factors", *factors.values()), lambda: factors),
+                "t2": text(("t2", fold, size), lambda: _t2(split, size)),
+                "t1": text(("t1", fold, name), lambda: _scored(split.t1) if strategy.scored_on_t1 else None),
+                "t1_training": text(
+                    ("t1_training", fold, name),
+                    lambda: sorted(split.t1.training) if strategy.trains_on_t1 else None,
+                ),
+                "training": text(
+                    ("training", name, point.tuned_layers, point.fusion, id(network), *budgets),
+                    lambda: strategy.counted_training(point, settings),
+                ),
+                "network": text(
+                    ("network", name, id(network)), lambda: identity_of(strategy.counted_network(network))
+                ),
+                "preparation": text(("preparation", id(preparation)), lambda: identity(preparation)),
+                "preparation_version": text("preparation_version", lambda: PREPARATION_VERSION),
+                "evaluation": text(
+                    ("evaluation", strategy.trains, id(evaluation)),
+                    lambda: _scoring(evaluation, strategy.trains),
+                ),
+                "precision": text(("precision", precision), lambda: precision),
+                "cohort": text("cohort", lambda: self._study.cohort_fingerprint),
+                "encoder": text(("encoder", encoder), lambda: encoder),
+            }
+        )
 
     def _text(self, what: Hashable, description: Callable[[], Any]) -> str:
         if what not in self._texts:
