@@ -130,8 +130,8 @@ def _check(found: Tensor, expected: Tensor, form: str) -> None:
     farthest = float((found - expected).norm() / expected.norm())
     if not farthest <= FARTHEST:
         raise InputError(
-            f"this network cannot be written as {form}: what was written gives other logits, by a share of "
-            f"{farthest:.2g}; allowed: {FARTHEST:g}"
+            f"this network cannot be written as {form}: what was written gives other logits, {farthest:.2g} "
+            f"of their length apart; allowed: {FARTHEST:g}"
         )
 
 
