@@ -16,12 +16,12 @@ RUNS = "runs"
 """Tag of a version: the runs whose networks it is, separated by commas."""
 LIMITS = (
     "For research. Not tested for, and not to be used in, the care of patients.",
-    "Scores of validation and test are of the slices that training takes. Labels are written for the whole "
-    "scan: there those of `test_whole` hold, on the same test patients.",
+    "Scores of validation and test are of the part of the scan that training takes. Labels are written for "
+    "the whole scan: there those of `test_whole` hold, on the same test patients.",
     "The scores are those of single networks, each on the heads it was not trained on; together they were "
     "not scored.",
-    "The frozen part of each network is not in this record: it is fetched from object storage by the "
-    "run's `encoder_digest`.",
+    "The pretrained network that each started from is needed too. It is not in this record: it is fetched "
+    "from object storage by the run's `encoder_digest`.",
 )
 SIMULATED = "The heads are simulated: the scores say nothing about patients."
 
@@ -32,6 +32,7 @@ class Card:
 
     Args:
         space: the experiment that it was chosen from.
+        sequence: of the scans that it labels.
         classes: that it tells apart.
         arm: the arm's name, such as `conservative 9`.
         chosen_for: class whose validation DSC it was best in.
@@ -43,6 +44,7 @@ class Card:
     """
 
     space: str
+    sequence: str
     classes: Classes
     arm: str
     chosen_for: str
@@ -55,8 +57,8 @@ class Card:
         """Return the card as Markdown."""
         classes = list(dict.fromkeys(name for scores in self.scores.values() for name in scores))
         lines = [
-            f"Labels head scans as {_listed(self.classes)}: {self.arm}, the arm of {self.space} "
-            f"with the best validation DSC of {self.chosen_for}.",
+            f"Labels {self.sequence} scans of the head as {_listed(self.classes)}: {self.arm}, the arm of "
+            f"{self.space} with the best validation DSC of {self.chosen_for}.",
             "",
             "**Data**",
             "",
@@ -84,6 +86,7 @@ class Card:
         }
         return {
             "space": self.space,
+            "sequence": self.sequence,
             "arm": self.arm,
             "chosen_for": self.chosen_for,
             "cohort": self.cohort,

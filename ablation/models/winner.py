@@ -10,6 +10,7 @@ from ablation.names import COHORT_FINGERPRINT
 from ablation.record.ledger import Ledger
 from ablation.record.plan_record import PlanRecord
 from ablation.record.settings import recorded_classes
+from t1t2core.network.architectures import STUDY
 
 SPLITS = {"validation": "best_validation", "test": "test", "test_whole": "test_whole"}
 """What a card calls a split, and what the metrics of the best weights on it begin with."""
@@ -35,6 +36,7 @@ def card_of(plan: PlanRecord, best: Model, tissue: str) -> Card:
     first = runs[0].data
     return Card(
         space=plan.space,
+        sequence=plan.sequences.target,
         classes=recorded_classes(first.params),
         arm=best.arm,
         chosen_for=tissue,
@@ -46,7 +48,8 @@ def card_of(plan: PlanRecord, best: Model, tissue: str) -> Card:
             "tuned values": best.choice,
             f"{plan.sequences.target} training patients": first.params.get("t2_train_size", "none"),
             "networks": str(len(runs)),
-            "voxel_mm": first.params["preparation.voxel_mm"],
+            "network.architecture": first.params.get("network.architecture", STUDY),
+            "voxel_mm": first.params["preparation.voxel_mm"].strip("()").replace(", ", " x "),
         },
     )
 

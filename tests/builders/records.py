@@ -33,6 +33,7 @@ SMALL = Settings(
 CARD = Card(
     classes=STUDY_CLASSES,
     space="conservative",
+    sequence="T2w",
     arm="conservative 9",
     chosen_for="bone",
     cohort="20 digital heads",

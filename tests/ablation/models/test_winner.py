@@ -24,6 +24,9 @@ def test_the_winner_is_registered_with_all_its_folds_and_its_card(ledger: Ledger
     assert version.tags["arm"] == "conservative 9"
     assert version.tags["test.bone.dsc"] == "0.6000"
     assert version.tags["networks"] == "2"
+    assert version.tags["sequence"] == "T2w"
+    assert version.tags["network.architecture"] == "excitation"
+    assert version.tags["voxel_mm"] == "6.0 x 6.0 x 6.0"
     assert version.tags["tuned values"] == "as chosen on validation by mean Dice"
     assert "20 digital heads (simulated)" in version.description
     assert register_winner(ledger, plan, "bone") == address
