@@ -1,6 +1,5 @@
 """What tests share: which of them run, a record that is opened once, and a tiny cohort that is made once."""
 
-import gc
 import os
 import shutil
 import signal
@@ -43,14 +42,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
-
-
-def pytest_collection_finish() -> None:
-    """Leave the modules that are loaded by now out of every search for garbage.
-
-    Statsmodels searches at each Holm correction, which here takes it a third of a second.
-    """
-    gc.freeze()
 
 
 @dataclass(frozen=True)

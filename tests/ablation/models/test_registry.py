@@ -22,7 +22,12 @@ def test_a_winner_is_found_under_its_name_with_all_its_folds(ledger: Ledger) -> 
 def test_the_card_tells_data_scores_and_limits(ledger: Ledger) -> None:
     register(ledger, [ledger.client.get_run(record_trial(ledger))], "skull", CARD)
     version = ledger.client.get_model_version("skull", "1")
-    for part in ("Labels T2w scans", "20 digital heads (simulated)", "| test | 0.583 | undefined |", "nothing about patients"):
+    for part in (
+        "Labels T2w scans",
+        "20 digital heads (simulated)",
+        "| test | 0.583 | undefined |",
+        "nothing about patients",
+    ):
         assert part in version.description
     assert version.tags["test.bone.dsc"] == "0.5830"
     assert version.tags["cohort_fingerprint"] == "heads"
