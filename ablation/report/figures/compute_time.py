@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ablation.report.figures.arm import largest, look_of, scored_rows, unit_of
-from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, height_of, make_panels, name_rows, styled
 from ablation.report.tables.choice import as_chosen
 
 BAR = 0.27
@@ -22,7 +22,7 @@ def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | N
         return None
     trials = largest(rows).drop_duplicates("trial_key")
     means = _means(trials)
-    figure, panels = make_panels(layout, 3, BAR * len(means) + 1.2, sharey=True)
+    figure, panels = make_panels(layout, 3, height_of(list(means.index), BAR) + 1.2, sharey=True)
     divisor, unit = unit_of(list(means["total"]))
     _bars(panels[0], means, means["epochs"], trials, trials["epochs"])
     _bars(panels[1], means, means["epoch"], trials, trials["seconds_per_epoch"])
@@ -37,14 +37,13 @@ def draw_compute_time(results: pd.DataFrame, layout: Layout = WIDE) -> Drawn | N
         height=0.7,
     )
     _dots(panels[2], trials, trials["standalone_seconds"] / divisor)
-    titles = ("Epochs", f"{TIMES} time an epoch", "= training; hatched: the rest")
+    titles = ("Epochs", f"{TIMES} time an epoch", "= training; rest hatched")
     for axes, title, label in zip(panels, titles, ("epochs", "seconds", unit), strict=True):
         axes.set(title=title, xlabel=label, xlim=(0, None))
         axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
         axes.margins(y=0.01)
     panels[0].xaxis.set_major_locator(MaxNLocator(integer=True))
-    panels[0].invert_yaxis()
+    name_rows(panels, list(means.index), layout)
     return Drawn(
         figure=figure,
         title="Compute time by strategy",

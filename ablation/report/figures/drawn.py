@@ -1,7 +1,8 @@
 """A figure with its words, and how figures are laid out and written."""
 
 import io
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,10 @@ STYLE: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "ablation",
 }
+LETTERS = 28
+"""Of a line of an arm's name, beside a row or a point."""
+LETTER, LINE = 0.09, 0.17
+"""Inches of a letter at 10 points, and from line to line."""
 DPI = 110
 styled = matplotlib.rc_context(STYLE)
 """Draws a figure in this style; matplotlib reads it as parts of a figure are made."""
@@ -88,14 +93,37 @@ def make_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def fold(name: str, letters: int = LETTERS) -> str:
+    """Break a name into lines of so many letters, behind `=` where a part of it is longer than that."""
+    lines = textwrap.wrap(name, letters, break_long_words=False, break_on_hyphens=False)
+    parts = (line if len(line) <= letters else line.replace("=", "=\n") for line in lines)
+    return "\n".join(parts)
+
+
+def height_of(names: Sequence[str], row: float) -> float:
+    """Inches that rows with these names take, where one of a single line takes `row`."""
+    lines = max((fold(name).count("\n") + 1 for name in names), default=1)
+    return len(names) * (row + LINE * (lines - 1))
+
+
+def name_rows(panels: Sequence[Axes], names: Sequence[str], layout: Layout) -> None:
+    """Put a name on each row, 0 the first and on top, of panels that share them."""
+    for axes in panels:
+        axes.set_yticks(range(len(names)), [fold(name) for name in names])
+        axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
+    panels[0].invert_yaxis()
+
+
 def add_legend(figure: Figure, handles: Mapping[str, Any], layout: Layout, *, letters: int = 0) -> None:
     """A legend under the panels, as many columns as fit names of the longest one's length."""
-    longest = max([letters, *(len(name) for name in handles)])
-    columns = max(1, int(layout.width / (0.09 * longest + 0.6)))  # inches a letter at 10 points, and a key
+    key = 0.6  # inches
+    names = [fold(name, int((layout.width - key) / LETTER)) for name in handles]
+    longest = max([letters, *(len(line) for name in names for line in name.split("\n"))])
+    columns = max(1, int(layout.width / (LETTER * longest + key)))
     rows = -(-len(handles) // columns)
     figure.legend(
         list(handles.values()),
-        list(handles),
+        names,
         loc="outside lower center",
         ncols=-(-len(handles) // rows),
         handlelength=2.6,

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from ablation.report.figures.arm import largest, look_of, scored_rows, titles_of, unit_of
-from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, freeze, make_panels, styled
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, fold, freeze, make_panels, styled
 from ablation.report.tables.choice import as_chosen
 
 DISTANCES = (7, 16, 28, 42)
@@ -120,7 +120,7 @@ def _name_points(figure: Figure, axes: Axes, front: pd.DataFrame, arms: pd.DataF
     ]
     for row in front.to_dict("records"):
         label = axes.annotate(
-            row["arm"],
+            fold(row["arm"]),
             (row["time"], row["dsc"]),
             xytext=(0, 0),
             textcoords="offset points",

@@ -5,7 +5,16 @@ from matplotlib.axes import Axes
 
 from ablation.record.selection import classes_in, select
 from ablation.report.figures.arm import LOOKS, Look, largest, look, scored_rows, titles_of
-from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_panels, styled
+from ablation.report.figures.drawn import (
+    WIDE,
+    Drawn,
+    Layout,
+    add_legend,
+    height_of,
+    make_panels,
+    name_rows,
+    styled,
+)
 from ablation.report.tables.choice import as_chosen
 from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
 from t1t2core.settings import TARGET
@@ -38,7 +47,7 @@ def draw_patients(
     arms, names = list(dict.fromkeys(scores["arm"])), sorted(scores["patient"].unique())
     means = scores.groupby(["class", "patient", "arm"])["dsc"].mean().unstack("arm")
     titles = titles_of(scores)
-    figure, panels = make_panels(layout, len(titles), ROW * len(arms) + 1.3, sharey=True)
+    figure, panels = make_panels(layout, len(titles), height_of(arms, ROW) + 1.3, sharey=True)
     handles = {}
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         for place, patient in enumerate(names):
@@ -47,9 +56,7 @@ def draw_patients(
                 handles[patient] = _line(axes, means.loc[(name, patient)].reindex(arms), style)
         axes.set(title=title, xlabel="test DSC of a patient")
         axes.locator_params(axis="x", nbins=TICKS)
-        axes.set_yticks(range(len(arms)), arms)
-        axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
-    panels[0].invert_yaxis()
+    name_rows(panels, arms, layout)
     if len(names) <= len(LOOKS):
         add_legend(figure, handles, layout)
     return Drawn(

@@ -9,7 +9,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ablation.record.selection import classes_in
 from ablation.report.figures.arm import largest, look
-from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
+from ablation.report.figures.drawn import LETTER, WIDE, Drawn, Layout, fold, make_panels, styled
 from ablation.report.tables.choice import as_chosen, rule_of, score_name
 from ablation.report.tables.summary import learning_rates
 from ablation.space.design import LEARNING_RATE
@@ -18,6 +18,9 @@ from ablation.space.objectives import goes_up, in_words
 GROUPS = {"conservative": "Conservative", "hybrid": "Hybrid", "": "Whole networks"}
 """Panels by strategy; the last has all others."""
 MOST_TICKS = 6
+PLOT, LEAST, LEGEND_LINE, KEY = 2.8, 4.6, 0.23, 0.9
+"""Inches: height of a panel without its legend, least height with it, a line of that, and the width of a key
+with its margins."""
 
 
 @styled
@@ -39,10 +42,13 @@ def draw_rates(results: pd.DataFrame, layout: Layout = WIDE, *, factor: str = LE
         return None
     label = factor.rpartition(".")[2].replace("_", " ")
     groups = [name for name in GROUPS if name in set(rates["group"])]
-    figure, panels = make_panels(layout, len(groups), 4.6)
+    parts = {group: rates[rates["group"] == group] for group in groups}
+    letters = int((layout.width / min(layout.columns, len(groups)) - KEY) / LETTER)
+    names = {group: {arm: fold(arm, letters) for arm in _order(results, parts[group])} for group in groups}
+    lines = max(sum(name.count("\n") + 1 for name in of_group.values()) for of_group in names.values())
+    figure, panels = make_panels(layout, len(groups), max(LEAST, PLOT + LEGEND_LINE * (lines + 1)))
     for axes, group in zip(panels, groups, strict=True):
-        part = rates[rates["group"] == group]
-        _lines(axes, part, _order(results, part), score)
+        _lines(axes, parts[group], names[group], score)
         axes.set(title=GROUPS[group], xlabel=label, ylabel=_score_in_words(rule))
     return Drawn(
         figure=figure,
@@ -87,7 +93,7 @@ def _order(results: pd.DataFrame, rates: pd.DataFrame) -> list[str]:
     return [arm for arm in results["arm"].drop_duplicates() if arm in arms]
 
 
-def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str], score: str) -> None:
+def _lines(axes: Axes, rates: pd.DataFrame, arms: dict[str, str], score: str) -> None:
     for place, arm in enumerate(arms):
         style, rows = look(place), rates[rates["arm"] == arm].sort_values("value")
         axes.plot(
@@ -119,7 +125,9 @@ def _lines(axes: Axes, rates: pd.DataFrame, arms: list[str], score: str) -> None
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.margins(x=0.15, y=0.1)
     handles = [*axes.get_lines()[::2], Line2D([], [], ls="", marker="o", ms=11, mfc="none", mec="#444444")]
-    axes.legend(handles, [*arms, "chosen"], loc="upper center", bbox_to_anchor=(0.5, -0.17), handlelength=3)
+    axes.legend(
+        handles, [*arms.values(), "chosen"], loc="upper center", bbox_to_anchor=(0.5, -0.17), handlelength=3
+    )
 
 
 def _choice(rates: pd.DataFrame) -> str:

@@ -1,6 +1,5 @@
 """Segmented slices: the scan, true labels, and what each arm says (Figs 6 and 8)."""
 
-import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ablation.report.figures.arm import largest, pick, scored_rows
-from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, make_figure, styled
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, add_legend, fold, make_figure, styled
 from ablation.report.study.texts import COLOURS
 from ablation.report.tables.choice import as_chosen
 from t1t2core.cohort.subject import STUDY_SEQUENCES, Sequences
@@ -157,7 +156,7 @@ def _draw(strips: list[_Strip], layout: Layout, classes: Classes) -> Figure:
     rows, columns = (len(strips), len(titles)) if across else (len(titles), len(strips))
     sizes = [strip.pictures["MR"].shape for strip in strips]
     tallest = max(strip.height * size[1] / size[0] for strip, size in zip(strips, sizes, strict=True))
-    lines = max(len(_wrapped(title).splitlines()) for title in titles)
+    lines = max(len(fold(title, LETTERS).splitlines()) for title in titles)
     heads = lines * TITLE if across else rows * TITLE
     figure = make_figure(layout.width, (layout.width - MARGIN) / columns * tallest * rows + heads + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -167,7 +166,7 @@ def _draw(strips: list[_Strip], layout: Layout, classes: Classes) -> Figure:
             axes = grid[down, right] if across else grid[right, down]
             _show(axes, picture, strip.height)
             if across and down == 0:
-                axes.set_title(_wrapped(title), fontsize=9)
+                axes.set_title(fold(title, LETTERS), fontsize=9)
             if not across and down == 0:
                 axes.set_title(title, fontsize=10, loc="left")
         if across:
@@ -204,8 +203,3 @@ def _key(strips: list[_Strip], classes: Classes) -> str:
         f"{words}Dark orange: voxels whose label differs from the true one.{unknown} The patient's left is "
         "on the right. The same slices for all arms, at fixed shares of the volume's height."
     )
-
-
-def _wrapped(title: str) -> str:
-    """Break lines behind `=` too: `architecture=segresnet` is wider than a panel."""
-    return textwrap.fill(title.replace("=", "= "), LETTERS, break_long_words=False).replace("= ", "=")

@@ -12,6 +12,7 @@ import pytest
 from matplotlib import get_backend, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from ablation.record.further_scores import CALIBRATION
@@ -21,7 +22,7 @@ from ablation.report.figures.arm import pick, unit_of
 from ablation.report.figures.compute_time import draw_compute_time
 from ablation.report.figures.curves import draw_curves
 from ablation.report.figures.depth import draw_depth
-from ablation.report.figures.drawn import DPI, NARROW, WIDE, Drawn, Layout, make_panels, png, svg
+from ablation.report.figures.drawn import DPI, NARROW, WIDE, Drawn, Layout, freeze, make_panels, png, svg
 from ablation.report.figures.pareto import draw_pareto
 from ablation.report.figures.patients import draw_patients
 from ablation.report.figures.rates import draw_rates
@@ -590,6 +591,37 @@ def test_a_whole_sweep_has_every_figure_with_its_words(everything: dict[str, Any
         assert len(result.alt) > 40
         assert "nan" not in result.alt + result.caption
         assert result.figure.get_figwidth() <= layout.width
+
+
+@pytest.mark.filterwarnings("error")  # of a layout that has no room
+@pytest.mark.parametrize("layout", [WIDE, NARROW])
+def test_arms_of_long_names_leave_the_figures_their_room(everything: dict[str, Any], layout: Layout) -> None:
+    more = " lora_rank=4 layer_decay=1 augmentation=none"
+    named = {
+        name: everything[name].assign(arm=lambda rows: rows["arm"] + more) for name in ("results", "patients")
+    }
+    for name, result in all_drawn(layout, **{**everything, **named}).items():
+        freeze(result.figure)
+        result.figure.canvas.draw()
+        for text in words_of(result.figure):
+            assert result.figure.bbox.padded(1).contains(*text.get_window_extent().p0), (name, text)
+            assert result.figure.bbox.padded(1).contains(*text.get_window_extent().p1), (name, text)
+        panels = result.figure.axes
+        assert all(axes.bbox.width > 0.15 * result.figure.bbox.width / layout.columns for axes in panels), (
+            name
+        )
+
+
+def words_of(figure: Figure) -> list[Text]:
+    """Titles, labels of axes, names of rows, names of points and legends."""
+    legends = [*figure.legends, *(legend for axes in figure.axes if (legend := axes.get_legend()))]
+    words = [
+        *(text for legend in legends for text in legend.get_texts()),
+        *(text for axes in figure.axes for text in (axes.title, axes.xaxis.label, axes.yaxis.label)),
+        *(text for axes in figure.axes for text in axes.get_yticklabels() if text.get_text()[:1].isalpha()),
+        *(text for axes in figure.axes for text in axes.texts),
+    ]
+    return [text for text in words if text.get_text()]
 
 
 def test_nothing_recorded_is_no_figure() -> None:
