@@ -48,7 +48,8 @@ class Design(Strict):
             at a time, from the first value of each. Tuned and replicated ones are crossed with every arm.
         settings: those that the space varies, by dotted name.
         tuned: factors that are chosen for each arm on validation, and never compared.
-        reference: the first value, as it is shown, of each compared factor; for `one_at_a_time` only.
+        reference: values, as they are shown, that are no part of an arm's name: with `one_at_a_time` the
+            first of each compared factor, with `grid` what the others have of a setting that only some give.
         primary: the comparison that the study is for; None where all is exploratory.
         equivalence: differences that do not matter; None where no arm is called equal.
     """

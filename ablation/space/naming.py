@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ablation.space.design import LEARNING_RATE, ONE_AT_A_TIME, STUDY, Design
+from ablation.space.design import LEARNING_RATE, STUDY, Design
 from ablation.space.factors import ARM, LABELS
 from ablation.space.points import Point
 from ablation.space.variation import shown
@@ -82,7 +82,7 @@ def _name(row: Mapping[str, Any], design: Design, most: Any) -> str:
     named = arm_name(*(given.get(name, "") for name in ARM if name != SIZE))
     parts = []
     for name, label in setting_labels(design.settings).items():
-        if name in given and (design.method != ONE_AT_A_TIME or given[name] != design.reference.get(name)):
+        if name in given and given[name] != design.reference.get(name):
             parts.append(f"{label}={given[name]}")
     if LEARNING_RATE in given:
         parts.append(f"{LABELS[LEARNING_RATE]}={_short(given[LEARNING_RATE])}")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from itertools import product
 from typing import Any, cast
@@ -129,6 +129,27 @@ def setting_values(arm: Arm, name: str, settings: Settings) -> Any:
     """Return an arm's values of a setting: its own, or the one that the run has."""
     group, _, setting = name.partition(".")
     return arm.settings.get(name) or (getattr(getattr(settings, group), setting),)
+
+
+def named_by_change(space: Space, settings: Settings) -> Space:
+    """Return the space with arms that are named by what they change.
+
+    Of a setting that only some arms give, the others have the value of the run: it is no part of a name.
+
+    Args:
+        settings: those of the run.
+    """
+    design = space.design
+    if design.method == ONE_AT_A_TIME:  # its reference is in the file
+        return space
+    without = {
+        name: arm
+        for arm in space.arms
+        for name in design.settings
+        if name not in arm.settings and STRATEGIES[arm.strategy].counts(name)
+    }
+    usual = {name: shown(setting_values(arm, name, settings)[0]) for name, arm in without.items()}
+    return replace(space, design=design.model_copy(update={"reference": usual}))
 
 
 def _points(space: Space, arm: Arm, settings: Settings, pretrained: bool) -> Iterator[Point]:

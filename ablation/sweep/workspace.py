@@ -21,7 +21,7 @@ from ablation.record.space_file import plan_of_file
 from ablation.search.candidates import candidates_of, check_candidates
 from ablation.space.configuration import resolve_settings
 from ablation.space.design import Design
-from ablation.space.points import Point, expand
+from ablation.space.points import Point, expand, named_by_change
 from ablation.space.resources import Recovery, Resources
 from ablation.space.search_settings import Budget, Search, epoch_findings, objective_findings
 from ablation.space.space import Space, read_space
@@ -202,6 +202,7 @@ def open_workspace(request: Request) -> Workspace:
     preset: PresetName = request.preset or ("demo" if request.cohort == PHANTOM else "paper")
     settings = resolve_settings(preset, space.settings, str(space.source), request.overrides)
     space = replace(space, search=space.search.going_by(settings.evaluation.choose_by, settings.classes))
+    space = named_by_change(space, settings)
     check_settings(settings)
     check_overrides(space, request.overrides)
     _check_search(space, settings)

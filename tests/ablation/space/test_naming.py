@@ -1,7 +1,13 @@
 """A reader tells trials apart by names that say only what differs."""
 
-from ablation.space.naming import arm_name, trial_names
-from ablation.space.points import Point
+from pathlib import Path
+
+import pandas as pd
+
+from ablation.space.naming import arm_name, arm_names, trial_names
+from ablation.space.points import Point, expand, named_by_change
+from t1t2core.settings import Settings
+from tests.builders.spaces import read
 
 
 def tuned(layers: object = 9, rate: float = 1e-3, fold: int = 1, seed: int = 0, size: int = 8) -> Point:
@@ -43,6 +49,36 @@ def test_sizes_and_seeds_are_shown() -> None:
 def test_a_factor_that_means_nothing_to_a_strategy_is_no_part_of_its_name() -> None:
     none = Point.canonical(strategy="no_fine_tuning", fold=1)
     assert trial_names([none, tuned(rate=1e-2), tuned(rate=1e-3)])[0] == "no_fine_tuning"
+
+
+def test_what_only_some_arms_give_is_named_where_it_is_not_what_the_others_have(tmp_path: Path) -> None:
+    text = """
+        folds: [1]
+        learning_rate: [1.0e-3]
+        network.width: [4, 8]
+        arms:
+          - strategy: no_fine_tuning
+          - strategy: open
+          - {strategy: open, training.layer_decay: [0.5, 1]}
+          - {strategy: low_rank, network.lora_rank: [1, 4]}
+    """
+    settings = Settings()
+    space = named_by_change(read(tmp_path, text), settings)
+    points = expand(space, settings)
+    named = [
+        "no_fine_tuning width=4",
+        "no_fine_tuning width=8",
+        "open width=4",
+        "open width=8",
+        "open width=4 layer_decay=0.5",
+        "open width=8 layer_decay=0.5",
+        "low_rank width=4 lora_rank=1",
+        "low_rank width=4 lora_rank=4",
+        "low_rank width=8 lora_rank=1",
+        "low_rank width=8 lora_rank=4",
+    ]
+    arms = arm_names(pd.DataFrame([point.values for point in points], dtype=object), space.design)
+    assert arms.tolist() == trial_names(points, space.design) == named
 
 
 def test_different_trials_have_different_names() -> None:
