@@ -106,7 +106,9 @@ def _summary(record: PlanRecord, results: pd.DataFrame) -> Sheet:
     table, names = summarise(results), scored_in(results)
     # Scores first: on a phone the rest is to the right of the screen.
     factors = ["t2_train_size", "learning_rate", *varied_settings(table)]
-    shown = ["arm", *names, "seconds", *factors, "folds", "sequence"]
+    # Two rows of an arm are told apart at once.
+    tested_on, last = (["sequence"], []) if table["sequence"].nunique() > 1 else ([], ["sequence"])
+    shown = ["arm", *tested_on, *names, "seconds", *factors, "folds", *last]
     frame = table[shown].rename(columns={"sequence": "tested_on"})
     frame["tested_on"] = frame["tested_on"].map(record.sequences.suffix)
     return Sheet(

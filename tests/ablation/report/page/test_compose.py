@@ -1,7 +1,11 @@
 """What the page says of a sweep: finished, broken off, of one arm, simulated, with failures."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 import pytest
+from mlflow.utils.file_utils import local_file_uri_to_path
 
 from ablation.names import NOTE
 from ablation.record.ledger import Ledger
@@ -80,6 +84,18 @@ def test_every_number_of_the_summary_is_a_mean_of_results_csv(ledger: Ledger) ->
             assert row[name] == f"{own[own['class'] == name]['dsc'].mean():.4f}"
         assert row["seconds"] == f"{own['standalone_seconds'].mean():.1f}"
         assert row["folds"] == "2"
+
+
+def test_an_arm_that_was_tested_on_both_sequences_says_beside_its_name_on_which(ledger: Ledger) -> None:
+    record = add_sweep(ledger, ARMS)
+    assert list(compose(record).summary.frame)[-1] == "tested_on"
+    run = ledger.client.get_run(record.records[0].run_id)
+    file = Path(local_file_uri_to_path(run.info.artifact_uri)) / "scores.json"
+    scores = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps([*scores, *({**one, "sequence": "T1"} for one in scores)]), encoding="utf-8")
+    frame = compose(read_plan(ledger, record.space)).summary.frame
+    assert list(frame)[:2] == ["arm", "tested_on"]
+    assert frame["tested_on"].tolist() == ["T2w", "T1w", "T2w", "T2w"]
 
 
 def test_a_class_that_is_nowhere_is_undefined_never_0_or_1(ledger: Ledger) -> None:
