@@ -6,6 +6,7 @@ from ablation.record.selection import select
 from ablation.report.tables.arms import validation_scores
 from ablation.report.tables.choice import chosen
 from t1t2core.evaluation.scores import METRICS
+from t1t2core.strategies import STRATEGIES
 
 ARM_KEYS = ["arm", "strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate"]
 KEYS = [*ARM_KEYS, "sequence", "class"]
@@ -18,7 +19,11 @@ STUDY_DEPTHS = ("fc", "3", "6", "9", "12", "15", "18")
 DEPTHS = ("fc", *map(str, range(1, MOST_LAYERS + 1)), "")
 """Of `tuned_layers`, from few to all: `open` leaves it empty."""
 FUSIONS = ("concatenation", "multiplication", "average", "maximum", "")
-ORDERS = {"strategy": (*STUDIED, *CONTROLS), "tuned_layers": DEPTHS, "fusion": FUSIONS}
+ORDERS = {
+    "strategy": tuple(dict.fromkeys((*STUDIED, *CONTROLS, *STRATEGIES))),
+    "tuned_layers": DEPTHS,
+    "fusion": FUSIONS,
+}
 """Of the study's tables, then what it lacks."""
 
 

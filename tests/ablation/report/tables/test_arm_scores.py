@@ -24,6 +24,19 @@ def test_seeds_are_averaged_within_a_fold_and_then_the_folds() -> None:
     assert set(means["folds"]) == {2}
 
 
+def test_strategies_that_the_study_lacks_have_an_order_too() -> None:
+    later = (("first_layers", "9"), ("gradual", ""), ("first_layers", "3"), ("low_rank", ""), ("open", ""))
+    results = results_of(*(trial(name, layers, test=0.5) for name, layers in later))
+    arms = mean_scores(results).query("`class` == 'bone'")
+    assert [" ".join(row).strip() for row in arms[["strategy", "tuned_layers"]].to_numpy()] == [
+        "open",
+        "low_rank",
+        "gradual",
+        "first_layers 3",
+        "first_layers 9",
+    ]
+
+
 def test_only_the_test_scores_of_the_best_weights_count() -> None:
     results = results_of(trial("open", test=0.5, validation=0.7))
     assert bone(fold_scores(results)) == [0.5]
