@@ -12,7 +12,7 @@ SEEDS = range(5)
 FACTORS: Mapping[StrategyName, Mapping[str, Any]] = {
     "conservative": {"tuned_layers": 9},
     "hybrid": {"fusion": "concatenation"},
-    "first_layers": {"tuned_layers": 9},
+    "first_layers": {"tuned_layers": 6},
 }
 SHORT = (16, 16, 8)
 """A patch of two thirds of a head."""
@@ -25,7 +25,8 @@ NEEDS: Mapping[str, Mapping[str, Any]] = {
     "batch_size_of_concatenation": {"batch_size": 2},
     "hybrid_steps_factor": {"max_steps": 2},
     "max_epochs": LAST,
-    "match": {"max_steps": 2},
+    "match": {**STILL, "stop_patience": 1, "max_steps": 5},  # one step more than what patience lets through
+    "monitor": {"max_epochs": 8},
     "gradient_clip": {"gradient_clip": 1e-3},
     "min_delta": {**LAST, "min_delta": 0.0, "max_epochs": 5},
     "plateau_patience": STILL,
