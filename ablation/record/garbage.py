@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def nothing_to_collect() -> Iterator[None]:
-    """Have a search for garbage that a library asks for find nothing to look through."""
+    """Have a search for garbage that a library asks for find nothing to look through.
+
+    Later searches look through everything again, also through what was left out of them before.
+    """
     gc.freeze()
     try:
         yield

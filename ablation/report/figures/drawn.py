@@ -95,7 +95,8 @@ def make_figure(width: float, height: float) -> Figure:
 
 def fold(name: str, letters: int = LETTERS) -> str:
     """Break a name into lines of so many letters, behind `=` where a part of it is longer than that."""
-    lines = textwrap.wrap(name, letters, break_long_words=False, break_on_hyphens=False)
+    options: Any = {"width": letters, "break_long_words": False, "break_on_hyphens": False}
+    lines = [line for given in name.split("\n") for line in textwrap.wrap(given, **options)]
     parts = (line if len(line) <= letters else line.replace("=", "=\n") for line in lines)
     return "\n".join(parts)
 

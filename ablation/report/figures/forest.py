@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from ablation.record.selection import classes_in, title_of
-from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, styled
+from ablation.report.figures.drawn import WIDE, Drawn, Layout, make_panels, name_rows, styled
 from ablation.report.statistics.contrasts import REFERENCE, ablation_table, main_effects, margin_of
 from ablation.report.tables.choice import as_chosen
 from ablation.space.design import Design
@@ -36,9 +36,7 @@ def draw_forest(
     for axes, tissue in zip(panels, classes, strict=True):
         _draw(axes, rows[rows["class"] == tissue].set_index("name").reindex(names), margin_of(design))
         axes.set(title=title_of(tissue), xlabel="difference in test DSC")
-        axes.set_yticks(range(len(names)), names)
-        axes.tick_params(axis="y", length=0, labelleft=axes is panels[0] or layout.columns == 1)
-    panels[0].invert_yaxis()
+    name_rows(panels, names, layout)
     more = f" The first {MOST_ROWS} are shown." if rows["name"].nunique() > MOST_ROWS else ""
     return Drawn(
         figure=figure,

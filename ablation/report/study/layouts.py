@@ -10,7 +10,6 @@ from ablation.record.selection import classes_in, scored_in
 from ablation.report.tables.arm_scores import (
     ARM_KEYS,
     CONTROLS,
-    STUDIED,
     best_of_strategies,
     comparable,
     fold_scores,
@@ -22,6 +21,7 @@ from t1t2core.cohort.subject import Sequences
 from t1t2core.evaluation.scores import METRICS
 from t1t2core.settings import SOURCE, TARGET
 from t1t2core.settings.classes import INTERNAL_AIR, STUDY_CLASSES
+from t1t2core.strategies import STRATEGIES
 
 TITLES = {
     "table_3": "Table 3: no fine-tuning and open fine-tuning, tested on T2",
@@ -75,7 +75,7 @@ def study_tables(results: pd.DataFrame) -> dict[str, pd.DataFrame]:
     tables = {name: with_steps(table, steps) for name, table in tables.items()}
     tables["table_9"] = augmentation_table(means)
     if INTERNAL_AIR in scored_in(results):
-        tables["internal_air"] = fold_table(folds, means, (*STUDIED, *CONTROLS), [INTERNAL_AIR])
+        tables["internal_air"] = fold_table(folds, means, tuple(STRATEGIES), [INTERNAL_AIR])
     tables["training_size"] = training_size(results)
     tables["compute_time"] = compute_time(results)
     return {name: tables[name] for name in TITLES if name in tables and not tables[name].empty}

@@ -10,7 +10,6 @@ from t1t2core.strategies import STRATEGIES
 
 ARM_KEYS = ["arm", "strategy", "tuned_layers", "fusion", "t2_train_size", "learning_rate"]
 KEYS = [*ARM_KEYS, "sequence", "class"]
-STUDIED = ("no_fine_tuning", "open", "conservative", "hybrid", "augmented")
 CONTROLS = ("scratch", "norm_adaptation")
 """What the study lacks."""
 MOST_LAYERS = 1000
@@ -19,11 +18,7 @@ STUDY_DEPTHS = ("fc", "3", "6", "9", "12", "15", "18")
 DEPTHS = ("fc", *map(str, range(1, MOST_LAYERS + 1)), "")
 """Of `tuned_layers`, from few to all: `open` leaves it empty."""
 FUSIONS = ("concatenation", "multiplication", "average", "maximum", "")
-ORDERS = {
-    "strategy": tuple(dict.fromkeys((*STUDIED, *CONTROLS, *STRATEGIES))),
-    "tuned_layers": DEPTHS,
-    "fusion": FUSIONS,
-}
+ORDERS = {"strategy": tuple(STRATEGIES), "tuned_layers": DEPTHS, "fusion": FUSIONS}
 """Of the study's tables, then what it lacks."""
 
 
